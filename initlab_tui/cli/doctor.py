@@ -1,0 +1,157 @@
+"""Is this machine ready: versions, devices, datasets, the store, the terminal."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import stat
+from pathlib import Path
+from typing import Any
+
+import psutil
+from rich.console import Console, Group, RenderableType
+
+import initlab_tui
+from initlab_tui.cli.tables import table
+from initlab_tui.cli.text import cell
+from initlab_tui.data.locate import folders, locate, where_to_put
+from initlab_tui.experiments.datasets import DATASETS
+from initlab_tui.experiments.problems import InvalidInputError
+from initlab_tui.runs import preflight, supervisor
+from initlab_tui.runs.store import Store
+
+
+def examine(store_path: Path, data_dir: Path | None, console: Console) -> dict[str, Any]:
+    """Everything that matters for running here; TensorFlow is asked in a process of its own."""
+    answer = preflight.ask("devices")
+    return {
+        "versions": {
+            "initlab-tui": initlab_tui.__version__,
+            "python": platform.python_version(),
+            **answer.pop("versions", {}),
+        },
+        "platform": platform.platform(),
+        "tensorflow": answer,
+        "cores": supervisor.cores(),
+        "gpus": supervisor.gpus(),
+        "memory_available": psutil.virtual_memory().available,
+        "plan": _plan(),
+        "datasets": datasets(data_dir),
+        "store": _store(store_path),
+        "terminal": {
+            "size": list(console.size),
+            "is_terminal": console.is_terminal,
+            "colours": console.color_system or "none",
+            "TERM": os.environ.get("TERM", ""),
+            "NO_COLOR": "NO_COLOR" in os.environ,
+        },
+    }
+
+
+def _plan() -> dict[str, Any]:
+    lone = supervisor.plan(1, None, None, None, 0)
+    many = supervisor.plan(1000, None, None, None, 0)
+    return {
+        "device": lone.device,
+        "one run": f"1 worker × {lone.threads} threads",
+        "many runs": f"{many.workers} workers × {many.threads} threads",
+    }
+
+
+def datasets(data_dir: Path | None) -> list[dict[str, Any]]:
+    """Each dataset: what it is, whether it is at hand, and where."""
+    described = []
+    for entry in DATASETS.values():
+        found = None if entry.name == "digits" else locate(entry.name, data_dir)
+        at_hand = found is None or bool(found.file or found.keras_folder)
+        described.append(
+            {
+                "name": entry.name,
+                "shape": list(entry.shape),
+                "classes": entry.classes,
+                "train": entry.train,
+                "test": entry.test,
+                "source": entry.source,
+                "at_hand": at_hand,
+                "where": "bundled" if found is None else str(found.file or found.keras_folder or ""),
+                "otherwise": "" if at_hand else where_to_put(entry.name, data_dir),
+            }
+        )
+    return described
+
+
+def datasets_table(described: list[dict[str, Any]], data_dir: Path | None) -> RenderableType:
+    made = table("name", "image", "classes", "train", "test", "at hand", "where", right=("classes", "train", "test"))
+    for one in described:
+        made.add_row(
+            cell(one["name"], "bold"),
+            cell("×".join(map(str, one["shape"]))),
+            *(cell(one[key]) for key in ("classes", "train", "test")),
+            cell("yes" if one["at_hand"] else "no"),
+            cell(one["where"] or f"downloaded when asked for; offline: put {one['name']}.npz into a folder below"),
+        )
+    own = "your own: x_train, y_train, x_test, y_test"
+    made.add_row(cell("npz:FILE", "bold"), *(cell("") for _ in range(5)), cell(own))
+    searched = ", ".join(map(str, folders(data_dir)))
+    return Group(made, cell(f"folders: {searched}; --data-dir DIR puts another first", "dim"))
+
+
+def _store(path: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = {"path": str(path), "exists": path.exists()}
+    if not path.exists():
+        return facts | {"health": "none yet; it is made with the first run"}
+    try:
+        with Store.open(path) as store:
+            return facts | _health(store)
+    except InvalidInputError as error:
+        return facts | {"health": str(error)}
+
+
+def _health(store: Store) -> dict[str, Any]:
+    connection = store.connection
+    try:
+        health = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        health = str(error)
+    return {
+        "health": health,
+        "schema": connection.execute("PRAGMA user_version").fetchone()[0],
+        "journal": connection.execute("PRAGMA journal_mode").fetchone()[0],
+        "mode": oct(stat.S_IMODE(store.path.stat().st_mode)),
+        "megabytes": round(store.path.stat().st_size / 1e6, 1),
+        "runs": dict(connection.execute("SELECT status, count(*) FROM runs GROUP BY status").fetchall()),
+        "workers_alive": supervisor.workers_alive(store),
+    }
+
+
+def page(report: dict[str, Any], data_dir: Path | None) -> RenderableType:
+    """The report for people."""
+    facts = table("", "")
+    for name, value in _facts(report):
+        facts.add_row(cell(name, "dim"), cell(value))
+    return Group(facts, cell(""), datasets_table(report["datasets"], data_dir))
+
+
+def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
+    tensorflow, store, terminal = report["tensorflow"], report["store"], report["terminal"]
+    facts = [("versions", _pairs(report["versions"])), ("platform", report["platform"])]
+    if "error" in tensorflow:
+        facts.append(("tensorflow", f"cannot be used: {tensorflow['error']}"))
+    for device in tensorflow.get("devices", []):
+        xla = "XLA compiles" if device["xla"] else f"XLA does not compile, runs go as graph: {device.get('xla_error')}"
+        facts.append(("device", f"{device['name']}: {xla}"))
+    if report["gpus"] and not any(":GPU:" in one["device"] for one in tensorflow.get("devices", [])):
+        facts.append(("gpu", "there is one that TensorFlow does not see: pip install 'initlab-tui[gpu]'"))
+    return [
+        *facts,
+        ("cores", f"{report['cores']}, {report['memory_available'] / 1e9:.1f} GB of memory free"),
+        ("training", _pairs(report["plan"])),
+        ("store", _pairs({key: value for key, value in store.items() if key != "runs"})),
+        ("runs", _pairs(store.get("runs", {})) or "none"),
+        ("terminal", _pairs(terminal)),
+    ]
+
+
+def _pairs(values: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in values.items())

@@ -1,0 +1,270 @@
+"""The options that commands share, and how they become a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from initlab_tui.experiments.datasets import DATASETS, OWN_PREFIX
+from initlab_tui.experiments.initializers import CATALOGUE
+from initlab_tui.experiments.problems import InvalidInputError, Problem
+from initlab_tui.experiments.spec import (
+    ACTIVATIONS,
+    EXECUTIONS,
+    MAX_SEED,
+    OPTIMIZERS,
+    Comparison,
+    RunSpec,
+)
+
+T = TypeVar("T")
+
+
+def _starting_with(names: list[str]) -> dict[str, Any]:
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in names if name.startswith(incomplete)]
+
+    return {"autocompletion": complete}
+
+
+_SPEC, _PLACE = "What is trained", "Where and how"
+
+Store = Annotated[
+    Path | None,
+    typer.Option("--store", help="The file that keeps all runs.", metavar="FILE", envvar="INITLAB_STORE"),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="A folder with datasets.", metavar="DIR", envvar="INITLAB_DATA_DIR"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+Detach = Annotated[
+    bool, typer.Option("--detach", help="Print the ids, leave the training to go on, and return at once.")
+]
+Initializer = Annotated[
+    str,
+    typer.Option(
+        "--initializer",
+        help="The start: NAME or NAME:param=value,... (see initlab-tui initializers).",
+        metavar="INIT",
+        rich_help_panel=_SPEC,
+        **_starting_with(list(CATALOGUE)),
+    ),
+]
+Initializers = Annotated[
+    list[str],
+    typer.Option(
+        "--initializer",
+        help="A start to compare: NAME or NAME:param=value,... Give it again for each.",
+        metavar="INIT",
+        rich_help_panel=_SPEC,
+        **_starting_with(list(CATALOGUE)),
+    ),
+]
+Dataset = Annotated[
+    str,
+    typer.Option(
+        "--dataset",
+        help=f"{', '.join(DATASETS)} or {OWN_PREFIX}FILE.",
+        metavar="NAME",
+        rich_help_panel=_SPEC,
+        **_starting_with([*DATASETS, OWN_PREFIX]),
+    ),
+]
+Optimizer = Annotated[
+    str,
+    typer.Option(
+        "--optimizer",
+        help=f"{', '.join(OPTIMIZERS)}.",
+        metavar="NAME",
+        rich_help_panel=_SPEC,
+        **_starting_with(list(OPTIMIZERS)),
+    ),
+]
+BatchSize = Annotated[str, typer.Option("--batch-size", help="Images in a step.", metavar="N", rich_help_panel=_SPEC)]
+Epochs = Annotated[
+    str, typer.Option("--epochs", help="Passes over the training set.", metavar="N", rich_help_panel=_SPEC)
+]
+Seed = Annotated[
+    str,
+    typer.Option("--seed", help="Fixes weights and order of the data.", metavar="N", rich_help_panel=_SPEC),
+]
+Seeds = Annotated[
+    str,
+    typer.Option(
+        "--seeds",
+        help="How many seeds each start is trained with, from --seed up.",
+        metavar="N",
+        rich_help_panel=_SPEC,
+    ),
+]
+EvalEvery = Annotated[
+    str,
+    typer.Option(
+        "--eval-every",
+        help="Also measure on the test set every N steps; 0: only at step 0 and after each epoch.",
+        metavar="N",
+        rich_help_panel=_SPEC,
+    ),
+]
+Execution = Annotated[
+    str,
+    typer.Option(
+        "--execution",
+        help=f"{', '.join(EXECUTIONS)}: compiled by XLA, as a graph, or step by step as a lecture does.",
+        metavar="HOW",
+        rich_help_panel=_PLACE,
+        **_starting_with(list(EXECUTIONS)),
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        help="cpu, gpu or gpu:N; by itself every GPU there is, else the CPU.",
+        metavar="DEVICE",
+        rich_help_panel=_PLACE,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        help="Training processes; by itself one per core (or GPU) while runs are queued.",
+        metavar="N",
+        min=1,
+        rich_help_panel=_PLACE,
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        help="Threads of each; by itself the cores shared out.",
+        metavar="N",
+        min=1,
+        rich_help_panel=_PLACE,
+    ),
+]
+_HIDDEN = "Widths of the hidden layers: 256,256 or 100x30 (thirty of 100) or none."
+Hidden = Annotated[str, typer.Option("--hidden", help=_HIDDEN, metavar="WIDTHS", rich_help_panel=_SPEC)]
+HiddenList = Annotated[
+    list[str],
+    typer.Option("--hidden", help=f"{_HIDDEN} Again to compare depths.", metavar="WIDTHS", rich_help_panel=_SPEC),
+]
+_ACTIVATION = f"{', '.join(ACTIVATIONS)}."
+Activation = Annotated[
+    str,
+    typer.Option(
+        "--activation",
+        help=_ACTIVATION,
+        metavar="NAME",
+        rich_help_panel=_SPEC,
+        **_starting_with(list(ACTIVATIONS)),
+    ),
+]
+ActivationList = Annotated[
+    list[str],
+    typer.Option(
+        "--activation",
+        help=f"{_ACTIVATION} Again to compare.",
+        metavar="NAME",
+        rich_help_panel=_SPEC,
+        **_starting_with(list(ACTIVATIONS)),
+    ),
+]
+LearningRate = Annotated[str, typer.Option("--learning-rate", help="Step size.", metavar="X", rich_help_panel=_SPEC)]
+LearningRateList = Annotated[
+    list[str],
+    typer.Option("--learning-rate", help="Step size. Again to compare.", metavar="X", rich_help_panel=_SPEC),
+]
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the person said of where and how to train."""
+
+    device: str | None = None
+    workers: int | None = None
+    threads: int | None = None
+    detach: bool = False
+
+
+def seeds_from(first: str, count: str) -> tuple[int, ...]:
+    """`count` seeds from `first` up.
+
+    Raises:
+        InvalidInputError: when either is not a whole number in bounds.
+    """
+    start = RunSpec.checked(seed=first).seed
+    try:
+        number = int(count)
+        if not 1 <= number <= 10_000 or start + number - 1 > MAX_SEED:
+            raise ValueError
+    except ValueError:
+        raise InvalidInputError.of("seeds", f"seeds must be a whole number >= 1 and <= 10000, got {count}") from None
+    return tuple(range(start, start + number))
+
+
+def comparison(
+    *,
+    initializers: list[str],
+    hidden: list[str],
+    activations: list[str],
+    learning_rates: list[str],
+    seed: str,
+    seeds: str,
+    dataset: str,
+    **others: str,
+) -> Comparison:
+    """Read a comparison from the command line's words.
+
+    Raises:
+        InvalidInputError: naming every option that is wrong.
+    """
+    problems: list[Problem] = []
+
+    def gather(build: Callable[[], T], instead: T) -> T:
+        try:
+            return build()
+        except InvalidInputError as error:
+            problems.extend(error.problems)
+            return instead
+
+    base = gather(
+        lambda: RunSpec.checked(
+            dataset=_absolute(dataset),
+            hidden=hidden[0],
+            activation=activations[0],
+            learning_rate=learning_rates[0],
+            initializer=initializers[0],
+            seed=seed,
+            **others,
+        ),
+        RunSpec(),
+    )
+    drawn: tuple[int, ...] = gather(lambda: seeds_from(seed, seeds), ())
+    made = gather(
+        lambda: Comparison.checked(
+            base=base,
+            initializers=initializers,
+            seeds=drawn,
+            activations=activations,
+            hidden=hidden,
+            learning_rates=learning_rates,
+        ),
+        None,
+    )
+    if problems or made is None:
+        raise InvalidInputError(dict.fromkeys(problems))
+    return made
+
+
+def _absolute(dataset: str) -> str:
+    if not dataset.startswith(OWN_PREFIX) or dataset == OWN_PREFIX:
+        return dataset
+    return f"{OWN_PREFIX}{Path(dataset.removeprefix(OWN_PREFIX)).expanduser().resolve()}"

@@ -1,0 +1,127 @@
+"""What is seen on stderr while runs train: a live display on a terminal, else a line for each run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
+
+from initlab_tui.cli.text import cell, number, percent, plain, rate, seconds
+from initlab_tui.runs.follow import Latest, Snapshot
+from initlab_tui.runs.store import Run
+
+
+class Display(Protocol):
+    """Something that is told of each snapshot."""
+
+    def show(self, snapshot: Snapshot) -> None: ...
+
+
+def run_name(run: Run) -> str:
+    return f"{run.spec.initializer} seed {run.spec.seed}"
+
+
+def ending(run: Run) -> str:
+    """How a run ended, in a line."""
+    measured = f"accuracy {percent(run.test_accuracy)} %, loss {number(run.test_loss)}, {seconds(run.busy_seconds)}"
+    reason = f": {run.reason}" if run.reason else ""
+    return f"{run_name(run)}: {run.status}{reason}{', ' + measured if run.started else ''}"
+
+
+class Lines:
+    """A line for each run that ends."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write, self._told = write, set[int]()
+
+    def show(self, snapshot: Snapshot) -> None:
+        for run in snapshot.runs:
+            if run.is_over and run.id not in self._told:
+                self._told.add(run.id)
+                self._write(f"[{len(self._told)}/{len(snapshot.runs)}] {plain(ending(run))}")
+
+
+class Live:
+    """A bar over all runs, and a line for each that trains."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress = progress
+        self._all = progress.add_task("", total=total, label="", note="")
+        self._tasks: dict[int, TaskID] = {}
+
+    def show(self, snapshot: Snapshot) -> None:
+        runs = snapshot.runs
+        over = sum(run.is_over for run in runs)
+        self._progress.update(
+            self._all,
+            completed=over + sum(_share(run) for run in runs if not run.is_over),
+            label=f"{over}/{len(runs)} runs",
+            note=_waiting(runs),
+        )
+        running = {run.id: run for run in runs if run.status == "running"}
+        for run_id in self._tasks.keys() - running.keys():
+            self._progress.remove_task(self._tasks.pop(run_id))
+        for run_id, run in running.items():
+            if run_id not in self._tasks:
+                self._tasks[run_id] = self._progress.add_task("", total=1.0, label="", note="")
+            self._progress.update(
+                self._tasks[run_id],
+                completed=_share(run),
+                label=cell(run_name(run)).plain,
+                note=_now(run, snapshot.latest.get(run_id)),
+            )
+
+
+def _share(run: Run) -> float:
+    return run.step / run.total_steps if run.total_steps else 0.0
+
+
+def _waiting(runs: Sequence[Run]) -> str:
+    if any(run.status == "paused" for run in runs):
+        paused = [str(run.id) for run in runs if run.status == "paused"]
+        return f"paused: {' '.join(paused)} (initlab-tui resume ID)"
+    if all(run.status == "queued" for run in runs):
+        return "starting TensorFlow"
+    return ""
+
+
+def _now(run: Run, latest: Latest | None) -> str:
+    if run.total_steps is None:
+        return "building and compiling the network"
+    if latest is None:
+        return ""
+    loss, accuracy = number(latest.loss), percent(latest.accuracy)
+    return f"loss {loss}  acc {accuracy} %  {rate(run.samples_per_second)}/s"
+
+
+@contextlib.contextmanager
+def display(console: Console, total: int) -> Iterator[Display]:
+    """The display that fits `console`, which is on stderr."""
+    if not console.is_terminal:
+        yield Lines(lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True))
+        return
+    progress = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.fields[label]}", markup=False, table_column=Column(overflow="ellipsis", no_wrap=True)),
+        BarColumn(bar_width=20),
+        TextColumn("{task.fields[note]}", markup=False, table_column=Column(overflow="ellipsis", no_wrap=True)),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        transient=True,
+        refresh_per_second=5,
+    )
+    with progress:
+        yield Live(progress, total)

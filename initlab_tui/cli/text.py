@@ -1,0 +1,56 @@
+"""Text and numbers on their way to a terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from rich.text import Text
+
+from initlab_tui.experiments.leaderboard import Estimate
+
+
+def plain(text: str) -> str:
+    """`text` with every control and formatting character written out, so that none acts on the terminal.
+
+    Line feeds stay; names, reasons and logs come from people, files and native code.
+    """
+    return "".join(
+        character
+        if character == "\n" or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        else f"\\x{ord(character):02x}"
+        if ord(character) < 256
+        else f"\\u{ord(character):04x}"
+        for character in text
+    )
+
+
+def cell(text: object, style: str = "") -> Text:
+    """Text for a rich table: never markup, never an escape sequence."""
+    return Text(plain(str(text)), style=style)
+
+
+def percent(fraction: float | None) -> str:
+    return "–" if fraction is None else f"{100 * fraction:.1f}"
+
+
+def percent_interval(estimate: Estimate) -> str:
+    """`95.2 ± 0.3`, in percent; without the ± where there is no interval."""
+    half = "" if estimate.half_width is None else f" ± {100 * estimate.half_width:.1f}"
+    return percent(estimate.mean) + half
+
+
+def number(value: float | None) -> str:
+    """Four significant digits, as a loss is read."""
+    return "–" if value is None else f"{value:.4g}"
+
+
+def rate(samples_per_second: float | None) -> str:
+    if samples_per_second is None:
+        return "–"
+    return f"{samples_per_second / 1000:.0f}k" if samples_per_second >= 10_000 else f"{samples_per_second:.0f}"
+
+
+def seconds(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.1f} s" if value < 60 else f"{value // 60:.0f} min {value % 60:.0f} s"

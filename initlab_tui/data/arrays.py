@@ -1,0 +1,166 @@
+"""A dataset as arrays: read, checked, labelled; nothing scaled yet."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from initlab_tui.experiments.datasets import DATASETS, OWN_PREFIX
+from initlab_tui.experiments.problems import InvalidInputError
+
+KEYS = ("x_train", "y_train", "x_test", "y_test")
+DIGITS_TEST_IMAGES = 360
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images and labels of one dataset.
+
+    `x_train` and `x_test` have shape (n, *shape), uint8 or float32; `y_train` and `y_test` have shape (n,),
+    int32 in 0..classes-1. A pixel times `pixel_scale` is what the network sees: both sets are scaled by that
+    one constant and neither from the other.
+    """
+
+    name: str
+    x_train: Array = field(repr=False)
+    y_train: Array = field(repr=False)
+    x_test: Array = field(repr=False)
+    y_test: Array = field(repr=False)
+    pixel_scale: float
+    classes: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one image."""
+        return tuple(self.x_train.shape[1:])
+
+    def fingerprint(self) -> str:
+        """Sixteen hex digits of SHA-256 over the four arrays, the same for the same data in any file."""
+        digest = hashlib.sha256()
+        for array in (self.x_train, self.y_train, self.x_test, self.y_test):
+            digest.update(f"{array.dtype}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()[:16]
+
+
+def load(name: str, file: Path | None) -> Dataset:
+    """Read a dataset of the catalogue, or a person's own `npz:`, from `file` (None only for digits).
+
+    Raises:
+        InvalidInputError: when the file is missing, damaged or not of the expected form.
+    """
+    return _digits() if file is None else _checked(name, _read(file), file)
+
+
+def _digits() -> Dataset:
+    from sklearn.datasets import load_digits  # takes a second to import
+
+    digits = load_digits()
+    # RandomState's stream is frozen for ever, unlike Generator's, so the split is the same everywhere.
+    order = np.random.RandomState(0).permutation(len(digits.target))
+    images = digits.images.astype(np.uint8)[order]
+    labels = digits.target.astype(np.int32)[order]
+    train, test = slice(None, -DIGITS_TEST_IMAGES), slice(-DIGITS_TEST_IMAGES, None)
+    scale = 1 / DATASETS["digits"].pixel_max
+    return Dataset("digits", images[train], labels[train], images[test], labels[test], scale, 10)
+
+
+def _read(file: Path) -> dict[str, Array]:
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise _bad(file, f"is a single array, not an npz archive with {', '.join(KEYS)}")
+            missing = [key for key in KEYS if key not in archive.files]
+            if missing:
+                raise _bad(file, f"lacks {', '.join(missing)}: it has {', '.join(archive.files) or 'nothing'}")
+            return {key: archive[key] for key in KEYS}
+    except InvalidInputError:
+        raise
+    except FileNotFoundError:
+        raise _bad(file, f"does not exist; it must be an npz archive with {', '.join(KEYS)}") from None
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
+        raise _bad(
+            file, f"cannot be read as an npz archive with {', '.join(KEYS)}: {type(error).__name__}: {error}"
+        ) from None
+
+
+def _bad(file: Path, trouble: str) -> InvalidInputError:
+    return InvalidInputError.of("dataset", f"{file} {trouble}")
+
+
+def _checked(name: str, arrays: dict[str, Array], file: Path) -> Dataset:
+    x_train, y_train, x_test, y_test = (arrays[key] for key in KEYS)
+    images, labels = {}, {}
+    for part, x, y in (("train", x_train, y_train), ("test", x_test, y_test)):
+        images[part] = _images(f"x_{part}", x, file)
+        labels[part] = _labels(f"y_{part}", y, file)
+        if len(x) != len(labels[part]):
+            raise _bad(file, f"has {len(x)} images in x_{part} but {len(labels[part])} labels in y_{part}")
+    if x_train.shape[1:] != x_test.shape[1:]:
+        raise _bad(file, f"has images of shape {x_train.shape[1:]} in x_train but {x_test.shape[1:]} in x_test")
+    if images["train"].dtype != images["test"].dtype:
+        raise _bad(file, f"has {x_train.dtype} in x_train but {x_test.dtype} in x_test: both must be of one kind")
+    classes = _classes(name, labels["train"], labels["test"], file)
+    scale = 1 / 255 if images["train"].dtype == np.uint8 else 1.0
+    return Dataset(name, images["train"], labels["train"], images["test"], labels["test"], scale, classes)
+
+
+def _images(key: str, images: Array, file: Path) -> Array:
+    if images.ndim < 2 or 0 in images.shape:
+        raise _bad(file, f"has {key} of shape {images.shape}: it must be (images, height, width, ...), none 0")
+    if np.issubdtype(images.dtype, np.floating):
+        broken = int(images.size - np.isfinite(images).sum())
+        if broken:
+            raise _bad(file, f"has {broken} pixels in {key} that are NaN or infinite; all must be finite")
+        return images.astype(np.float32, copy=False)
+    if not np.issubdtype(images.dtype, np.integer):
+        raise _bad(
+            file,
+            f"has {key} of dtype {images.dtype}: allowed are whole numbers 0 to 255, or floats as they are",
+        )
+    if images.min() < 0 or images.max() > 255:
+        raise _bad(file, f"has whole-number pixels {images.min()} to {images.max()} in {key}: allowed are 0 to 255")
+    return images.astype(np.uint8, copy=False)
+
+
+def _labels(key: str, labels: Array, file: Path) -> Array:
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise _bad(
+            file,
+            f"has {key} of shape {labels.shape} and dtype {labels.dtype}: labels must be whole numbers, one an image",
+        )
+    if labels.min(initial=0) < 0:
+        raise _bad(file, f"has a label {labels.min()} in {key}: labels count from 0")
+    if labels.max(initial=0) > np.iinfo(np.int32).max:
+        raise _bad(file, f"has a label {labels.max()} in {key}: labels are class numbers from 0 up")
+    return labels.astype(np.int32, copy=False)
+
+
+def _classes(name: str, train: Array, test: Array, file: Path) -> int:
+    known = DATASETS.get(name)
+    classes = known.classes if known else int(train.max()) + 1
+    if not known and not 2 <= classes <= len(train):
+        raise _bad(
+            file,
+            f"has labels up to {classes - 1} for {len(train)} images: labels must be classes 0, 1, 2, ...",
+        )
+    for key, labels in (("y_train", train), ("y_test", test)):
+        if labels.max() >= classes:
+            raise _bad(file, f"has a label {labels.max()} in {key}, but {name} has the classes 0 to {classes - 1}")
+    return classes
+
+
+def own_file(name: str) -> Path | None:
+    """The file of a dataset written `npz:FILE`, or None for one of the catalogue."""
+    return Path(name.removeprefix(OWN_PREFIX)) if name.startswith(OWN_PREFIX) else None

@@ -1,0 +1,1 @@
+"""What is compared: specs, the catalogue of initializers, the leaderboard. Pure Python."""

@@ -1,0 +1,91 @@
+"""The catalogue of datasets: names, shapes, sizes and where each comes from. Pure data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+OWN_PREFIX = "npz:"
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """One dataset of the catalogue.
+
+    `shape` is that of one image, `train` and `test` count the images of the published set, `pixel_max` is the
+    value that scales to 1, and `keras_files` names, relative to Keras's `datasets` folder, what its own
+    downloader leaves there.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    classes: int
+    train: int
+    test: int
+    pixel_max: int
+    source: str
+    keras_files: tuple[str, ...] = ()
+
+
+_ENTRIES = (
+    DatasetEntry(
+        "digits",
+        (8, 8),
+        10,
+        1437,
+        360,
+        16,
+        "bundled with scikit-learn: Alpaydin & Kaynak, optical recognition of handwritten digits (test part), UCI",
+    ),
+    DatasetEntry(
+        "mnist",
+        (28, 28),
+        10,
+        60_000,
+        10_000,
+        255,
+        "LeCun, Cortes & Burges; CC BY-SA 3.0",
+        ("mnist.npz",),
+    ),
+    DatasetEntry(
+        "fashion_mnist",
+        (28, 28),
+        10,
+        60_000,
+        10_000,
+        255,
+        "Xiao, Rasul & Vollgraf 2017, Zalando; MIT",
+        tuple(
+            f"fashion-mnist/{part}.gz"
+            for part in (
+                "train-labels-idx1-ubyte",
+                "train-images-idx3-ubyte",
+                "t10k-labels-idx1-ubyte",
+                "t10k-images-idx3-ubyte",
+            )
+        ),
+    ),
+    DatasetEntry(
+        "cifar10",
+        (32, 32, 3),
+        10,
+        50_000,
+        10_000,
+        255,
+        "Krizhevsky 2009, Learning multiple layers of features from tiny images",
+        ("cifar-10-batches-py-target_archive",),
+    ),
+    DatasetEntry(
+        "cifar100",
+        (32, 32, 3),
+        100,
+        50_000,
+        10_000,
+        255,
+        "Krizhevsky 2009, Learning multiple layers of features from tiny images",
+        ("cifar-100-python-target_archive",),
+    ),
+)
+
+DATASETS: Mapping[str, DatasetEntry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})

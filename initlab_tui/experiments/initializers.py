@@ -1,0 +1,315 @@
+"""The catalogue of initializers: names, parameters, the exact moments of a weight, when to use, source.
+
+Pure data and arithmetic: `training/initializers.py` turns an entry into the Keras object that draws.
+A weight's moments are those of one entry of a kernel of shape (fan_in, fan_out), taken over draws and over
+the positions in the kernel.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
+
+Value = float | int | str
+Parameters = Mapping[str, Value]
+
+# Standard deviation of a standard normal cut at ±2: sqrt(1 - 4 φ(2) / (2 Φ(2) - 1)).
+TRUNCATED_NORMAL_DEVIATION = 0.8796256610342398
+
+
+class Moments(NamedTuple):
+    """Mean and variance of one weight."""
+
+    mean: float
+    variance: float
+
+    @property
+    def stddev(self) -> float:
+        return math.sqrt(self.variance)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of an initializer: its type is its default's, its bounds are inclusive unless `above`.
+
+    `always_shown` parameters stand in every name of the initializer, since it means nothing without them.
+    """
+
+    name: str
+    default: Value
+    meaning: str
+    minimum: float = -1e6
+    maximum: float = 1e6
+    above: float | None = None
+    choices: tuple[str, ...] = ()
+    always_shown: bool = False
+
+    @property
+    def allowed(self) -> str:
+        """The allowed values in words."""
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        kind = "a whole number" if isinstance(self.default, int) else "a number"
+        low = f"> {self.above:g}" if self.above is not None else f">= {self.minimum:g}"
+        return f"{kind} {low} and <= {self.maximum:g}"
+
+    def parse(self, value: object) -> Value:
+        """Return `value`, a number or text, as this parameter's type.
+
+        Raises:
+            ValueError: when it is not of that type or out of bounds.
+        """
+        try:
+            if self.choices:
+                if value not in self.choices:
+                    raise ValueError
+                return str(value)
+            number = self._number(value)
+            low_enough = number > self.above if self.above is not None else number >= self.minimum
+            if not (math.isfinite(number) and low_enough and number <= self.maximum):
+                raise ValueError
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(f"{self.name} must be {self.allowed}, got {value!s}") from None
+        return number
+
+    def _number(self, value: object) -> float | int:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise TypeError
+        if isinstance(self.default, int):
+            if isinstance(value, float) and not value.is_integer():
+                raise ValueError
+            return int(value)
+        return float(value)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One initializer of the catalogue.
+
+    `moments` gives a weight's mean and variance from the parameters, fan_in and fan_out.
+    `check` returns what is wrong with parameters that only together make no sense, or an empty string.
+    """
+
+    name: str
+    summary: str
+    moments: Callable[[Parameters, int, int], Moments]
+    when: str
+    source: str
+    parameters: tuple[Parameter, ...] = ()
+    check: Callable[[Parameters], str] = lambda _: ""
+
+    def parameter(self, name: str) -> Parameter | None:
+        return next((parameter for parameter in self.parameters if parameter.name == name), None)
+
+
+def _f(parameters: Parameters, name: str) -> float:
+    return float(parameters[name])
+
+
+def _centred(variance: Callable[[int, int], float]) -> Callable[[Parameters, int, int], Moments]:
+    return lambda _, fan_in, fan_out: Moments(0.0, variance(fan_in, fan_out))
+
+
+def _fan(mode: str, fan_in: int, fan_out: int) -> float:
+    return {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
+
+
+def _variance_scaling(parameters: Parameters, fan_in: int, fan_out: int) -> Moments:
+    return Moments(0.0, _f(parameters, "scale") / _fan(str(parameters["mode"]), fan_in, fan_out))
+
+
+def _random_uniform(parameters: Parameters, fan_in: int, fan_out: int) -> Moments:  # noqa: ARG001
+    low, high = _f(parameters, "minval"), _f(parameters, "maxval")
+    return Moments((low + high) / 2, (high - low) ** 2 / 12)
+
+
+def _identity(parameters: Parameters, fan_in: int, fan_out: int) -> Moments:
+    # min(fan_in, fan_out) of the fan_in·fan_out entries are `gain`, the rest are 0.
+    share = 1 / max(fan_in, fan_out)
+    gain = _f(parameters, "gain")
+    return Moments(gain * share, gain**2 * share * (1 - share))
+
+
+def _sparse(parameters: Parameters, fan_in: int, fan_out: int) -> Moments:  # noqa: ARG001
+    share = min(int(parameters["connections"]), fan_in) / fan_in
+    return Moments(0.0, share * _f(parameters, "stddev") ** 2)
+
+
+_STDDEV = Parameter("stddev", 0.05, "standard deviation σ", above=0.0, always_shown=True)
+_MEAN = Parameter("mean", 0.0, "mean of the weights")
+_GAIN = Parameter("gain", 1.0, "factor on the whole matrix", above=0.0)
+
+_GLOROT = "Glorot & Bengio 2010, AISTATS, eq. 16"
+_HE = "He et al. 2015, ICCV, eq. 10"
+_LECUN = "LeCun et al. 1998, Efficient BackProp, eq. 16"
+_KERAS = "Keras"
+
+_ENTRIES = (
+    Entry(
+        "zeros",
+        "W = 0",
+        lambda *_: Moments(0.0, 0.0),
+        "never for hidden kernels: every unit of a layer stays the same as its neighbour, and no ReLU ever fires",
+        _KERAS,
+    ),
+    Entry(
+        "ones",
+        "W = 1",
+        lambda *_: Moments(1.0, 0.0),
+        "never for hidden kernels: symmetry is not broken, and activations grow by fan_in at each layer",
+        _KERAS,
+    ),
+    Entry(
+        "constant",
+        "W = value",
+        lambda parameters, *_: Moments(_f(parameters, "value"), 0.0),
+        "to see that a constant other than zero breaks the symmetry no better than zero does",
+        _KERAS,
+        (Parameter("value", 0.0, "every weight", always_shown=True),),
+    ),
+    Entry(
+        "random_normal",
+        "N(mean, σ²)",
+        lambda parameters, *_: Moments(_f(parameters, "mean"), _f(parameters, "stddev") ** 2),
+        'the "random" of many comparisons: means nothing without its σ, and what suits one width is wrong for another',
+        _KERAS,
+        (_STDDEV, _MEAN),
+    ),
+    Entry(
+        "random_uniform",
+        "U(minval, maxval)",
+        _random_uniform,
+        "as random_normal, with bounded weights: σ = (maxval - minval)/√12",
+        _KERAS,
+        (
+            Parameter("minval", -0.05, "lower bound", always_shown=True),
+            Parameter("maxval", 0.05, "upper bound", always_shown=True),
+        ),
+        lambda p: (
+            ""
+            if _f(p, "minval") < _f(p, "maxval")
+            else f"minval must be < maxval, got minval={p['minval']}, maxval={p['maxval']}"
+        ),
+    ),
+    Entry(
+        "truncated_normal",
+        "N(mean, σ²) redrawn beyond 2σ",
+        lambda parameters, *_: Moments(
+            _f(parameters, "mean"), (TRUNCATED_NORMAL_DEVIATION * _f(parameters, "stddev")) ** 2
+        ),
+        "random_normal without outliers; mind that the weights' deviation is 0.88 of the stddev asked for",
+        _KERAS,
+        (_STDDEV, _MEAN),
+    ),
+    Entry(
+        "glorot_normal",
+        "truncated normal, Var = 2/(fan_in + fan_out)",
+        _centred(lambda fan_in, fan_out: 2 / (fan_in + fan_out)),
+        "tanh, sigmoid and linear layers: keeps forward and backward variance level (Xavier)",
+        _GLOROT,
+    ),
+    Entry(
+        "glorot_uniform",
+        "U(±√(6/(fan_in + fan_out))), Var = 2/(fan_in + fan_out)",
+        _centred(lambda fan_in, fan_out: 2 / (fan_in + fan_out)),
+        "Keras's default for Dense; tanh, sigmoid, and ReLU nets of a few layers (Xavier)",
+        _GLOROT,
+    ),
+    Entry(
+        "he_normal",
+        "truncated normal, Var = 2/fan_in",
+        _centred(lambda fan_in, _: 2 / fan_in),
+        "ReLU and its kin, above all when deep: makes up for the half of the signal that ReLU cuts",
+        _HE,
+    ),
+    Entry(
+        "he_uniform",
+        "U(±√(6/fan_in)), Var = 2/fan_in",
+        _centred(lambda fan_in, _: 2 / fan_in),
+        "as he_normal, with bounded weights",
+        _HE,
+    ),
+    Entry(
+        "he_fan_avg",
+        "normal, Var = 4/(fan_in + fan_out)",
+        _centred(lambda fan_in, fan_out: 4 / (fan_in + fan_out)),
+        'ReLU; what some lectures call "He": twice Glorot\'s variance, equal to he_normal only where fan_in = fan_out',
+        'Lab 10-2 "Weight Initialization" (TensorFlow lecture); after He et al. 2015',
+    ),
+    Entry(
+        "lecun_normal",
+        "truncated normal, Var = 1/fan_in",
+        _centred(lambda fan_in, _: 1 / fan_in),
+        "SELU (self-normalizing nets need it), and tanh; too small for deep ReLU nets",
+        _LECUN,
+    ),
+    Entry(
+        "lecun_uniform",
+        "U(±√(3/fan_in)), Var = 1/fan_in",
+        _centred(lambda fan_in, _: 1 / fan_in),
+        "as lecun_normal, with bounded weights",
+        _LECUN,
+    ),
+    Entry(
+        "variance_scaling",
+        "Var = scale/n, n by mode",
+        _variance_scaling,
+        "to build any of the scaled ones by hand: scale 1 fan_avg is Glorot, 2 fan_in He, 1 fan_in LeCun",
+        "Keras; after He et al. 2015",
+        (
+            Parameter("scale", 1.0, "numerator of the variance", above=0.0, always_shown=True),
+            Parameter(
+                "mode",
+                "fan_in",
+                "which fan divides",
+                choices=("fan_in", "fan_out", "fan_avg"),
+                always_shown=True,
+            ),
+            Parameter(
+                "distribution",
+                "truncated_normal",
+                "shape of the distribution; the variance is the same",
+                choices=("truncated_normal", "untruncated_normal", "uniform"),
+            ),
+        ),
+    ),
+    Entry(
+        "orthogonal",
+        "random rotation times gain, Var = gain²/max(fan_in, fan_out)",
+        lambda parameters, fan_in, fan_out: Moments(0.0, _f(parameters, "gain") ** 2 / max(fan_in, fan_out)),
+        "very deep tanh or linear nets: keeps lengths exactly, not only on average; gain √2 for ReLU",
+        "Saxe et al. 2014, ICLR",
+        (_GAIN,),
+    ),
+    Entry(
+        "identity",
+        "gain on the diagonal, else 0",
+        _identity,
+        "recurrent or very deep square layers that start as a pass-through",
+        "Le, Jaitly & Hinton 2015, arXiv:1504.00941",
+        (_GAIN,),
+    ),
+    Entry(
+        "torch_default",
+        "U(±1/√fan_in), Var = 1/(3 fan_in)",
+        _centred(lambda fan_in, _: 1 / (3 * fan_in)),
+        "to see what PyTorch's Linear starts its kernel from (it draws the bias too; here biases start at 0)",
+        "PyTorch nn.Linear.reset_parameters: kaiming_uniform_(a=√5)",
+    ),
+    Entry(
+        "sparse",
+        "N(0, σ²) on `connections` inputs of each unit, else 0",
+        _sparse,
+        "wide layers: each unit's input stays of the same size however wide the layer below",
+        "Martens 2010, ICML, section 5",
+        (
+            Parameter("connections", 15, "non-zero weights into each unit", minimum=1, always_shown=True),
+            Parameter("stddev", 1.0, "standard deviation of the non-zero weights", above=0.0),
+        ),
+    ),
+)
+
+CATALOGUE: Mapping[str, Entry] = MappingProxyType({entry.name: entry for entry in _ENTRIES})

@@ -1,0 +1,35 @@
+"""What is wrong with an input, in words a person can act on."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with one field: the field's name, and a sentence with the value and what is allowed."""
+
+    field: str
+    message: str
+
+
+class InvalidInputError(ValueError):
+    """Input that cannot be used; `problems` holds every field's trouble, not only the first."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(problem.message for problem in self.problems))
+
+    @classmethod
+    def of(cls, field: str, message: str) -> InvalidInputError:
+        return cls([Problem(field, message)])
+
+
+def unknown(what: str, value: str, allowed: Iterable[str]) -> str:
+    """A sentence for a name that is not in `allowed`, with the nearest ones first."""
+    names = list(allowed)
+    near = difflib.get_close_matches(value.lower(), names, n=3, cutoff=0.6)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"unknown {what} {value!r}: {hint}allowed: {', '.join(names)}"

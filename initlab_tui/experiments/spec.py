@@ -1,0 +1,376 @@
+"""What is run: an initializer by name, one run's spec, and a comparison of many."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, NamedTuple, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    InstanceOf,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
+
+from initlab_tui.experiments.datasets import DATASETS, OWN_PREFIX
+from initlab_tui.experiments.initializers import CATALOGUE, Entry, Moments, Value
+from initlab_tui.experiments.problems import InvalidInputError, Problem, unknown
+
+ACTIVATIONS = (
+    "relu",
+    "tanh",
+    "sigmoid",
+    "elu",
+    "selu",
+    "gelu",
+    "leaky_relu",
+    "swish",
+    "softplus",
+    "linear",
+)
+OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop", "adagrad")
+EXECUTIONS = ("xla", "graph", "eager")
+IMPORT_PREFIX = "import:"
+MAX_DEPTH = 1000
+MAX_SEED = 2**31 - 1
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """An initializer with all its parameters: a catalogue entry, or a person's own by `import:`.
+
+    Written `NAME` or `NAME:param=value,param=value`; `str` gives the shortest such text that loses nothing,
+    with the parameters without which the name means nothing (`random_normal:stddev=0.05`).
+    """
+
+    name: str
+    parameters: tuple[tuple[str, Value], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read an initializer as written on the command line.
+
+        Raises:
+            ValueError: for an unknown name or parameter, or a value out of bounds.
+        """
+        name, given = _split(text.strip())
+        if name.startswith(IMPORT_PREFIX):
+            return cls(_import_path(name), tuple((key, _literal(value)) for key, value in given.items()))
+        entry = CATALOGUE.get(name)
+        if entry is None:
+            raise ValueError(unknown("initializer", name, [*CATALOGUE, f"{IMPORT_PREFIX}package.module.Name"]))
+        return cls(name, _fill(entry, given))
+
+    @property
+    def entry(self) -> Entry | None:
+        """The catalogue's entry, or None for an `import:`."""
+        return CATALOGUE.get(self.name)
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether this is a person's own, by `import:`."""
+        return self.name.startswith(IMPORT_PREFIX)
+
+    def moments(self, fan_in: int, fan_out: int) -> Moments | None:
+        """Mean and variance of one weight of a (fan_in, fan_out) kernel; None where no formula is known."""
+        return self.entry.moments(dict(self.parameters), fan_in, fan_out) if self.entry else None
+
+    def __str__(self) -> str:
+        shown = [f"{key}={value}" for key, value in self.parameters if self._matters(key, value)]
+        return f"{self.name}:{','.join(shown)}" if shown else self.name
+
+    def _matters(self, key: str, value: Value) -> bool:
+        parameter = self.entry.parameter(key) if self.entry else None
+        return parameter is None or parameter.always_shown or value != parameter.default
+
+
+def _split(text: str) -> tuple[str, dict[str, str]]:
+    prefix = IMPORT_PREFIX if text.startswith(IMPORT_PREFIX) else ""
+    name, _, rest = text.removeprefix(prefix).partition(":")
+    given: dict[str, str] = {}
+    for pair in filter(None, rest.split(",")):
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not (key and equals and value):
+            raise ValueError(
+                f"initializer {text!r}: {pair!r} must be param=value, "
+                "as in random_normal:stddev=1.0 or random_uniform:minval=-1,maxval=1"
+            )
+        if key in given:
+            raise ValueError(f"initializer {text!r}: parameter {key!r} is given twice")
+        given[key] = value
+    return prefix + name, given
+
+
+def _fill(entry: Entry, given: Mapping[str, str]) -> tuple[tuple[str, Value], ...]:
+    for key in given:
+        if entry.parameter(key) is None:
+            names = [parameter.name for parameter in entry.parameters]
+            raise ValueError(
+                unknown(f"parameter of {entry.name}", key, names)
+                if names
+                else f"{entry.name} takes no parameters, got {key!r}"
+            )
+    try:
+        filled = tuple((p.name, p.parse(given.get(p.name, p.default))) for p in entry.parameters)
+    except ValueError as error:
+        raise ValueError(f"{entry.name}: {error}") from None
+    wrong = entry.check(dict(filled))
+    if wrong:
+        raise ValueError(f"{entry.name}: {wrong}")
+    return filled
+
+
+def _import_path(name: str) -> str:
+    parts = name.removeprefix(IMPORT_PREFIX).split(".")
+    if len(parts) < 2 or not all(part.isidentifier() for part in parts):
+        raise ValueError(f"{name!r} must be {IMPORT_PREFIX}package.module.Name")
+    return name
+
+
+def _literal(text: str) -> Value:
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _whole(name: str, minimum: int, maximum: int) -> BeforeValidator:
+    def check(value: object) -> int:
+        try:
+            if isinstance(value, bool) or not isinstance(value, int | str | float) or int(value) != float(value):
+                raise ValueError
+            number = int(value)
+            if not minimum <= number <= maximum:
+                raise ValueError
+        except (ValueError, OverflowError):
+            raise ValueError(f"{name} must be a whole number >= {minimum} and <= {maximum}, got {value}") from None
+        return number
+
+    return BeforeValidator(check)
+
+
+def _positive(name: str) -> BeforeValidator:
+    def check(value: object) -> float:
+        try:
+            if isinstance(value, bool) or not isinstance(value, int | str | float):
+                raise ValueError
+            number = float(value)
+            if not (number > 0 and math.isfinite(number)):
+                raise ValueError
+        except (ValueError, OverflowError):
+            raise ValueError(f"{name} must be a finite number > 0, got {value}") from None
+        return number
+
+    return BeforeValidator(check)
+
+
+def _one_of(what: str, allowed: Sequence[str]) -> BeforeValidator:
+    def check(value: object) -> str:
+        if value not in allowed:
+            raise ValueError(unknown(what, str(value), allowed))
+        return str(value)
+
+    return BeforeValidator(check)
+
+
+def _dataset(value: object) -> str:
+    name = str(value)
+    if name.startswith(OWN_PREFIX) and name != OWN_PREFIX:
+        return name
+    if name not in DATASETS:
+        raise ValueError(unknown("dataset", name, [*DATASETS, f"{OWN_PREFIX}FILE"]))
+    return name
+
+
+def parse_hidden(value: object) -> tuple[int, ...]:
+    """Read hidden widths: `256,256`, `100x30` for thirty layers of 100, `none`, or a sequence of numbers.
+
+    Raises:
+        ValueError: for a width that is not a whole number >= 1, or more than MAX_DEPTH layers.
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        parts: list[object] = [] if text in ("", "none") else [part.strip() for part in text.split(",")]
+    elif isinstance(value, Sequence):
+        parts = list(value)
+    else:
+        raise ValueError(f"hidden must be widths such as 256,256 or 100x30, got {value}")
+    widths = tuple(itertools.chain.from_iterable(_repeat(part, value) for part in parts))
+    if len(widths) > MAX_DEPTH:
+        raise ValueError(f"hidden must have at most {MAX_DEPTH} layers, got {len(widths)}")
+    return widths
+
+
+def _repeat(part: object, whole: object) -> tuple[int, ...]:
+    width, times, count = part.partition("x") if isinstance(part, str) else (part, "", "")
+    try:
+        number, repeats = int(str(width)), int(count) if times else 1
+        if number < 1 or repeats < 1:
+            raise ValueError
+    except ValueError:
+        raise ValueError(
+            "hidden must be whole numbers >= 1, as in 256,256 or 100x30 (thirty layers of 100), "
+            f"or none, got {part!s} in {whole!s}"
+        ) from None
+    # One layer too many already says that there are too many, without a list of billions.
+    return (number,) * min(repeats, MAX_DEPTH + 1)
+
+
+def _initializer(value: object) -> Initializer:
+    return value if isinstance(value, Initializer) else Initializer.parse(str(value))
+
+
+Hidden = Annotated[tuple[int, ...], BeforeValidator(parse_hidden)]
+Activation = Annotated[str, _one_of("activation", ACTIVATIONS)]
+LearningRate = Annotated[float, _positive("learning_rate")]
+Seed = Annotated[int, _whole("seed", 0, MAX_SEED)]
+InitializerField = Annotated[
+    InstanceOf[Initializer], BeforeValidator(_initializer), PlainSerializer(str, return_type=str)
+]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    @classmethod
+    def checked(cls, **fields: object) -> Self:
+        """Build from untrusted values.
+
+        Raises:
+            InvalidInputError: naming every field that is wrong.
+        """
+        return _translated(lambda: cls(**fields))
+
+    def to_json(self) -> str:
+        """One line of JSON that `from_json` turns back into an equal object."""
+        return self.model_dump_json()
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises:
+            InvalidInputError: naming every field that is wrong.
+        """
+        return _translated(lambda: cls.model_validate_json(text))
+
+
+def _translated(build: Callable[[], T]) -> T:
+    try:
+        return build()
+    except ValidationError as error:
+        raise InvalidInputError(
+            Problem(_field(problem["loc"]), _sentence(problem)) for problem in error.errors()
+        ) from None
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    return next((str(part) for part in reversed(location) if isinstance(part, str)), "")
+
+
+def _sentence(problem: Mapping[str, Any]) -> str:
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
+    return f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}, got {problem['input']}"
+
+
+class Kernel(NamedTuple):
+    """One layer's kernel: the layer's name, and how many inputs and outputs a unit of it has."""
+
+    layer: str
+    fan_in: int
+    fan_out: int
+
+
+class RunSpec(_Frozen):
+    """One training run, complete: what is trained on what, from which start, how and for how long.
+
+    `eval_every` adds an evaluation on the test set every so many steps to those at step 0 and after each
+    epoch; 0 adds none. An epoch is floor(training images / batch_size) steps over a fresh shuffle.
+    """
+
+    dataset: Annotated[str, BeforeValidator(_dataset)] = "digits"
+    hidden: Hidden = (256, 256)
+    activation: Activation = "relu"
+    initializer: InitializerField = Initializer("glorot_uniform")
+    optimizer: Annotated[str, _one_of("optimizer", OPTIMIZERS)] = "adam"
+    learning_rate: LearningRate = 0.001
+    batch_size: Annotated[int, _whole("batch_size", 1, 2**31 - 1)] = 128
+    epochs: Annotated[int, _whole("epochs", 1, 1_000_000)] = 1
+    eval_every: Annotated[int, _whole("eval_every", 0, 2**31 - 1)] = 0
+    execution: Annotated[str, _one_of("execution", EXECUTIONS)] = "xla"
+    seed: Seed = 0
+
+    @property
+    def identity(self) -> str:
+        """Sixteen hex digits shared by exactly the specs that differ in nothing but the seed."""
+        fields = json.loads(self.model_dump_json(exclude={"seed"}))
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
+
+    def kernels(self, shape: Sequence[int], classes: int) -> tuple[Kernel, ...]:
+        """The kernels of the network, from the first layer to the logits, for images of `shape`."""
+        widths = (math.prod(shape), *self.hidden, classes)
+        names = (*(f"dense_{number}" for number in range(1, len(widths) - 1)), "logits")
+        return tuple(map(Kernel, names, widths, widths[1:]))
+
+
+class Comparison(_Frozen):
+    """Initializers × seeds over one base spec, and over activations, depths and learning rates where given.
+
+    An empty `activations`, `hidden` or `learning_rates` means the base's own.
+    """
+
+    base: RunSpec = RunSpec()
+    initializers: tuple[InitializerField, ...]
+    seeds: tuple[Seed, ...]
+    activations: tuple[Activation, ...] = ()
+    hidden: tuple[Hidden, ...] = ()
+    learning_rates: tuple[LearningRate, ...] = ()
+
+    @model_validator(mode="after")
+    def _no_gaps_or_repeats(self) -> Self:
+        for name in ("initializers", "seeds"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} must have at least one, got none")
+        for name in ("initializers", "seeds", "activations", "hidden", "learning_rates"):
+            values = getattr(self, name)
+            twice = next((value for i, value in enumerate(values) if value in values[:i]), None)
+            if twice is not None:
+                raise ValueError(f"{name} must differ from each other, got {twice} twice")
+        return self
+
+    def runs(self) -> Iterator[RunSpec]:
+        """Every run, one architecture after the other; within one, seed by seed.
+
+        So a network is compiled once, and what is done when a comparison is stopped is paired by seed.
+        """
+        base = dict(self.base)
+        for hidden, activation, seed, learning_rate, initializer in itertools.product(
+            self.hidden or (self.base.hidden,),
+            self.activations or (self.base.activation,),
+            self.seeds,
+            self.learning_rates or (self.base.learning_rate,),
+            self.initializers,
+        ):
+            yield RunSpec(
+                **base
+                | {
+                    "hidden": hidden,
+                    "activation": activation,
+                    "seed": seed,
+                    "learning_rate": learning_rate,
+                    "initializer": initializer,
+                }
+            )

@@ -1,0 +1,1 @@
+"""What happened, kept: the store, and the processes that fill it."""

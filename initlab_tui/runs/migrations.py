@@ -1,0 +1,115 @@
+"""The store's schema, as an append-only list: each entry is applied once, in one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+
+APPLICATION_ID = 0x1A17_1AB0
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """
+        CREATE TABLE comparisons (
+            id INTEGER PRIMARY KEY,
+            created REAL NOT NULL,      -- seconds since 1970, UTC, as every time here
+            comparison TEXT NOT NULL    -- JSON of a Comparison
+        ) STRICT
+        """,
+        """
+        CREATE TABLE workers (
+            id INTEGER PRIMARY KEY,
+            host TEXT NOT NULL,
+            device TEXT NOT NULL,
+            threads INTEGER NOT NULL,
+            idle REAL NOT NULL,         -- seconds without work after which it ends
+            watcher_pid INTEGER,
+            watcher_born REAL,          -- start time of the process: a pid alone may be another's by now
+            pid INTEGER,
+            born REAL,
+            started REAL NOT NULL,
+            heartbeat REAL NOT NULL,
+            ended REAL,
+            exit TEXT,                  -- how its process ended, in words
+            log TEXT NOT NULL
+        ) STRICT
+        """,
+        """
+        CREATE TABLE runs (
+            id INTEGER PRIMARY KEY,
+            comparison_id INTEGER REFERENCES comparisons (id),
+            spec TEXT NOT NULL,         -- JSON of a RunSpec
+            identity TEXT NOT NULL,     -- shared by specs that differ in nothing but the seed
+            seed INTEGER NOT NULL,
+            data_file TEXT,             -- the npz that is read; NULL for what is bundled
+            import_folder TEXT NOT NULL,
+            device TEXT NOT NULL,       -- cpu, gpu or gpu:N
+            threads INTEGER NOT NULL,
+            status TEXT NOT NULL CHECK (status IN (
+                'queued', 'running', 'paused', 'done', 'diverged', 'failed', 'crashed', 'stopped')),
+            request TEXT CHECK (request IN ('stop', 'pause')),
+            reason TEXT NOT NULL DEFAULT '',
+            log_tail TEXT NOT NULL DEFAULT '',
+            checkpoint TEXT,
+            worker_id INTEGER REFERENCES workers (id),
+            created REAL NOT NULL,
+            timed_from REAL,            -- start of the present stretch, once built and compiled
+            started REAL,
+            ended REAL,
+            busy_seconds REAL NOT NULL DEFAULT 0,   -- training and evaluation, over all stretches
+            train_seconds REAL NOT NULL DEFAULT 0,  -- in training steps alone
+            samples INTEGER NOT NULL DEFAULT 0,
+            step INTEGER NOT NULL DEFAULT 0,
+            total_steps INTEGER,
+            steps_per_epoch INTEGER,
+            test_loss REAL,             -- of the last evaluation; NULL where it is not finite
+            test_accuracy REAL,
+            fingerprint TEXT,           -- of the data
+            record TEXT NOT NULL DEFAULT '{}'       -- JSON: what it takes to repeat the run
+        ) STRICT
+        """,
+        "CREATE INDEX runs_status ON runs (status)",
+        "CREATE INDEX runs_comparison ON runs (comparison_id)",
+        """
+        CREATE TABLE metrics (
+            run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+            split TEXT NOT NULL CHECK (split IN ('train', 'test')),
+            step INTEGER NOT NULL,
+            loss REAL,                  -- NULL where it is not finite
+            accuracy REAL,
+            PRIMARY KEY (run_id, split, step)
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE events (
+            id INTEGER PRIMARY KEY,
+            run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+            at REAL NOT NULL,
+            kind TEXT NOT NULL,
+            detail TEXT NOT NULL DEFAULT ''
+        ) STRICT
+        """,
+        "CREATE INDEX events_run ON events (run_id)",
+    ),
+)
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """How many migrations the store has had."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the store to the newest schema; safe when several processes do it at once."""
+    if version(connection) == len(MIGRATIONS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for number, statements in enumerate(MIGRATIONS[version(connection) :], version(connection) + 1):
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,196 @@
+"""Everything that must hold before a run is queued: the data is there and sound, the network fits.
+
+What only TensorFlow can tell is asked in a process of its own, since this one does not load it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from initlab_tui.experiments.datasets import DATASETS
+from initlab_tui.experiments.problems import InvalidInputError, Problem
+from initlab_tui.experiments.spec import RunSpec
+
+OPTIMIZER_SLOTS = {"sgd": 1, "momentum": 1, "nesterov": 1, "adam": 2, "adamw": 2, "rmsprop": 1, "adagrad": 1}
+BYTES_OF_A_WEIGHT = 4
+BASE_BYTES = 900_000_000  # TensorFlow, Keras and a compiler at work, without any data
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a dataset before it is trained on; `file` is None for what is bundled."""
+
+    file: Path | None
+    shape: tuple[int, ...]
+    classes: int
+    train: int
+    test: int
+
+    @property
+    def pixels(self) -> int:
+        """How many numbers the training and test images have together."""
+        count = self.train + self.test
+        for size in self.shape:
+            count *= size
+        return count
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """Specs that can run: the file their data is in, and the memory that the largest needs, in bytes."""
+
+    data_file: Path | None
+    run_bytes: int
+
+
+def check(specs: Sequence[RunSpec], data_dir: Path | None, import_folder: Path) -> Cleared:
+    """Clear specs of one dataset for the queue, downloading the data where that is needed.
+
+    Raises:
+        InvalidInputError: naming everything that stands in the way.
+    """
+    facts = dataset_facts(specs[0].dataset, data_dir)
+    problems = [problem for spec in _one_of_each_size(specs) for problem in _too_large(spec, facts)]
+    if problems:
+        raise InvalidInputError(dict.fromkeys(problems))
+    for spec in _one_of_each_import(specs):
+        answer = ask(
+            "draw",
+            {
+                "spec": spec.to_json(),
+                "shape": facts.shape,
+                "classes": facts.classes,
+                "import_folder": str(import_folder),
+            },
+        )
+        if "error" in answer:
+            raise InvalidInputError.of("initializer", answer["error"])
+    return Cleared(facts.file, max(run_bytes(spec, facts) for spec in specs))
+
+
+def _one_of_each_size(specs: Iterable[RunSpec]) -> Iterable[RunSpec]:
+    return {(spec.hidden, spec.batch_size): spec for spec in specs}.values()
+
+
+def _one_of_each_import(specs: Iterable[RunSpec]) -> Iterable[RunSpec]:
+    return {(spec.initializer, spec.hidden): spec for spec in specs if spec.initializer.is_imported}.values()
+
+
+def _too_large(spec: RunSpec, facts: Facts) -> Iterable[Problem]:
+    if spec.batch_size > facts.train:
+        yield Problem(
+            "batch_size",
+            f"batch_size must be <= {facts.train}, the training images of {spec.dataset}, got {spec.batch_size}",
+        )
+    needed, available = run_bytes(spec, facts), psutil.virtual_memory().available
+    if needed > available:
+        weights = sum(kernel.fan_in * kernel.fan_out for kernel in spec.kernels(facts.shape, facts.classes))
+        yield Problem(
+            "hidden",
+            f"hidden {','.join(map(str, spec.hidden)) or 'none'} with batch_size {spec.batch_size} has "
+            f"{weights:,} weights and would need about {needed / 1e9:,.0f} GB of memory; "
+            f"{available / 1e9:,.0f} GB are free: use fewer or narrower layers, or a smaller batch",
+        )
+
+
+def run_bytes(spec: RunSpec, facts: Facts) -> int:
+    """About how much memory a worker needs for a run of `spec`: the process, the data and the network."""
+    kernels = spec.kernels(facts.shape, facts.classes)
+    weights = sum(kernel.fan_in * kernel.fan_out + kernel.fan_out for kernel in kernels)
+    # The weights, their gradients and the draw they came from, and the optimizer's slots.
+    copies = 3 + OPTIMIZER_SLOTS[spec.optimizer]
+    # Activations and their gradients of one batch.
+    activations = 2 * spec.batch_size * sum(kernel.fan_in + kernel.fan_out for kernel in kernels)
+    own = BYTES_OF_A_WEIGHT * (copies * weights + activations)
+    return BASE_BYTES + 2 * facts.pixels + own
+
+
+def dataset_facts(name: str, data_dir: Path | None) -> Facts:
+    """Find, check and if need be download a dataset.
+
+    Raises:
+        InvalidInputError: when it is damaged, or neither here nor to be had.
+    """
+    if name == "digits":
+        entry = DATASETS[name]
+        return Facts(None, entry.shape, entry.classes, entry.train, entry.test)
+    from initlab_tui.data.arrays import load, own_file  # NumPy is not needed to refuse a bad spec
+
+    file = own_file(name) or _file_of(name, data_dir)
+    dataset = load(name, file)
+    return Facts(file, dataset.shape, dataset.classes, len(dataset.y_train), len(dataset.y_test))
+
+
+def _file_of(name: str, data_dir: Path | None) -> Path:
+    from initlab_tui.data.locate import locate, where_to_put
+
+    found = locate(name, data_dir)
+    if found.file:
+        return found.file
+    with tempfile.TemporaryDirectory() as home:
+        environment = dict(os.environ)
+        if found.keras_folder:
+            # Keras removes a file of its cache when it does not like its checksum and cannot fetch another:
+            # it gets links, so a person's own files stay.
+            _link(found.keras_folder, DATASETS[name].keras_files, Path(home) / "datasets")
+            environment["KERAS_HOME"] = home
+        answer = ask("fetch", {"name": name, "into": str(found.prepared)}, environment, progress=True)
+    if "error" in answer:
+        raise InvalidInputError.of(
+            "dataset",
+            f"dataset {name} is not here and could not be downloaded ({answer['error']}): "
+            f"{where_to_put(name, data_dir)}; or use --dataset digits, which is bundled",
+        )
+    return found.prepared
+
+
+def _link(folder: Path, files: Iterable[str], into: Path) -> None:
+    for file in files:
+        (into / file).parent.mkdir(parents=True, exist_ok=True)
+        (into / file).symlink_to(folder / file)
+
+
+def ask(
+    question: str,
+    parameters: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Put a question to TensorFlow in another process; `progress` shows on stderr what Keras prints.
+
+    Returns the answer, with `error` where there is none.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        answer, log = Path(folder) / "answer.json", Path(folder) / "log"
+        with log.open("wb") as noise:
+            code = subprocess.run(
+                [
+                    *(sys.executable, "-m", "initlab_tui.training.ask"),
+                    *(str(answer), question, json.dumps(dict(parameters or {}))),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr if progress else noise,
+                stderr=noise,
+                env={
+                    "TF_CPP_MIN_LOG_LEVEL": "2",
+                    "KERAS_BACKEND": "tensorflow",
+                    **(environment or os.environ),
+                },
+                cwd="/",
+            ).returncode
+        if code == 0 and answer.is_file():
+            loaded: dict[str, Any] = json.loads(answer.read_text())
+            return loaded
+        end = log.read_text(errors="replace").strip().splitlines()[-1:]
+        return {"error": f"TensorFlow's process ended with exit code {code}: {' '.join(end)}"}

@@ -1,0 +1,199 @@
+"""What becomes of queued runs: claimed and recorded by workers, stopped, paused and resumed by people."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from initlab_tui.experiments.problems import InvalidInputError
+from initlab_tui.runs.events import Evaluated, Started, Stepped, finite_or_none
+from initlab_tui.runs.store import Run, Store, note
+
+LOG_TAIL_LINES = 20
+LOG_TAIL_BYTES = 8_192
+
+
+class LostRunError(Exception):
+    """The run is no longer this worker's: it was taken for dead, or the run was removed."""
+
+
+def claim(store: Store, worker_id: int) -> Run | None:
+    """Take the oldest queued run that this worker can do, atomically: no two workers get the same one."""
+    now = time.time()
+    with store.transaction() as connection:
+        row = connection.execute(
+            """
+            UPDATE runs SET status = 'running', worker_id = :worker, timed_from = :now, request = NULL,
+                started = coalesce(started, :now)
+            WHERE id = (
+                SELECT runs.id FROM runs JOIN workers ON workers.id = :worker
+                WHERE status = 'queued' AND runs.device = workers.device AND runs.threads = workers.threads
+                    AND workers.ended IS NULL
+                ORDER BY runs.id LIMIT 1)
+            RETURNING id
+            """,
+            {"worker": worker_id, "now": now},
+        ).fetchone()
+        if row:
+            note(connection, row[0], "claimed", f"worker {worker_id}")
+    return store.run(row[0]) if row else None
+
+
+def retire_if_idle(store: Store, worker_id: int) -> bool:
+    """End the worker's registration unless there is work for it; atomic, so that no run is left behind."""
+    with store.transaction() as connection:
+        return bool(
+            connection.execute(
+                """
+                UPDATE workers SET ended = ?, exit = 'idle' WHERE id = ? AND NOT EXISTS (
+                    SELECT 1 FROM runs WHERE status = 'queued'
+                        AND runs.device = workers.device AND runs.threads = workers.threads)
+                """,
+                (time.time(), worker_id),
+            ).rowcount
+        )
+
+
+def record_started(store: Store, run: Run, event: Started, record: Mapping[str, Any]) -> str | None:
+    """Record that a run began, and return what is asked of it."""
+    with store.transaction() as connection:
+        # What a pause or a crash left behind of later steps is trained again.
+        connection.execute("DELETE FROM metrics WHERE run_id = ? AND step > ?", (run.id, event.step))
+        note(connection, run.id, "started", event.note)
+        return _update(
+            store,
+            run,
+            total_steps=event.total_steps,
+            steps_per_epoch=event.steps_per_epoch,
+            step=event.step,
+            fingerprint=event.fingerprint,
+            record=json.dumps(record),
+            timed_from=time.time(),
+        )
+
+
+def record_steps(store: Store, run: Run, event: Stepped) -> str | None:
+    """Record training steps, and return what is asked of the run: stop, pause or None."""
+    rows = zip(range(event.step, event.last + 1), event.losses, event.accuracies, strict=True)
+    with store.transaction() as connection:
+        connection.executemany(
+            "INSERT OR REPLACE INTO metrics (run_id, split, step, loss, accuracy) VALUES (?, 'train', ?, ?, ?)",
+            [(run.id, step, finite_or_none(loss), accuracy) for step, loss, accuracy in rows],
+        )
+        connection.execute(
+            "UPDATE runs SET train_seconds = train_seconds + ?, samples = samples + ? WHERE id = ?",
+            (event.seconds, event.samples, run.id),
+        )
+        return _update(store, run, step=event.last)
+
+
+def record_evaluation(store: Store, run: Run, event: Evaluated) -> str | None:
+    """Record an evaluation on the test set, and return what is asked of the run."""
+    loss = finite_or_none(event.loss)
+    with store.transaction() as connection:
+        connection.execute(
+            "INSERT OR REPLACE INTO metrics (run_id, split, step, loss, accuracy) VALUES (?, 'test', ?, ?, ?)",
+            (run.id, event.step, loss, event.accuracy),
+        )
+        return _update(store, run, test_loss=loss, test_accuracy=event.accuracy)
+
+
+def release(
+    store: Store,
+    run: Run,
+    status: str,
+    reason: str = "",
+    *,
+    log: Path | None = None,
+    checkpoint: Path | None = None,
+) -> None:
+    """Give up a claimed run: ended with `status`, or paused with its checkpoint.
+
+    Raises:
+        LostRunError: when it is no longer this worker's.
+    """
+    now = time.time()
+    with store.transaction() as connection:
+        _update(
+            store,
+            run,
+            status=status,
+            reason=reason,
+            request=None,
+            ended=None if status == "paused" else now,
+            checkpoint=str(checkpoint) if checkpoint else None,
+            log_tail=log_tail(log) if log else "",
+        )
+        connection.execute("UPDATE runs SET busy_seconds = busy_seconds + ? - timed_from WHERE id = ?", (now, run.id))
+        note(connection, run.id, status, reason)
+
+
+def _update(store: Store, run: Run, **values: object) -> str | None:
+    settings = ", ".join(f"{name} = ?" for name in values)
+    query = (
+        f"UPDATE runs SET {settings} "  # noqa: S608 - no outside text
+        "WHERE id = ? AND worker_id IS ? AND status = 'running' RETURNING request"
+    )
+    row = store.connection.execute(query, (*values.values(), run.id, run.worker_id)).fetchone()
+    if row is None:
+        raise LostRunError(f"run {run.id} is no longer worker {run.worker_id}'s")
+    return None if row[0] is None else str(row[0])
+
+
+def log_tail(log: Path) -> str:
+    """The end of a worker's log, for the record of a run that failed."""
+    if not log.is_file():
+        return ""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
+        lines = file.read().decode("utf-8", "replace").splitlines()
+    return "\n".join(lines[-LOG_TAIL_LINES:])
+
+
+def stop(store: Store, ids: Sequence[int]) -> list[int]:
+    """Ask runs to end: those that wait end at once, those that train at their next chunk.
+
+    Returns the ids of those that were not over yet.
+    """
+    return _ask(store, ids, "stop", ("queued", "paused"), "stopped")
+
+
+def pause(store: Store, ids: Sequence[int]) -> list[int]:
+    """Ask runs to pause: those that train keep a checkpoint at their next chunk and free their worker.
+
+    Returns the ids of those that were queued or running.
+    """
+    return _ask(store, ids, "pause", ("queued",), "paused")
+
+
+def resume(store: Store, ids: Sequence[int]) -> list[int]:
+    """Queue paused runs again, to go on where they were; returns their ids."""
+    return _ask(store, ids, None, ("paused",), "queued")
+
+
+def _ask(store: Store, ids: Sequence[int], request: str | None, waiting: Sequence[str], becomes: str) -> list[int]:
+    found = {run.id: run for run in store.runs(list(ids))}
+    unknown = [str(run_id) for run_id in ids if run_id not in found]
+    if unknown:
+        raise InvalidInputError.of("id", f"no run {', '.join(unknown)} in {store.path}: see initlab-tui runs")
+    asked = []
+    with store.transaction() as connection:
+        for run_id in dict.fromkeys(ids):
+            marks = ",".join("?" * len(waiting))
+            ended = time.time() if becomes == "stopped" else None
+            row = connection.execute(
+                f"UPDATE runs SET status = ?, ended = ? WHERE id = ? AND status IN ({marks}) RETURNING id",  # noqa: S608
+                (becomes, ended, run_id, *waiting),
+            ).fetchone()
+            if not row and request:
+                row = connection.execute(
+                    "UPDATE runs SET request = ? WHERE id = ? AND status = 'running' RETURNING id",
+                    (request, run_id),
+                ).fetchone()
+            if row:
+                asked.append(run_id)
+                note(connection, run_id, f"{request or 'resume'} requested")
+    return asked

@@ -1,0 +1,279 @@
+"""One SQLite file: the queue, the record and the wire between the processes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from initlab_tui.experiments.problems import InvalidInputError
+from initlab_tui.experiments.spec import Comparison, RunSpec
+from initlab_tui.runs import migrations, paths
+
+BUSY_SECONDS = 30.0
+ACTIVE = ("queued", "running", "paused")
+ENDED = ("done", "diverged", "failed", "crashed", "stopped")
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where and how a queued run is to be trained: what a worker must offer to claim it.
+
+    `device` is cpu, gpu (any) or gpu:N; `data_file` the npz to read, None for what is bundled;
+    `import_folder` the folder from which a person's own `import:` is found.
+    """
+
+    device: str
+    threads: int
+    data_file: Path | None
+    import_folder: Path
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as the store has it; times are seconds since 1970, losses that are not finite are None."""
+
+    id: int
+    comparison_id: int | None
+    spec_json: str = field(repr=False)
+    identity: str
+    data_file: str | None
+    import_folder: str
+    device: str
+    threads: int
+    status: str
+    request: str | None
+    reason: str
+    log_tail: str = field(repr=False)
+    checkpoint: str | None
+    worker_id: int | None
+    created: float
+    timed_from: float | None
+    started: float | None
+    ended: float | None
+    busy_seconds: float
+    train_seconds: float
+    samples: int
+    step: int
+    total_steps: int | None
+    steps_per_epoch: int | None
+    test_loss: float | None
+    test_accuracy: float | None
+    fingerprint: str | None
+    record_json: str = field(repr=False)
+
+    @cached_property
+    def spec(self) -> RunSpec:
+        return RunSpec.from_json(self.spec_json)
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """What it takes to repeat the run: versions, device, execution, threads."""
+        loaded: dict[str, Any] = json.loads(self.record_json)
+        return loaded
+
+    @property
+    def samples_per_second(self) -> float | None:
+        """In training steps alone: no evaluation, compilation or waiting."""
+        return self.samples / self.train_seconds if self.train_seconds else None
+
+    @property
+    def is_over(self) -> bool:
+        return self.status in ENDED
+
+
+_COLUMNS = ", ".join(
+    {"spec_json": "spec", "record_json": "record"}.get(column.name, column.name) for column in fields(Run)
+)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A run's losses and accuracies on one split, by step; NaN where a value was not finite."""
+
+    steps: tuple[int, ...]
+    losses: tuple[float, ...]
+    accuracies: tuple[float, ...]
+
+
+class Store:
+    """An open store. One per thread: SQLite connections are not shared."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path, self.connection = path, connection
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open the store at `path`, making it, and its folder, where there is none.
+
+        Raises:
+            InvalidInputError: when it cannot be written, is not a store, or is from a newer program.
+        """
+        path = path.absolute()
+        try:
+            paths.private_folder(path.parent)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, paths.PRIVATE_FILE))
+        except IsADirectoryError:
+            raise _unusable(path, "is a directory: name a file") from None
+        except OSError as error:
+            raise _unusable(path, f"cannot be written: {error.strerror}") from None
+        try:
+            return cls(path, _connect(path))
+        except sqlite3.DatabaseError as error:
+            raise _unusable(path, f"cannot be used: {error}; name another file with --store") from None
+
+    @classmethod
+    def open_existing(cls, path: Path) -> Self | None:
+        """As `open`, but None where there is no store yet, and nothing is made.
+
+        Raises:
+            InvalidInputError: as `open`.
+        """
+        return cls.open(path) if path.exists() else None
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing, with the write lock taken at the start."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self.connection
+            self.connection.execute("COMMIT")
+        except BaseException:
+            # A full disk makes SQLite roll back by itself.
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            raise
+
+    def enqueue(self, comparison: Comparison | None, specs: Sequence[RunSpec], placement: Placement) -> list[int]:
+        """Queue runs, of a comparison or on their own, and return their ids, in the order of `specs`."""
+        now = time.time()
+        with self.transaction() as connection:
+            comparison_id = None
+            if comparison:
+                comparison_id = connection.execute(
+                    "INSERT INTO comparisons (created, comparison) VALUES (?, ?)", (now, comparison.to_json())
+                ).lastrowid
+            ids = []
+            for spec in specs:
+                values = {
+                    "comparison_id": comparison_id,
+                    "spec": spec.to_json(),
+                    "identity": spec.identity,
+                    "seed": spec.seed,
+                    "data_file": str(placement.data_file) if placement.data_file else None,
+                    "import_folder": str(placement.import_folder),
+                    "device": placement.device,
+                    "threads": placement.threads,
+                    "status": "queued",
+                    "created": now,
+                }
+                ids.append(insert(connection, "runs", values))
+                note(connection, ids[-1], "queued")
+        return ids
+
+    def run(self, run_id: int) -> Run | None:
+        """One run by its id."""
+        return next(iter(self.runs([run_id])), None)
+
+    def runs(self, ids: Sequence[int] | None = None) -> list[Run]:
+        """The runs of these ids, or all, oldest first."""
+        where = f"WHERE id IN ({','.join('?' * len(ids))})" if ids is not None else ""
+        return self._runs(where, ids or ())
+
+    def runs_of(self, comparison_id: int) -> list[Run]:
+        """The runs of one comparison, oldest first."""
+        return self._runs("WHERE comparison_id = ?", (comparison_id,))
+
+    def _runs(self, where: str, values: Sequence[object]) -> list[Run]:
+        query = f"SELECT {_COLUMNS} FROM runs {where} ORDER BY id"  # noqa: S608 - no outside text
+        return [Run(*row) for row in self.connection.execute(query, tuple(values))]
+
+    def comparison(self, comparison_id: int) -> Comparison | None:
+        """A comparison as it was asked for."""
+        row = self.connection.execute("SELECT comparison FROM comparisons WHERE id = ?", (comparison_id,)).fetchone()
+        return Comparison.from_json(row[0]) if row else None
+
+    def curve(self, run_id: int, split: str) -> Curve:
+        """What a run recorded on `split`, train or test."""
+        rows = self.connection.execute(
+            "SELECT step, loss, accuracy FROM metrics WHERE run_id = ? AND split = ? ORDER BY step",
+            (run_id, split),
+        ).fetchall()
+        return Curve(
+            tuple(row[0] for row in rows),
+            tuple(math.nan if row[1] is None else row[1] for row in rows),
+            tuple(math.nan if row[2] is None else row[2] for row in rows),
+        )
+
+    def events(self, run_id: int) -> list[tuple[float, str, str]]:
+        """What happened to a run: (time, kind, detail), oldest first."""
+        return self.connection.execute(
+            "SELECT at, kind, detail FROM events WHERE run_id = ? ORDER BY id", (run_id,)
+        ).fetchall()
+
+    def data_version(self) -> int:
+        """A number that changes when another process has written: what a follower asks before it reads."""
+        return int(self.connection.execute("PRAGMA data_version").fetchone()[0])
+
+
+def insert(connection: sqlite3.Connection, table: str, values: Mapping[str, object]) -> int:
+    """Insert a row and return its id; `table` and the names are the program's own."""
+    names, marks = ", ".join(values), ", ".join("?" * len(values))
+    query = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 - no outside text
+    return int(connection.execute(query, tuple(values.values())).lastrowid or 0)
+
+
+def note(connection: sqlite3.Connection, run_id: int, kind: str, detail: str = "") -> None:
+    """Write an event of a run, in the caller's transaction."""
+    insert(connection, "events", {"run_id": run_id, "at": time.time(), "kind": kind, "detail": detail})
+
+
+def _unusable(path: Path, trouble: str) -> InvalidInputError:
+    return InvalidInputError.of("store", f"store {path} {trouble}")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        _check(path, connection)
+        # WAL lets followers read while a worker writes. Where the file system cannot do it (some network
+        # ones), SQLite stays with its rollback journal, which is slower and correct.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        migrations.migrate(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check(path: Path, connection: sqlite3.Connection) -> None:
+    known, found = len(migrations.MIGRATIONS), migrations.version(connection)
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    if tables and application != migrations.APPLICATION_ID:
+        raise _unusable(path, "is an SQLite file of another program; name another file with --store")
+    if found > known:
+        raise _unusable(
+            path,
+            f"is from a newer version of initlab-tui (schema {found}, this one knows {known}): "
+            "upgrade initlab-tui or name another file with --store",
+        )

@@ -1,0 +1,245 @@
+"""Starts workers, finds the living and marks what the dead left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from initlab_tui.experiments.problems import InvalidInputError
+from initlab_tui.runs import paths
+from initlab_tui.runs.queue import log_tail
+from initlab_tui.runs.store import Store, insert, note
+
+HEARTBEAT_SECONDS = 2.0
+SILENT_SECONDS = 60.0  # after which a worker on another host counts as dead
+SPAWN_SECONDS = 10.0  # that a watcher may take until its pid is known
+WORKER_BYTES = 1_200_000_000  # of a worker on MNIST; measured by tests/benchmarks
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many workers, each with how many threads, on which device: cpu, gpu (any) or gpu:N."""
+
+    workers: int
+    threads: int
+    device: str
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpus() -> list[str]:
+    """The NVIDIA GPUs that may be used, as CUDA_VISIBLE_DEVICES names them; no TensorFlow needed."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name for name in visible.split(",") if name.strip() not in ("", "-1")]
+    try:
+        listed = subprocess.run(
+            ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],  # noqa: S607 - wherever it is installed
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return listed.stdout.split() if listed.returncode == 0 else []
+
+
+def plan(runs: int, device: str | None, workers: int | None, threads: int | None, run_bytes: int) -> Plan:
+    """Choose workers and threads for so many runs, where the person did not.
+
+    On CPUs a worker per core while there are runs and memory (`run_bytes` each) for them, since two workers
+    of one thread train more than one of two; a lone run gets all cores. On GPUs one worker for each.
+
+    Raises:
+        InvalidInputError: for a device that is not there.
+    """
+    found = gpus() if device != "cpu" else []
+    device = device or ("gpu" if found else "cpu")
+    allowed = ["cpu", *(["gpu"] if found else []), *(f"gpu:{number}" for number in range(len(found)))]
+    if device not in allowed:
+        raise InvalidInputError.of(
+            "device", f"device {device!r} is not here: allowed on this machine: {', '.join(allowed)}"
+        )
+    fitting = max(1, psutil.virtual_memory().available // max(run_bytes, WORKER_BYTES))
+    most = {"cpu": cores(), "gpu": len(found)}.get(device, 1)
+    count = workers or min(most, max(1, runs), fitting)
+    return Plan(count, threads or max(1, cores() // count), device)
+
+
+def start_workers(store: Store, plan: Plan, idle: float = 0.0) -> list[int]:
+    """Start as many workers as the plan has and do not live yet; `idle` seconds without work end them.
+
+    Each gets a watcher in a session of its own, so neither Ctrl+C nor a lost connection reaches it.
+    Returns the new workers' ids.
+    """
+    reap(store)
+    with store.transaction() as connection:
+        (living,) = connection.execute(
+            "SELECT count(*) FROM workers WHERE ended IS NULL AND device = ? AND threads = ?",
+            (plan.device, plan.threads),
+        ).fetchone()
+        ids = [register(store, plan.device, plan.threads, idle) for _ in range(plan.workers - living)]
+    for worker_id in ids:
+        _spawn_watcher(store, worker_id)
+    return ids
+
+
+def register(store: Store, device: str, threads: int, idle: float) -> int:
+    """Enter a worker that is about to be started, in the caller's transaction."""
+    now = time.time()
+    files = paths.private_folder(paths.files_beside(store.path))
+    values = {
+        "host": socket.gethostname(),
+        "device": device,
+        "threads": threads,
+        "idle": idle,
+        "started": now,
+        "heartbeat": now,
+        "log": "",
+    }
+    worker_id = insert(store.connection, "workers", values)
+    log = str(files / f"worker-{worker_id}.log")
+    store.connection.execute("UPDATE workers SET log = ? WHERE id = ?", (log, worker_id))
+    return worker_id
+
+
+def _spawn_watcher(store: Store, worker_id: int) -> None:
+    watcher = subprocess.Popen(
+        [sys.executable, "-m", "initlab_tui.runs.watch", str(store.path), str(worker_id)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd="/",
+    )
+    store.connection.execute(
+        "UPDATE workers SET watcher_pid = ?, watcher_born = ? WHERE id = ?",
+        (watcher.pid, born(watcher.pid), worker_id),
+    )
+
+
+def born(pid: int) -> float | None:
+    """When the process of this pid was started, or None where there is none."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _lives(pid: int | None, birth: float | None) -> bool:
+    if pid is None or birth is None:
+        return False
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - birth) < 1 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def reap(store: Store) -> list[int]:
+    """Mark as crashed what workers without a living process left running; returns those runs' ids.
+
+    The watcher does this with the exit code at hand; here are the cases in which it died too. On this host a
+    process is looked for, so a suspended laptop kills nothing; of another host only the heartbeat is known.
+    """
+    rows = store.connection.execute(
+        "SELECT id, host, watcher_pid, watcher_born, pid, born, heartbeat FROM workers WHERE ended IS NULL"
+    ).fetchall()
+    crashed = []
+    for worker_id, host, watcher_pid, watcher_born, pid, birth, heartbeat in rows:
+        silent = time.time() - heartbeat
+        if host != socket.gethostname():
+            dead = silent > SILENT_SECONDS
+        else:
+            # A registration whose watcher is not started yet has no pid for a moment.
+            dead = not (_lives(watcher_pid, watcher_born) or _lives(pid, birth)) and (
+                watcher_pid is not None or silent > SPAWN_SECONDS
+            )
+        if dead:
+            how = f"its process is gone, last heard of {silent:.0f} s ago; nobody was left to see its exit code"
+            crashed += bury(store, worker_id, how)
+    return crashed
+
+
+def bury(store: Store, worker_id: int, how: str) -> list[int]:
+    """Record that a worker's process ended, and mark what it was training as crashed; returns those ids."""
+    now = time.time()
+    with store.transaction() as connection:
+        row = connection.execute(
+            "UPDATE workers SET ended = ?, exit = ? WHERE id = ? AND ended IS NULL RETURNING log",
+            (now, how, worker_id),
+        ).fetchone()
+        if row is None:
+            return []
+        tail = log_tail(Path(row[0]))
+        reason = f"worker {worker_id} died: {how}"
+        ids = [
+            run_id
+            for (run_id,) in connection.execute(
+                "UPDATE runs SET status = 'crashed', reason = ?, log_tail = ?, ended = ?, request = NULL, "
+                "busy_seconds = busy_seconds + ? - timed_from WHERE worker_id = ? AND status = 'running' RETURNING id",
+                (reason, tail, now, now, worker_id),
+            ).fetchall()
+        ]
+        for run_id in ids:
+            note(connection, run_id, "crashed", reason)
+    return ids
+
+
+def fail_queued(store: Store, worker_id: int, how: str) -> None:
+    """Fail what waits for a worker that cannot even start, unless another lives that could do it."""
+    with store.transaction() as connection:
+        log = connection.execute("SELECT log FROM workers WHERE id = ?", (worker_id,)).fetchone()[0]
+        reason = f"no worker could be started: {how}"
+        rows = connection.execute(
+            """
+            UPDATE runs SET status = 'failed', reason = ?, log_tail = ?, ended = ?
+            WHERE status = 'queued'
+                AND (device, threads) = (SELECT device, threads FROM workers WHERE id = ?)
+                AND NOT EXISTS (SELECT 1 FROM workers WHERE ended IS NULL
+                    AND workers.device = runs.device AND workers.threads = runs.threads)
+            RETURNING id
+            """,
+            (reason, log_tail(Path(log)), time.time(), worker_id),
+        ).fetchall()
+        for (run_id,) in rows:
+            note(connection, run_id, "failed", reason)
+
+
+def workers_alive(store: Store) -> int:
+    """How many workers are registered and not ended."""
+    return int(store.connection.execute("SELECT count(*) FROM workers WHERE ended IS NULL").fetchone()[0])
+
+
+def needed_again(store: Store, ids: Sequence[int]) -> list[Plan]:
+    """Plans for those of the runs `ids` that wait with no worker alive that could take them."""
+    marks = ",".join("?" * len(ids))
+    rows = store.connection.execute(
+        f"""
+        SELECT DISTINCT device, threads FROM runs WHERE id IN ({marks}) AND status = 'queued'
+            AND NOT EXISTS (SELECT 1 FROM workers WHERE ended IS NULL
+                AND workers.device = runs.device AND workers.threads = runs.threads)
+        """,  # noqa: S608 - no outside text
+        tuple(ids),
+    ).fetchall()
+    return [Plan(1, threads, device) for device, threads in rows]
+
+
+def exit_in_words(code: int) -> str:
+    """A process's exit status as people know it."""
+    if code >= 0:
+        return f"exit code {code}"
+    hint = ", perhaps for want of memory" if -code == signal.SIGKILL else ""
+    return f"killed by {signal.Signals(-code).name} (signal {-code}{hint})"

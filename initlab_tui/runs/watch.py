@@ -1,0 +1,93 @@
+"""Watches one worker's process, so that a native crash is recorded with its exit code whoever else has gone.
+
+    python -m initlab_tui.runs.watch STORE WORKER_ID
+
+A worker that dies while it trains loses that run alone: the watcher starts another for what is queued.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from initlab_tui.runs import paths, supervisor
+from initlab_tui.runs.store import Store
+
+WORKER = (sys.executable, "-m", "initlab_tui.runs.worker")
+
+
+def main(arguments: list[str]) -> None:
+    """Watch the worker and those that have to follow it, until one ends in order or cannot start."""
+    path, worker_id = Path(arguments[0]), int(arguments[1])
+    following: int | None = worker_id
+    while following is not None:
+        worker_id = following
+        code = _run(path, worker_id)
+        with Store.open(path) as store:
+            following = _after(store, worker_id, code)
+
+
+def _run(path: Path, worker_id: int) -> int:
+    with Store.open(path) as store:
+        device, threads, log = store.connection.execute(
+            "SELECT device, threads, log FROM workers WHERE id = ?", (worker_id,)
+        ).fetchone()
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, paths.PRIVATE_FILE)
+        try:
+            process = subprocess.Popen(
+                [*WORKER, str(path), str(worker_id)],
+                stdin=subprocess.DEVNULL,
+                stdout=descriptor,
+                stderr=descriptor,
+                env=environment(os.environ, device, threads),
+            )
+        finally:
+            os.close(descriptor)
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        store.connection.execute(
+            "UPDATE workers SET watcher_pid = ?, watcher_born = ?, pid = ?, born = ? WHERE id = ?",
+            (os.getpid(), supervisor.born(os.getpid()), process.pid, supervisor.born(process.pid), worker_id),
+        )
+    return process.wait()
+
+
+def _after(store: Store, worker_id: int, code: int) -> int | None:
+    how = supervisor.exit_in_words(code)
+    supervisor.bury(store, worker_id, how)
+    if code == 0:
+        return None
+    count = store.connection.execute("SELECT count(*) FROM runs WHERE worker_id = ?", (worker_id,)).fetchone()
+    if not count[0]:
+        supervisor.fail_queued(store, worker_id, how)
+        return None
+    with store.transaction() as connection:
+        device, threads, idle = connection.execute(
+            "SELECT device, threads, idle FROM workers WHERE id = ?", (worker_id,)
+        ).fetchone()
+        waiting = connection.execute(
+            "SELECT 1 FROM runs WHERE status = 'queued' AND device = ? AND threads = ? LIMIT 1",
+            (device, threads),
+        ).fetchone()
+        return supervisor.register(store, device, threads, idle) if waiting else None
+
+
+def environment(inherited: os._Environ[str], device: str, threads: int) -> dict[str, str]:
+    """The environment of a worker: its GPU, its threads, and no more chatter than there has to be."""
+    visible = {"cpu": "-1"}.get(device)
+    if device.startswith("gpu:"):
+        visible = supervisor.gpus()[int(device.removeprefix("gpu:"))]
+    return {
+        **inherited,
+        **({"CUDA_VISIBLE_DEVICES": visible} if visible else {}),
+        "OMP_NUM_THREADS": str(threads),
+        "TF_CPP_MIN_LOG_LEVEL": inherited.get("TF_CPP_MIN_LOG_LEVEL", "2"),
+        "KERAS_BACKEND": "tensorflow",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""Training itself: the only importer of TensorFlow."""

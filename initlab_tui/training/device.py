@@ -1,0 +1,39 @@
+"""The device that TensorFlow computes on, and how many threads it takes."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+def configure(threads: int) -> None:
+    """Set threads and GPU memory growth; before the first operation, once in a process."""
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    return {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__}
+
+
+def name() -> str:
+    """The device that training runs on, with the maker's name for it."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return f"CPU: {_processor()}"
+    details = tf.config.experimental.get_device_details(gpus[0])
+    return f"GPU: {details.get('device_name', gpus[0].name)}"
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())

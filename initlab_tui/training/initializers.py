@@ -1,0 +1,137 @@
+"""From the catalogue to the Keras object that draws, and a person's own initializers."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from initlab_tui.experiments.spec import IMPORT_PREFIX, Initializer
+
+Draw = Callable[[Sequence[int]], Any]
+
+
+@keras.saving.register_keras_serializable("initlab_tui")
+class Sparse(keras.initializers.Initializer):  # type: ignore[misc]
+    """Each unit gets `connections` incoming weights from N(0, stddev²), all others 0 (Martens 2010).
+
+    Works on kernels of shape (..., units): all but the last axis are inputs.
+    """
+
+    def __init__(self, connections: int = 15, stddev: float = 1.0, seed: int | None = None) -> None:
+        self.connections, self.stddev, self.seed = connections, stddev, seed
+
+    def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Any:
+        inputs, units = int(np.prod(shape[:-1])), shape[-1]
+        generator = np.random.default_rng(self.seed)
+        # The smallest of a row of random keys are a uniform choice of columns without replacement.
+        chosen = generator.random((units, inputs)).argsort(axis=1)[:, : self.connections]
+        kernel = np.zeros((units, inputs))
+        np.put_along_axis(kernel, chosen, generator.normal(0.0, self.stddev, chosen.shape), axis=1)
+        return keras.ops.convert_to_tensor(kernel.T.reshape(shape), dtype=dtype or keras.config.floatx())
+
+    def get_config(self) -> dict[str, Any]:
+        return {"connections": self.connections, "stddev": self.stddev, "seed": self.seed}
+
+
+_OF_KERAS: dict[str, Callable[..., Any]] = {
+    "zeros": lambda seed: keras.initializers.Zeros(),  # noqa: ARG005
+    "ones": lambda seed: keras.initializers.Ones(),  # noqa: ARG005
+    "constant": lambda seed, value: keras.initializers.Constant(value),  # noqa: ARG005
+    "random_normal": keras.initializers.RandomNormal,
+    "random_uniform": keras.initializers.RandomUniform,
+    "truncated_normal": keras.initializers.TruncatedNormal,
+    "glorot_normal": keras.initializers.GlorotNormal,
+    "glorot_uniform": keras.initializers.GlorotUniform,
+    "he_normal": keras.initializers.HeNormal,
+    "he_uniform": keras.initializers.HeUniform,
+    "he_fan_avg": lambda seed: keras.initializers.VarianceScaling(2.0, "fan_avg", "untruncated_normal", seed=seed),
+    "lecun_normal": keras.initializers.LecunNormal,
+    "lecun_uniform": keras.initializers.LecunUniform,
+    "variance_scaling": keras.initializers.VarianceScaling,
+    "orthogonal": keras.initializers.Orthogonal,
+    "identity": lambda seed, gain: keras.initializers.Identity(gain),  # noqa: ARG005
+    "torch_default": lambda seed: keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform", seed=seed),
+    "sparse": Sparse,
+}
+
+
+def layer_seed(seed: int, layer: int) -> int:
+    """The seed of one layer's draw: another for each layer of a run, the same in every process."""
+    return int(np.random.SeedSequence([seed, layer]).generate_state(1)[0] >> 1)
+
+
+def drawer(initializer: Initializer, seed: int) -> Draw:
+    """Return what draws a float32 kernel of a given shape.
+
+    Raises:
+        ValueError: when an `import:` does not import, is not callable, or does not take its parameters; and,
+            when called, when it does not return numbers of the shape asked for.
+    """
+    parameters = dict(initializer.parameters)
+    if not initializer.is_imported:
+        made = _OF_KERAS[initializer.name](**parameters, seed=seed)
+        return lambda shape: made(shape, dtype="float32")
+    own = _own(initializer, parameters, seed)
+    return lambda shape: _checked(initializer, own, shape)
+
+
+def _own(initializer: Initializer, parameters: dict[str, Any], seed: int) -> Callable[[Sequence[int]], Any]:
+    found = _imported(initializer)
+    if isinstance(found, keras.initializers.Initializer):
+        config = found.get_config()
+        found, parameters = type(found), config | parameters
+        parameters.pop("seed", None)
+    if not callable(found):
+        raise ValueError(f"{initializer}: a {type(found).__name__} is not callable; name a class or a function")
+    accepted = _accepted(found)
+    seeded = {"seed": seed} if "seed" in accepted else {}
+    if not inspect.isclass(found):
+        # A function draws at once, so its parameters and the seed go with the shape.
+        return lambda shape: found(shape, **_with_dtype(accepted), **seeded, **parameters)
+    try:
+        made = found(**parameters, **seeded)
+    except Exception as error:
+        raise ValueError(f"{initializer}: cannot be made with {parameters}: {type(error).__name__}: {error}") from error
+    if not callable(made):
+        raise ValueError(f"{initializer}: a {type(made).__name__} is not callable; it must take a shape")
+    return lambda shape: made(shape, **_with_dtype(_accepted(made)))
+
+
+def _imported(initializer: Initializer) -> Any:
+    module, _, attribute = initializer.name.removeprefix(IMPORT_PREFIX).rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    # A module may raise anything at all while it is imported, and SystemExit too.
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{initializer}: does not import: {type(error).__name__}: {error}") from error
+
+
+def _accepted(function: Callable[..., Any]) -> set[str]:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return set()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return {"seed", "dtype"}
+    return {parameter.name for parameter in parameters}
+
+
+def _with_dtype(accepted: set[str]) -> dict[str, str]:
+    return {"dtype": "float32"} if "dtype" in accepted else {}
+
+
+def _checked(initializer: Initializer, own: Callable[[Sequence[int]], Any], shape: Sequence[int]) -> Any:
+    try:
+        drawn = np.asarray(keras.ops.convert_to_numpy(own(tuple(shape))), dtype=np.float32)
+    except Exception as error:
+        raise ValueError(
+            f"{initializer}: cannot draw a kernel of shape {tuple(shape)}: {type(error).__name__}: {error}"
+        ) from error
+    if drawn.shape != tuple(shape):
+        raise ValueError(f"{initializer}: returned shape {drawn.shape} for a kernel of shape {tuple(shape)}")
+    return drawn

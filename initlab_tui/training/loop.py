@@ -1,0 +1,137 @@
+"""The training loop: a generator of events that knows nothing of processes, files or screens."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Generator
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from initlab_tui.experiments.spec import RunSpec
+from initlab_tui.runs.events import Checkpointed, Evaluated, Event, Finished, Started, Stepped
+from initlab_tui.training import device, network
+from initlab_tui.training.program import MAX_CHUNK, OnDevice, Program, Programs
+
+CHUNK_SECONDS = 0.1
+FIRST_CHUNK = 4
+
+
+def train(
+    spec: RunSpec,
+    data: OnDevice,
+    programs: Programs,
+    *,
+    resume: Checkpointed | None = None,
+    wants_checkpoint: Callable[[], bool] = lambda: False,
+) -> Generator[Event, None, None]:
+    """Train the network of `spec` on `data`, from its start or from the checkpoint `resume`.
+
+    Yields Started, then Stepped about ten times a second, Evaluated at step 0, after each epoch and every
+    `eval_every` steps, and Finished at last. Close the generator to stop. `wants_checkpoint` is asked after
+    each Stepped; where it is true, Checkpointed follows.
+
+    On a CPU the same spec and number of threads give the same weights bit for bit, in any process, whether
+    resumed or not.
+
+    Raises:
+        ValueError: when a person's own initializer fails.
+    """
+    compiled = programs.get(spec, data)
+    program = compiled.program
+    per_epoch = data.train_images // spec.batch_size
+    total = per_epoch * spec.epochs
+    program.reset(spec.initializer, spec.seed, spec.learning_rate)
+    if resume:
+        program.restore(resume.state)
+    step = resume.step if resume else 0
+    yield Started(
+        step=step,
+        total_steps=total,
+        steps_per_epoch=per_epoch,
+        weights=network.weights(program.model),
+        device=device.name(),
+        execution=program.execution,
+        note=program.note,
+        compile_seconds=compiled.seconds,
+        fingerprint=data.fingerprint,
+        versions=device.versions(),
+    )
+    yield from _run(spec, data, program, step, per_epoch, total, wants_checkpoint)
+
+
+def _run(
+    spec: RunSpec,
+    data: OnDevice,
+    program: Program,
+    step: int,
+    per_epoch: int,
+    total: int,
+    wants_checkpoint: Callable[[], bool],
+) -> Generator[Event, None, None]:
+    if step == 0:
+        evaluated = Evaluated(0, *program.evaluate(data))
+        yield evaluated
+        if not math.isfinite(evaluated.loss):
+            yield Finished("diverged", f"the loss on the test set was {evaluated.loss} before the first step")
+            return
+    pace = _Pace()
+    epoch, order = -1, tf.constant(0)
+    while step < total:
+        if step // per_epoch != epoch:
+            epoch = step // per_epoch
+            order = tf.constant(shuffled(spec.seed, epoch, data.train_images))
+        stepped = _chunk(program, data, order, step, per_epoch, pace.steps(spec.eval_every, step, per_epoch))
+        pace.measured(len(stepped.losses), stepped.seconds)
+        yield stepped
+        step = stepped.last
+        bad = first_not_finite(stepped.losses)
+        if bad is not None:
+            yield Evaluated(step, *program.evaluate(data))
+            yield Finished("diverged", f"the loss became {stepped.losses[bad]} at step {stepped.step + bad}")
+            return
+        if step % per_epoch == 0 or (spec.eval_every and step % spec.eval_every == 0):
+            evaluated = Evaluated(step, *program.evaluate(data))
+            yield evaluated
+            if not math.isfinite(evaluated.loss):
+                yield Finished("diverged", f"the loss on the test set was {evaluated.loss} at step {step}")
+                return
+        if step < total and wants_checkpoint():
+            yield Checkpointed(step, program.state())
+    yield Finished("done")
+
+
+def _chunk(program: Program, data: OnDevice, order: tf.Tensor, step: int, per_epoch: int, count: int) -> Stepped:
+    started = time.perf_counter()
+    losses, accuracies = program.steps(data, order, step % per_epoch, count)
+    seconds = time.perf_counter() - started
+    samples = count * program.batch_size
+    return Stepped(step + 1, tuple(losses.tolist()), tuple(accuracies.tolist()), seconds, samples)
+
+
+def shuffled(seed: int, epoch: int, images: int) -> npt.NDArray[np.int32]:
+    """The order in which an epoch visits the training images: the same for every initializer."""
+    # RandomState's stream is frozen across NumPy versions, Generator's is not.
+    return np.random.RandomState([seed, epoch]).permutation(images).astype(np.int32)
+
+
+def first_not_finite(losses: tuple[float, ...]) -> int | None:
+    """Index of the first loss that is NaN or infinite."""
+    return next((index for index, loss in enumerate(losses) if not math.isfinite(loss)), None)
+
+
+class _Pace:
+    """How many steps to take at once so that a chunk lasts about CHUNK_SECONDS."""
+
+    def __init__(self) -> None:
+        self._count = FIRST_CHUNK
+
+    def measured(self, count: int, seconds: float) -> None:
+        self._count = max(1, min(MAX_CHUNK, round(count * CHUNK_SECONDS / max(seconds, 1e-6))))
+
+    def steps(self, eval_every: int, step: int, per_epoch: int) -> int:
+        """The next chunk's length: never past the end of the epoch or the next evaluation."""
+        until_evaluation = eval_every - step % eval_every if eval_every else self._count
+        return min(self._count, per_epoch - step % per_epoch, until_evaluation)

@@ -1,0 +1,64 @@
+"""The network that a spec describes, and how it gets its initial weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from initlab_tui.experiments.spec import Initializer, RunSpec
+from initlab_tui.training.initializers import drawer, layer_seed
+
+MOMENTUM = 0.9
+
+
+def build(spec: RunSpec, shape: Sequence[int], classes: int) -> keras.Model:
+    """The dense network of `spec`: images of `shape`, float32, to logits of shape (batch, classes)."""
+    *hidden, logits = spec.kernels(shape, classes)
+    return keras.Sequential(
+        [
+            keras.Input(tuple(shape)),
+            keras.layers.Flatten(),
+            *(keras.layers.Dense(kernel.fan_out, spec.activation, name=kernel.layer) for kernel in hidden),
+            keras.layers.Dense(logits.fan_out, name=logits.layer),
+        ]
+    )
+
+
+def build_optimizer(name: str) -> keras.optimizers.Optimizer:
+    """The optimizer of that name with Keras's defaults; momentum and nesterov are SGD with momentum 0.9."""
+    match name:
+        case "momentum" | "nesterov":
+            return keras.optimizers.SGD(momentum=MOMENTUM, nesterov=name == "nesterov")
+        case _:
+            return keras.optimizers.get(name)
+
+
+def initialize(model: keras.Model, initializer: Initializer, seed: int) -> None:
+    """Draw every kernel of `model` anew, each layer from a seed of its own, and set all else to zero.
+
+    Raises:
+        ValueError: when a person's own initializer fails.
+    """
+    layers = [layer for layer in model.layers if layer.trainable_variables]
+    for number, layer in enumerate(layers):
+        kernel = getattr(layer, "kernel", None)
+        for variable in layer.trainable_variables:
+            shape = variable.shape
+            draw = drawer(initializer, layer_seed(seed, number)) if variable is kernel else keras.ops.zeros
+            variable.assign(draw(shape))
+
+
+def weights(model: keras.Model) -> int:
+    """How many weights and biases are trained."""
+    return sum(math.prod(variable.shape) for variable in model.trainable_variables)
+
+
+def architecture(spec: RunSpec, shape: Sequence[int], classes: int) -> tuple[Any, ...]:
+    """What a compiled program depends on: runs with an equal one share it."""
+    return (
+        *(tuple(shape), classes, spec.hidden, spec.activation),
+        *(spec.optimizer, spec.batch_size, spec.execution),
+    )
