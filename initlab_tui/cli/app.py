@@ -71,11 +71,11 @@ def _data_dir(context: typer.Context, here: Path | None) -> Path | None:
     return folder
 
 
-def _print(page: RenderableType) -> None:
+def _out() -> Console:
     console = Console(highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = WIDTH_OF_NO_TERMINAL
-    console.print(page)
+    return console
 
 
 def _err() -> Console:
@@ -86,7 +86,7 @@ def _report(page: Callable[[], RenderableType], document: Callable[[], object], 
     if as_json:
         print(documents.dump(document()))
     else:
-        _print(page())
+        _out().print(page())
 
 
 def _version(asked: bool) -> None:
@@ -226,7 +226,8 @@ def _train(
         print("\n".join(str(run.id) for run in trained.runs))
         _err().print("left to train: see initlab-tui runs, end with initlab-tui stop ID", style="dim")
     else:
-        _print(tables.leaderboard_tables(documents.rows(trained.runs)))
+        out = _out()
+        out.print(tables.leaderboard_tables(documents.rows(trained.runs), out.width))
         for run in trained.runs:
             if run.status in ("failed", "crashed"):
                 _complain(f"run {run.id} {run.status}: {run.reason} (initlab-tui show {run.id})")
@@ -262,7 +263,7 @@ def leaderboard(
     """Rank all that was trained, grouped over seeds, one ranking for each dataset."""
     rows = documents.rows(_runs(context, store, comparison))
     _report(
-        lambda: tables.leaderboard_tables(rows),
+        lambda: tables.leaderboard_tables(rows, _out().width),
         lambda: {"leaderboard": [documents.row_document(row) for row in rows]},
         as_json,
     )
@@ -408,6 +409,6 @@ def main() -> None:
     try:
         app(prog_name="initlab-tui")
     except InvalidInputError as error:
-        for problem in error.problems:
-            _complain(problem.message)
+        for message in dict.fromkeys(problem.message for problem in error.problems):
+            _complain(message)
         sys.exit(BAD_INPUT)

@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from rich.console import Console
+import rich.live
+from rich.console import Console, Group, RenderableType
 from rich.progress import (
     BarColumn,
     Progress,
@@ -18,9 +19,11 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from initlab_tui.cli.text import cell, number, percent, plain, rate, seconds
+from initlab_tui.cli.text import initializer_name, number, percent, plain, rate, seconds
 from initlab_tui.runs.follow import Latest, Snapshot
 from initlab_tui.runs.store import Run
+
+REFRESH_PER_SECOND = 5
 
 
 class Display(Protocol):
@@ -30,7 +33,7 @@ class Display(Protocol):
 
 
 def run_name(run: Run) -> str:
-    return f"{run.spec.initializer} seed {run.spec.seed}"
+    return f"{initializer_name(run.spec.initializer)} seed {run.spec.seed}"
 
 
 def ending(run: Run) -> str:
@@ -54,17 +57,34 @@ class Lines:
 
 
 class Live:
-    """A bar over all runs, and a line for each that trains."""
+    """A bar over all runs, and one for each that trains."""
 
-    def __init__(self, progress: Progress, total: int) -> None:
-        self._progress = progress
-        self._all = progress.add_task("", total=total, label="", note="")
+    def __init__(self, total: int) -> None:
+        note = Column(overflow="ellipsis", no_wrap=True)
+        self._overall = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.fields[label]}", markup=False),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[note]}", markup=False, table_column=note),
+            TimeElapsedColumn(),
+            TextColumn("left", style="dim"),
+            TimeRemainingColumn(compact=True),
+        )
+        self._each = Progress(
+            TextColumn("  {task.fields[label]}", markup=False, table_column=note),
+            BarColumn(bar_width=12),
+            TextColumn("{task.fields[note]}", markup=False, table_column=note),
+        )
+        self._all = self._overall.add_task("", total=total, label=f"0/{total} runs", note="starting TensorFlow")
         self._tasks: dict[int, TaskID] = {}
+
+    def __rich__(self) -> RenderableType:
+        return Group(self._overall, self._each)
 
     def show(self, snapshot: Snapshot) -> None:
         runs = snapshot.runs
         over = sum(run.is_over for run in runs)
-        self._progress.update(
+        self._overall.update(
             self._all,
             completed=over + sum(_share(run) for run in runs if not run.is_over),
             label=f"{over}/{len(runs)} runs",
@@ -72,16 +92,12 @@ class Live:
         )
         running = {run.id: run for run in runs if run.status == "running"}
         for run_id in self._tasks.keys() - running.keys():
-            self._progress.remove_task(self._tasks.pop(run_id))
+            self._each.remove_task(self._tasks.pop(run_id))
         for run_id, run in running.items():
             if run_id not in self._tasks:
-                self._tasks[run_id] = self._progress.add_task("", total=1.0, label="", note="")
-            self._progress.update(
-                self._tasks[run_id],
-                completed=_share(run),
-                label=cell(run_name(run)).plain,
-                note=_now(run, snapshot.latest.get(run_id)),
-            )
+                self._tasks[run_id] = self._each.add_task("", total=1.0, label=plain(run_name(run)), note="")
+            now = _now(run, snapshot.latest.get(run_id))
+            self._each.update(self._tasks[run_id], completed=_share(run), note=now)
 
 
 def _share(run: Run) -> float:
@@ -112,16 +128,6 @@ def display(console: Console, total: int) -> Iterator[Display]:
     if not console.is_terminal:
         yield Lines(lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True))
         return
-    progress = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.fields[label]}", markup=False, table_column=Column(overflow="ellipsis", no_wrap=True)),
-        BarColumn(bar_width=20),
-        TextColumn("{task.fields[note]}", markup=False, table_column=Column(overflow="ellipsis", no_wrap=True)),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(compact=True),
-        console=console,
-        transient=True,
-        refresh_per_second=5,
-    )
-    with progress:
-        yield Live(progress, total)
+    live = Live(total)
+    with rich.live.Live(live, console=console, transient=True, refresh_per_second=REFRESH_PER_SECOND):
+        yield live

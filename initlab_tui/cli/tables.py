@@ -11,12 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from initlab_tui.cli.documents import spec_document
-from initlab_tui.cli.text import cell, number, percent, percent_interval, rate, seconds
+from initlab_tui.cli.text import cell, initializer_name, number, percent, percent_interval, rate, seconds
 from initlab_tui.experiments.initializers import CATALOGUE, Entry
 from initlab_tui.experiments.leaderboard import Row, varying
+from initlab_tui.experiments.spec import hidden_text
 from initlab_tui.runs.store import Curve, Run, Store
 
 NAMES = {"learning_rate": "lr", "batch_size": "batch", "eval_every": "eval"}
+WIDE = 100  # columns from which the leaderboard shows timings
 BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -26,41 +28,44 @@ def table(*columns: str, right: Iterable[str] = (), title: str = "") -> Table:
         made.title = cell(title, "bold")
     numeric = set(right)
     for column in columns:
-        made.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
+        if column in numeric:
+            made.add_column(column, justify="right", no_wrap=True)
+        else:
+            made.add_column(column, overflow="fold")
     return made
 
 
-def leaderboard_tables(rows: Sequence[Row]) -> RenderableType:
-    """One table for each set of data, with only the columns that tell its groups apart."""
+def leaderboard_tables(rows: Sequence[Row], width: int) -> RenderableType:
+    """One table for each set of data, with only the columns that tell its groups apart and that `width` holds."""
     boards = [list(board) for _, board in itertools.groupby(rows, lambda row: (row.spec.dataset, row.fingerprint))]
     parts: list[RenderableType] = []
     for board in boards:
-        parts += [_board(board), *_footnotes(board), Text()]
+        parts += [_board(board, width), *_footnotes(board), Text()]
     return Group(*parts[:-1])
 
 
-def _board(rows: Sequence[Row]) -> Table:
+def _board(rows: Sequence[Row], width: int) -> Table:
     specs = [row.spec for row in rows]
     differing = [name for name in varying(specs) if name not in ("dataset", "initializer")]
-    numeric = ("#", "acc %", "vs #1", "loss", "n", "time", "samples/s")
+    timing = ("time", "samples/s") if width >= WIDE else ()
+    numbers = ("acc %", "vs #1", "loss", "n", *timing)
+    names = [NAMES.get(name, name) for name in differing]
     made = table(
-        *("#", "initializer", *(NAMES.get(name, name) for name in differing)),
-        *("acc %", "vs #1", "loss", "n", "time", "samples/s", "status"),
-        right=numeric,
+        *("#", "initializer", *names, *numbers, "status"),
+        right=("#", *numbers),
         title=_setting(rows[0], differing),
     )
     for row in rows:
         document = spec_document(row.spec)
         made.add_row(
             cell(row.rank),
-            cell(row.spec.initializer),
+            cell(initializer_name(row.spec.initializer)),
             *(cell(_short(document[name])) for name in differing),
             cell(percent_interval(row.test_accuracy)),
             _versus(row),
             cell(number(row.test_loss.mean)),
             cell(row.n),
-            cell(seconds(row.seconds)),
-            cell(rate(row.samples_per_second)),
+            *(cell(text) for text in (seconds(row.seconds), rate(row.samples_per_second))[: len(timing)]),
             _status(row),
         )
     return made
@@ -82,12 +87,7 @@ def _setting(row: Row, differing: Sequence[str]) -> str:
 
 def _short(value: object) -> str:
     """A field for a column: hidden widths folded, as `100x30`."""
-    if not isinstance(value, list):
-        return str(value)
-    runs = [(width, len(list(same))) for width, same in itertools.groupby(value)]
-    return (
-        ",".join(f"{width}x{count}" if count > 2 else ",".join([str(width)] * count) for width, count in runs) or "none"
-    )
+    return hidden_text(value) if isinstance(value, list) else str(value)
 
 
 def _versus(row: Row) -> Text:
@@ -106,7 +106,7 @@ def _status(row: Row) -> Text:
 def _footnotes(rows: Sequence[Row]) -> list[Text]:
     notes = []
     if any(row.n >= 2 for row in rows):
-        notes.append("± is the 95 % t interval over n seeds; vs #1 is the difference in points, paired by seed.")
+        notes.append("± 95 % t interval over n seeds; vs #1: difference in points, paired by seed.")
     else:
         notes.append("One seed says nothing of the spread: give --seeds 3 or more for an interval.")
     if any(row.versus_first and row.versus_first.verdict == "undecided" and row.n for row in rows):
@@ -127,7 +127,7 @@ def runs_table(runs: Sequence[Run]) -> Table:
             cell(run.status),
             cell(spec.dataset),
             cell(f"{_short(list(spec.hidden))} {spec.activation}"),
-            cell(spec.initializer),
+            cell(initializer_name(spec.initializer)),
             cell(spec.seed),
             cell(f"{run.step}/{run.total_steps or '?'}"),
             cell(percent(run.test_accuracy)),

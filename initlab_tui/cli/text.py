@@ -7,6 +7,7 @@ import unicodedata
 from rich.text import Text
 
 from initlab_tui.experiments.leaderboard import Estimate
+from initlab_tui.experiments.spec import IMPORT_PREFIX, Initializer
 
 
 def plain(text: str) -> str:
@@ -27,6 +28,12 @@ def plain(text: str) -> str:
 def cell(text: object, style: str = "") -> Text:
     """Text for a rich table: never markup, never an escape sequence."""
     return Text(plain(str(text)), style=style)
+
+
+def initializer_name(initializer: Initializer) -> str:
+    """`random_normal σ=0.05`: as on the command line, with the letter that people write."""
+    name, _, parameters = str(initializer).removeprefix(IMPORT_PREFIX).partition(":")
+    return f"{name} {parameters.replace('stddev=', 'σ=')}".rstrip()
 
 
 def percent(fraction: float | None) -> str:

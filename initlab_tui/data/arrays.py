@@ -75,18 +75,18 @@ def _digits() -> Dataset:
 
 
 def _read(file: Path) -> dict[str, Array]:
+    if not file.exists():
+        raise _bad(file, f"does not exist; it must be an npz archive with {', '.join(KEYS)}")
+    if file.is_dir() or not zipfile.is_zipfile(file):
+        raise _bad(file, f"is not an npz archive, or is damaged; it must be one with {', '.join(KEYS)}")
     try:
         with np.load(file, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise _bad(file, f"is a single array, not an npz archive with {', '.join(KEYS)}")
             missing = [key for key in KEYS if key not in archive.files]
             if missing:
                 raise _bad(file, f"lacks {', '.join(missing)}: it has {', '.join(archive.files) or 'nothing'}")
             return {key: archive[key] for key in KEYS}
     except InvalidInputError:
         raise
-    except FileNotFoundError:
-        raise _bad(file, f"does not exist; it must be an npz archive with {', '.join(KEYS)}") from None
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
         raise _bad(
             file, f"cannot be read as an npz archive with {', '.join(KEYS)}: {type(error).__name__}: {error}"

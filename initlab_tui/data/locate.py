@@ -55,6 +55,6 @@ def locate(name: str, data_dir: Path | None) -> Location:
 def where_to_put(name: str, data_dir: Path | None) -> str:
     """What to put where so that `locate` finds it, in words."""
     folder = data_dir or keras_folder()
-    own = " + ".join(DATASETS[name].keras_files)
-    files = f"{name}.npz" if own == f"{name}.npz" else f"{name}.npz, or Keras's own {own},"
-    return f"put {files} into {folder}, or name its folder with --data-dir"
+    own = sorted({str(Path(file).parent / "*") if "/" in file else file for file in DATASETS[name].keras_files})
+    wanted = " or Keras's own ".join(dict.fromkeys([f"{name}.npz", *own]))
+    return f"put {wanted} into {folder}, or name the folder it is in with --data-dir"

@@ -213,6 +213,13 @@ def parse_hidden(value: object) -> tuple[int, ...]:
     return widths
 
 
+def hidden_text(widths: Sequence[int]) -> str:
+    """The shortest text that `parse_hidden` reads back as `widths`."""
+    runs = [(width, len(list(same))) for width, same in itertools.groupby(widths)]
+    parts = [f"{width}x{count}" if count > 2 else ",".join([str(width)] * count) for width, count in runs]
+    return ",".join(parts) or "none"
+
+
 def _repeat(part: object, whole: object) -> tuple[int, ...]:
     width, times, count = part.partition("x") if isinstance(part, str) else (part, "", "")
     try:

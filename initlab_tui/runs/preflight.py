@@ -19,7 +19,7 @@ import psutil
 
 from initlab_tui.experiments.datasets import DATASETS
 from initlab_tui.experiments.problems import InvalidInputError, Problem
-from initlab_tui.experiments.spec import RunSpec
+from initlab_tui.experiments.spec import RunSpec, hidden_text
 
 OPTIMIZER_SLOTS = {"sgd": 1, "momentum": 1, "nesterov": 1, "adam": 2, "adamw": 2, "rmsprop": 1, "adagrad": 1}
 BYTES_OF_A_WEIGHT = 4
@@ -97,7 +97,7 @@ def _too_large(spec: RunSpec, facts: Facts) -> Iterable[Problem]:
         weights = sum(kernel.fan_in * kernel.fan_out for kernel in spec.kernels(facts.shape, facts.classes))
         yield Problem(
             "hidden",
-            f"hidden {','.join(map(str, spec.hidden)) or 'none'} with batch_size {spec.batch_size} has "
+            f"hidden {hidden_text(spec.hidden)} with batch_size {spec.batch_size} has "
             f"{weights:,} weights and would need about {needed / 1e9:,.0f} GB of memory; "
             f"{available / 1e9:,.0f} GB are free: use fewer or narrower layers, or a smaller batch",
         )
