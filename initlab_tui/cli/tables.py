@@ -17,15 +17,20 @@ from initlab_tui.experiments.leaderboard import Row, varying
 from initlab_tui.experiments.spec import hidden_text
 from initlab_tui.runs.store import Curve, Run, Store
 
-NAMES = {"learning_rate": "lr", "batch_size": "batch", "eval_every": "eval"}
+SETTING = {
+    "hidden": "{}",
+    "activation": "{}",
+    "optimizer": "{}",
+    "learning_rate": "lr {}",
+    "batch_size": "batch {}",
+    "epochs": "epochs {}",
+}
 WIDE = 100  # columns from which the leaderboard shows timings
 BARS = "▁▂▃▄▅▆▇█"
 
 
-def table(*columns: str, right: Iterable[str] = (), title: str = "") -> Table:
-    made = Table(box=None, header_style="bold", pad_edge=False, title_justify="left", padding=(0, 2, 0, 0))
-    if title:
-        made.title = cell(title, "bold")
+def table(*columns: str, right: Iterable[str] = ()) -> Table:
+    made = Table(box=None, header_style="bold", show_header=any(columns), pad_edge=False, padding=(0, 2, 0, 0))
     numeric = set(right)
     for column in columns:
         if column in numeric:
@@ -40,21 +45,16 @@ def leaderboard_tables(rows: Sequence[Row], width: int) -> RenderableType:
     boards = [list(board) for _, board in itertools.groupby(rows, lambda row: (row.spec.dataset, row.fingerprint))]
     parts: list[RenderableType] = []
     for board in boards:
-        parts += [_board(board, width), *_footnotes(board), Text()]
+        differing = [name for name in varying([row.spec for row in board]) if name not in ("dataset", "initializer")]
+        title = cell(_setting(board[0], differing), "bold")
+        parts += [title, _board(board, differing, width), *_footnotes(board), Text()]
     return Group(*parts[:-1])
 
 
-def _board(rows: Sequence[Row], width: int) -> Table:
-    specs = [row.spec for row in rows]
-    differing = [name for name in varying(specs) if name not in ("dataset", "initializer")]
+def _board(rows: Sequence[Row], differing: Sequence[str], width: int) -> Table:
     timing = ("time", "samples/s") if width >= WIDE else ()
     numbers = ("acc %", "vs #1", "loss", "n", *timing)
-    names = [NAMES.get(name, name) for name in differing]
-    made = table(
-        *("#", "initializer", *names, *numbers, "status"),
-        right=("#", *numbers),
-        title=_setting(rows[0], differing),
-    )
+    made = table("#", "initializer", *differing, *numbers, "status", right=("#", *numbers))
     for row in rows:
         document = spec_document(row.spec)
         made.add_row(
@@ -73,16 +73,9 @@ def _board(rows: Sequence[Row], width: int) -> Table:
 
 def _setting(row: Row, differing: Sequence[str]) -> str:
     spec = spec_document(row.spec)
-    shared = [
-        f"{_short(spec['hidden'])}" * ("hidden" not in differing),
-        spec["activation"] * ("activation" not in differing),
-        spec["optimizer"] * ("optimizer" not in differing),
-        f"lr {spec['learning_rate']:g}" * ("learning_rate" not in differing),
-        f"batch {spec['batch_size']}" * ("batch_size" not in differing),
-        f"epochs {spec['epochs']}" * ("epochs" not in differing),
-    ]
+    shared = [label.format(_short(spec[name])) for name, label in SETTING.items() if name not in differing]
     data = f" [{row.fingerprint[:6]}]" if row.fingerprint and row.spec.dataset != "digits" else ""
-    return " · ".join([spec["dataset"] + data, *filter(None, shared)])
+    return " · ".join([spec["dataset"] + data, *shared])
 
 
 def _short(value: object) -> str:
@@ -145,11 +138,12 @@ def _when(at: float | None) -> str:
 
 def run_page(store: Store, run: Run) -> RenderableType:
     """All that is known of one run."""
-    facts = table("", "", title=f"run {run.id}: {run.status}{': ' + run.reason if run.reason else ''}")
+    title = cell(f"run {run.id}: {run.status}{': ' + run.reason if run.reason else ''}", "bold")
+    facts = table("", "")
     for name, value in _facts(run):
         facts.add_row(cell(name, "dim"), cell(value))
     train, test = store.curve(run.id, "train"), store.curve(run.id, "test")
-    parts: list[RenderableType] = [facts, Text()]
+    parts: list[RenderableType] = [title, facts, Text()]
     if train.steps:
         parts += [
             cell(f"training loss      {sparkline(train.losses)}  {number(train.losses[-1])}"),
@@ -158,7 +152,7 @@ def run_page(store: Store, run: Run) -> RenderableType:
         ]
     if test.steps:
         parts += [_evaluations(test), Text()]
-    happened = table("when", "what", "", title="events")
+    happened = table("when", "event", "")
     for at, kind, detail in store.events(run.id):
         happened.add_row(cell(_when(at)), cell(kind), cell(detail))
     parts.append(happened)
@@ -222,7 +216,7 @@ def _parameters(entry: Entry) -> str:
 
 def initializer_page(entry: Entry) -> RenderableType:
     """One initializer in full, with its deviation on the layers of the default network."""
-    facts = table("", "", title=entry.name)
+    facts = table("", "")
     for name, value in (("draws", entry.summary), ("when", entry.when), ("source", entry.source)):
         facts.add_row(cell(name, "dim"), cell(value))
     for parameter in entry.parameters:
@@ -237,4 +231,4 @@ def initializer_page(entry: Entry) -> RenderableType:
     for fan_in, fan_out in ((784, 256), (256, 256), (256, 10)):
         moments = entry.moments(defaults, fan_in, fan_out)
         deviations.add_row(cell(fan_in), cell(fan_out), cell(number(moments.mean)), cell(number(moments.stddev)))
-    return Group(facts, Text(), deviations)
+    return Group(cell(entry.name, "bold"), facts, Text(), deviations)

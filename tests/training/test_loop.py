@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from initlab_tui.data.arrays import load
+from initlab_tui.experiments.spec import ACTIVATIONS, OPTIMIZERS, RunSpec
+from initlab_tui.runs.events import Checkpointed, Evaluated, Event, Finished, Started, Stepped
+from initlab_tui.training.loop import shuffled, train
+from initlab_tui.training.program import OnDevice, Program, Programs
+
+
+@pytest.fixture(scope="module")
+def digits() -> OnDevice:
+    return OnDevice(load("digits", None))
+
+
+@pytest.fixture(scope="module")
+def programs() -> Programs:
+    return Programs()
+
+
+def spec(**fields: object) -> RunSpec:
+    return RunSpec.checked(**{"hidden": "16,16", "batch_size": 32, "initializer": "he_normal", **fields})
+
+
+def losses(events: list[Event]) -> list[float]:
+    return [loss for event in events if isinstance(event, Stepped) for loss in event.losses]
+
+
+def evaluated(events: list[Event]) -> list[Evaluated]:
+    return [event for event in events if isinstance(event, Evaluated)]
+
+
+def test_a_run_is_told_from_start_to_finish(digits: OnDevice, programs: Programs) -> None:
+    events = list(train(spec(epochs=3, learning_rate=0.003), digits, programs))
+    started, finished = events[0], events[-1]
+    per_epoch = 1437 // 32
+    assert isinstance(started, Started)
+    assert (started.step, started.total_steps, started.steps_per_epoch) == (0, 3 * per_epoch, per_epoch)
+    assert started.weights == 64 * 16 + 16 + 16 * 16 + 16 + 16 * 10 + 10
+    assert [one.step for one in evaluated(events)] == [0, per_epoch, 2 * per_epoch, 3 * per_epoch]
+    steps = [event for event in events if isinstance(event, Stepped)]
+    assert list(itertools.chain.from_iterable(range(one.step, one.last + 1) for one in steps)) == list(
+        range(1, 3 * per_epoch + 1)
+    )
+    assert finished == Finished("done")
+    # It learns: digits are easy.
+    assert evaluated(events)[0].accuracy < 0.3 < 0.7 < evaluated(events)[-1].accuracy
+
+
+def test_evaluations_in_between_when_asked_for(digits: OnDevice, programs: Programs) -> None:
+    events = list(train(spec(eval_every=20), digits, programs))
+    assert [one.step for one in evaluated(events)] == [0, 20, 40, 44]
+
+
+def test_the_loss_at_the_start_is_the_networks_own(digits: OnDevice, programs: Programs) -> None:
+    # With zero logits every class is as likely: ln 10, and the accuracy of guessing the first class.
+    first = evaluated(list(train(spec(initializer="zeros"), digits, programs)))[0]
+    assert first.loss == pytest.approx(math.log(10), abs=1e-5)
+    assert first.accuracy == pytest.approx(float(np.mean(load("digits", None).y_test == 0)))
+
+
+def test_a_step_is_that_of_plain_gradient_descent(digits: OnDevice, programs: Programs) -> None:
+    """One SGD step of a network without hidden layers, worked out in NumPy."""
+    data = load("digits", None)
+    chosen = spec(hidden="none", optimizer="sgd", learning_rate=0.5, initializer="zeros", batch_size=1437)
+    list(train(chosen, digits, programs))
+    kernel, bias = (np.asarray(array, np.float64) for array in programs.get(chosen, digits).program.state()[:2])
+    pixels = data.x_train.reshape(1437, 64).astype(np.float64) / 16
+    labels = np.eye(10)[data.y_train]
+    gradient = pixels.T @ (0.1 - labels) / 1437
+    np.testing.assert_allclose(kernel, -0.5 * gradient, atol=1e-6)
+    np.testing.assert_allclose(bias, -0.5 * (0.1 - labels).mean(0), atol=1e-6)
+
+
+@pytest.mark.parametrize("hidden", ["16,16", "none"])
+def test_xla_graph_and_eager_give_the_same_losses(digits: OnDevice, programs: Programs, hidden: str) -> None:
+    curves = [
+        losses(list(train(spec(execution=execution, hidden=hidden), digits, programs)))
+        for execution in ("xla", "graph", "eager")
+    ]
+    np.testing.assert_allclose(curves[1], curves[0], rtol=1e-3)
+    np.testing.assert_allclose(curves[2], curves[0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_learns_and_starts_afresh(digits: OnDevice, programs: Programs, optimizer: str) -> None:
+    rate = {"sgd": 0.3, "momentum": 0.05, "nesterov": 0.05, "adagrad": 0.05}.get(optimizer, 0.003)
+    chosen = spec(optimizer=optimizer, learning_rate=rate)
+    first = losses(list(train(chosen, digits, programs)))
+    assert np.mean(first[-5:]) < 0.7 * first[0]
+    # The program is shared, its state is not: another run in between leaves no trace.
+    list(train(chosen.model_copy(update={"seed": 5, "learning_rate": 1.0}), digits, programs))
+    assert losses(list(train(chosen, digits, programs))) == first
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_trains(digits: OnDevice, programs: Programs, activation: str) -> None:
+    curve = losses(list(train(spec(activation=activation, epochs=2, learning_rate=0.01), digits, programs)))
+    assert np.mean(curve[-5:]) < 0.8 * curve[0]
+
+
+def test_compiled_once_for_an_architecture(digits: OnDevice) -> None:
+    fresh = Programs()
+    seconds = []
+    for change in ({}, {"seed": 3}, {"initializer": "orthogonal"}, {"learning_rate": 0.1}, {"activation": "tanh"}):
+        started = next(iter(train(spec(**change), digits, fresh)))
+        assert isinstance(started, Started)
+        seconds.append(started.compile_seconds)
+    assert [bool(taken) for taken in seconds] == [True, False, False, False, True]
+
+
+CHUNKS_OF_MANY_LENGTHS = """
+import tensorflow as tf
+from initlab_tui.data.arrays import load
+from initlab_tui.experiments.spec import RunSpec
+from initlab_tui.training.loop import shuffled
+from initlab_tui.training.program import OnDevice, Program
+data = OnDevice(load("digits", None))
+program = Program(RunSpec(), data)
+order = tf.constant(shuffled(0, 0, data.train_images))
+for first, count in ((0, 1), (1, 7), (3, 8), (0, 11)):
+    program.steps(data, order, first, count)
+"""
+
+
+def test_chunks_of_any_length_compile_but_once(tmp_path: Path) -> None:
+    # XLA takes some sizes for compile-time constants without a word; what it compiled it dumps.
+    flags = {"XLA_FLAGS": f"--xla_dump_to={tmp_path} --xla_dump_hlo_as_text"}
+    subprocess.run([sys.executable, "-c", CHUNKS_OF_MANY_LENGTHS], check=True, env={**os.environ, **flags})
+    compiled = [path.name for path in tmp_path.iterdir() if path.name.endswith("before_optimizations.txt")]
+    assert len([name for name in compiled if "_chunk_body" in name]) == 1, compiled
+
+
+def test_data_order_depends_on_the_seed_alone() -> None:
+    assert np.array_equal(shuffled(1, 2, 100), shuffled(1, 2, 100))
+    assert sorted(shuffled(1, 2, 100)) == list(range(100))
+    assert not np.array_equal(shuffled(1, 2, 100), shuffled(1, 3, 100))
+    assert not np.array_equal(shuffled(1, 2, 100), shuffled(2, 2, 100))
+
+
+def test_diverging_ends_the_run_as_a_result(digits: OnDevice, programs: Programs) -> None:
+    chosen = spec(optimizer="sgd", learning_rate=1e4, hidden="16x4", activation="linear")
+    events = list(train(chosen, digits, programs))
+    finished = events[-1]
+    assert isinstance(finished, Finished) and finished.outcome == "diverged"
+    curve = losses(events)
+    bad = next(index for index, loss in enumerate(curve, 1) if not math.isfinite(loss))
+    assert f"at step {bad}" in finished.reason
+    assert len(curve) < 44 or bad == 44
+    assert isinstance(events[-2], Evaluated) and events[-2].step == len(curve)
+
+
+def test_a_start_whose_loss_is_not_finite_diverges_before_the_first_step(digits: OnDevice, programs: Programs) -> None:
+    events = list(train(spec(initializer="constant:value=1000000", hidden="64x10"), digits, programs))
+    assert [type(event) for event in events] == [Started, Evaluated, Finished]
+    assert isinstance(events[-1], Finished)
+    assert "before the first step" in events[-1].reason
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "nesterov", "adagrad"])
+def test_resumed_is_as_unbroken_bit_for_bit(digits: OnDevice, programs: Programs, optimizer: str) -> None:
+    chosen = spec(optimizer=optimizer, epochs=3)
+    whole = list(train(chosen, digits, programs))
+    expected = [array.tobytes() for array in programs.get(chosen, digits).program.state()]
+
+    first: list[Event] = []
+    for event in train(chosen, digits, programs, wants_checkpoint=lambda: len(losses(first)) > 60):
+        first.append(event)
+        if isinstance(event, Checkpointed):
+            break
+    checkpoint = first[-1]
+    assert isinstance(checkpoint, Checkpointed) and 44 < checkpoint.step < 132
+    second = list(train(chosen, digits, Programs(), resume=checkpoint))
+    assert losses(first) + losses(second) == losses(whole)
+    assert evaluated(first) + evaluated(second) == evaluated(whole)
+    resumed = Programs()
+    list(train(chosen, digits, resumed, resume=checkpoint))
+    assert [array.tobytes() for array in resumed.get(chosen, digits).program.state()] == expected
+
+
+TRAIN_AND_HASH = """
+import hashlib, sys
+from initlab_tui.training import device
+device.configure(int(sys.argv[2]))
+from initlab_tui.data.arrays import load
+from initlab_tui.experiments.spec import RunSpec
+from initlab_tui.training.loop import train
+from initlab_tui.training.program import OnDevice, Programs
+spec, data, programs = RunSpec.from_json(sys.argv[1]), OnDevice(load("digits", None)), Programs()
+for event in train(spec, data, programs):
+    pass
+digest = hashlib.sha256()
+for array in programs.get(spec, data).program.state():
+    digest.update(array.tobytes())
+print("weights", digest.hexdigest())
+"""
+
+
+@pytest.mark.parametrize("execution", ["xla", "graph"])
+def test_the_same_spec_gives_the_same_weights_in_any_process(execution: str) -> None:
+    chosen = spec(execution=execution, hidden="256,256", epochs=2)
+
+    def weights() -> str:
+        ran = subprocess.run(
+            [sys.executable, "-c", TRAIN_AND_HASH, chosen.to_json(), "2"], capture_output=True, text=True, check=True
+        )
+        return ran.stdout.split("weights ")[1]
+
+    assert weights() == weights()
+
+
+class NotForXla(Program):
+    """A network with an operation that XLA cannot compile, as a device without its libraries."""
+
+    def _step(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[Any, Any]:
+        return super()._step(tf.py_function(lambda same: same, [images], images.dtype), labels)
+
+    def _pixels(self, images: tf.Tensor) -> tf.Tensor:
+        return super()._pixels(tf.ensure_shape(images, [None, 8, 8]))
+
+
+def test_where_xla_does_not_compile_the_run_goes_as_graph_and_says_so(digits: OnDevice) -> None:
+    program = NotForXla(spec(), digits)
+    assert program.execution == "graph"
+    assert "XLA does not compile here" in program.note
+    program.reset(spec().initializer, 0, 0.001)
+    steps, _ = program.steps(digits, tf.constant(shuffled(0, 0, 1437)), 0, 44)
+    assert steps[-5:].mean() < steps[0]
+
+
+def test_real_mnist_learns_as_measured(mnist_folder: Path, programs: Programs) -> None:
+    data = OnDevice(load("mnist", mnist_folder / "mnist.npz"))
+    reached = {}
+    for written in ("random_normal:stddev=1.0", "random_normal", "he_normal"):
+        events = list(train(RunSpec.checked(dataset="mnist", initializer=written), data, programs))
+        reached[written] = evaluated(events)[-1].accuracy
+    assert 0.77 < reached["random_normal:stddev=1.0"] < 0.86
+    # Keras's RandomNormal() is nearly Xavier on this network: the word "random" says nothing.
+    assert abs(reached["random_normal"] - reached["he_normal"]) < 0.02
+    assert min(reached["random_normal"], reached["he_normal"]) > 0.935
