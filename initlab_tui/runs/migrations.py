@@ -21,6 +21,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             host TEXT NOT NULL,
             device TEXT NOT NULL,
             threads INTEGER NOT NULL,
+            visible TEXT NOT NULL,      -- CUDA_VISIBLE_DEVICES: its GPU, or -1
             idle REAL NOT NULL,         -- seconds without work after which it ends
             watcher_pid INTEGER,
             watcher_born REAL,          -- start time of the process: a pid alone may be another's by now

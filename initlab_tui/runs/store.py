@@ -118,13 +118,7 @@ class Store:
             InvalidInputError: when it cannot be written, is not a store, or is from a newer program.
         """
         path = path.absolute()
-        try:
-            paths.private_folder(path.parent)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, paths.PRIVATE_FILE))
-        except IsADirectoryError:
-            raise _unusable(path, "is a directory: name a file") from None
-        except OSError as error:
-            raise _unusable(path, f"cannot be written: {error.strerror}") from None
+        _make(path)
         try:
             return cls(path, _connect(path))
         except sqlite3.DatabaseError as error:
@@ -247,6 +241,21 @@ def note(connection: sqlite3.Connection, run_id: int, kind: str, detail: str = "
 
 def _unusable(path: Path, trouble: str) -> InvalidInputError:
     return InvalidInputError.of("store", f"store {path} {trouble}")
+
+
+def _make(path: Path) -> None:
+    if path.is_dir():
+        raise _unusable(path, "is a directory: name a file")
+    try:
+        paths.private_folder(path.parent)
+        # Only a new file is opened here. Closing any descriptor of a file drops all of the process's POSIX
+        # locks on it, those of SQLite's open connections included, and then transactions are lost.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, paths.PRIVATE_FILE))
+    except FileExistsError:
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise _unusable(path, "cannot be written: permission denied") from None
+    except OSError as error:
+        raise _unusable(path, f"cannot be written: {error.strerror}") from None
 
 
 def _connect(path: Path) -> sqlite3.Connection:

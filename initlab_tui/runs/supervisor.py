@@ -90,19 +90,38 @@ def start_workers(store: Store, plan: Plan, idle: float = 0.0) -> list[int]:
             "SELECT count(*) FROM workers WHERE ended IS NULL AND device = ? AND threads = ?",
             (plan.device, plan.threads),
         ).fetchone()
-        ids = [register(store, plan.device, plan.threads, idle) for _ in range(plan.workers - living)]
+        ids = [
+            register(store, plan.device, _free_gpu(store, plan.device), plan.threads, idle)
+            for _ in range(plan.workers - living)
+        ]
     for worker_id in ids:
         _spawn_watcher(store, worker_id)
     return ids
 
 
-def register(store: Store, device: str, threads: int, idle: float) -> int:
+def _free_gpu(store: Store, device: str) -> str:
+    """What a new worker is to see as CUDA_VISIBLE_DEVICES: the GPU with the fewest workers, or none."""
+    if device == "cpu":
+        return "-1"
+    found = gpus()
+    if device.startswith("gpu:"):
+        return found[int(device.removeprefix("gpu:"))]
+    rows = store.connection.execute(
+        "SELECT visible, count(*) FROM workers WHERE ended IS NULL AND host = ? GROUP BY visible",
+        (socket.gethostname(),),
+    )
+    busy = dict(rows.fetchall())
+    return min(found, key=lambda gpu: busy.get(gpu, 0))
+
+
+def register(store: Store, device: str, visible: str, threads: int, idle: float) -> int:
     """Enter a worker that is about to be started, in the caller's transaction."""
     now = time.time()
     files = paths.private_folder(paths.files_beside(store.path))
     values = {
         "host": socket.gethostname(),
         "device": device,
+        "visible": visible,
         "threads": threads,
         "idle": idle,
         "started": now,

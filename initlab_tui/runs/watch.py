@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from initlab_tui.runs import paths, supervisor
@@ -32,8 +33,8 @@ def main(arguments: list[str]) -> None:
 
 def _run(path: Path, worker_id: int) -> int:
     with Store.open(path) as store:
-        device, threads, log = store.connection.execute(
-            "SELECT device, threads, log FROM workers WHERE id = ?", (worker_id,)
+        visible, threads, log = store.connection.execute(
+            "SELECT visible, threads, log FROM workers WHERE id = ?", (worker_id,)
         ).fetchone()
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, paths.PRIVATE_FILE)
         try:
@@ -42,7 +43,7 @@ def _run(path: Path, worker_id: int) -> int:
                 stdin=subprocess.DEVNULL,
                 stdout=descriptor,
                 stderr=descriptor,
-                env=environment(os.environ, device, threads),
+                env=environment(os.environ, visible, threads),
             )
         finally:
             os.close(descriptor)
@@ -64,24 +65,21 @@ def _after(store: Store, worker_id: int, code: int) -> int | None:
         supervisor.fail_queued(store, worker_id, how)
         return None
     with store.transaction() as connection:
-        device, threads, idle = connection.execute(
-            "SELECT device, threads, idle FROM workers WHERE id = ?", (worker_id,)
+        device, visible, threads, idle = connection.execute(
+            "SELECT device, visible, threads, idle FROM workers WHERE id = ?", (worker_id,)
         ).fetchone()
         waiting = connection.execute(
             "SELECT 1 FROM runs WHERE status = 'queued' AND device = ? AND threads = ? LIMIT 1",
             (device, threads),
         ).fetchone()
-        return supervisor.register(store, device, threads, idle) if waiting else None
+        return supervisor.register(store, device, visible, threads, idle) if waiting else None
 
 
-def environment(inherited: os._Environ[str], device: str, threads: int) -> dict[str, str]:
+def environment(inherited: Mapping[str, str], visible: str, threads: int) -> dict[str, str]:
     """The environment of a worker: its GPU, its threads, and no more chatter than there has to be."""
-    visible = {"cpu": "-1"}.get(device)
-    if device.startswith("gpu:"):
-        visible = supervisor.gpus()[int(device.removeprefix("gpu:"))]
     return {
         **inherited,
-        **({"CUDA_VISIBLE_DEVICES": visible} if visible else {}),
+        "CUDA_VISIBLE_DEVICES": visible,
         "OMP_NUM_THREADS": str(threads),
         "TF_CPP_MIN_LOG_LEVEL": inherited.get("TF_CPP_MIN_LOG_LEVEL", "2"),
         "KERAS_BACKEND": "tensorflow",

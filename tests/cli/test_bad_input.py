@@ -1,0 +1,108 @@
+"""Bad input: an error that names the value and what is allowed, exit 2, nothing written, no traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import Command
+
+MINE = """
+import numpy
+number = 3
+def wrong(shape):
+    return numpy.zeros((2, 2))
+"""
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "broken.py").write_text("1/0")
+    (tmp_path / "text.npz").write_text("hello")
+    images, labels = np.zeros((50, 4, 4), np.uint8), np.arange(50) % 5
+    good = {"x_train": images, "y_train": labels, "x_test": images[:9], "y_test": labels[:9]}
+    np.savez(tmp_path / "good.npz", **good)  # type: ignore[arg-type]
+    np.savez(tmp_path / "few.npz", **{**good, "y_train": labels[:40]})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("run --initializer he_norml", ["'he_norml'", "did you mean he_normal"]),
+        ("run --initializer random_normal:std=1", ["'std'", "did you mean stddev"]),
+        ("run --initializer random_normal:stddev=-1", ["stddev must be a number > 0", "got -1"]),
+        ("run --dataset minst", ["'minst'", "did you mean mnist"]),
+        ("run --activation rleu", ["'rleu'", "did you mean relu"]),
+        ("run --hidden 0", ["hidden must be", "got 0"]),
+        ("run --hidden -3", ["got -3"]),
+        ("run --hidden 1000000,1000000", ["1000000,1000000", "GB of memory", "fewer or narrower layers"]),
+        ("run --learning-rate 0", ["learning_rate must be a finite number > 0, got 0"]),
+        ("run --learning-rate -0.1", ["got -0.1"]),
+        ("run --learning-rate nan", ["got nan"]),
+        ("run --batch-size 1438", ["batch_size must be <= 1437", "got 1438"]),
+        ("run --epochs 0", ["epochs must be a whole number >= 1", "got 0"]),
+        ("run --dataset npz:good.npz", ["batch_size must be <= 50", "got 128"]),
+        ("run --dataset npz:gone.npz", ["gone.npz does not exist", "x_train"]),
+        ("run --dataset npz:text.npz", ["text.npz is not an npz archive"]),
+        ("run --dataset npz:few.npz", ["50 images in x_train but 40 labels"]),
+        ("run --initializer import:gone.Start", ["No module named 'gone'"]),
+        ("run --initializer import:broken.Start", ["ZeroDivisionError"]),
+        ("run --initializer import:mine.number", ["is not callable"]),
+        ("run --initializer import:mine.wrong", ["returned shape (2, 2) for a kernel of shape (64, 256)"]),
+        ("run --device gpu:7", ["'gpu:7' is not here", "cpu"]),
+        ("run --store good.npz", ["good.npz", "not a database"]),
+        ("run --store .", ["is a directory"]),
+        ("run --store good.npz/lab.db", ["cannot be written"]),
+        ("run --data-dir gone", ["gone", "must be a folder that exists"]),
+        ("run --threads 0", ["--threads"]),
+        ("compare --initializer zeros --initializer zeros", ["zeros twice"]),
+        ("compare --initializer zeros --seeds 0", ["seeds must be a whole number >= 1", "got 0"]),
+        ("compare", ["--initializer"]),
+        ("show 3", ["there is no store"]),
+        ("stop", ["--all"]),
+        ("initializers he", ["unknown initializer 'he'"]),
+        ("rum", ["rum"]),
+    ],
+)
+def test_refused(initlab: Command, tmp_path: Path, arguments: str, words: list[str]) -> None:
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    ran = initlab(*arguments.split(), CUDA_VISIBLE_DEVICES="")
+    assert ran.code == 2, ran.out + ran.err
+    assert ran.out == ""
+    assert "Traceback" not in ran.err
+    for word in words:
+        assert word in ran.err
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+    assert not (tmp_path / ".local").exists()
+
+
+def test_everything_wrong_is_told_at_once(initlab: Command) -> None:
+    ran = initlab(
+        *("compare", "--initializer", "he_norml", "--initializer", "random_normal:stddev=0", "--epochs", "0"),
+        *("--activation", "rleu", "--learning-rate", "nan", "--seeds", "x"),
+    )
+    assert ran.code == 2
+    lines = ran.err.splitlines()
+    assert len(lines) == 6, ran.err
+    assert all(line.startswith("initlab-tui: ") for line in lines)
+
+
+def test_control_characters_do_not_reach_the_terminal(initlab: Command) -> None:
+    ran = initlab("run", "--initializer", "a\x1b[31mb")
+    assert (ran.code, "\x1b" in ran.err, "a\\x1b[31mb" in ran.err) == (2, False, True)
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "fashion_mnist", "cifar10", "cifar100"])
+def test_without_a_network_the_file_its_place_and_digits_are_named(
+    initlab: Command, tmp_path: Path, dataset: str
+) -> None:
+    (tmp_path / "data").mkdir()
+    # A proxy that nobody listens at: every download is refused at once.
+    ran = initlab("run", "--dataset", dataset, "--data-dir", "data", https_proxy="http://127.0.0.1:9")
+    assert ran.code == 2, ran.err
+    assert ran.out == "" and "Traceback" not in ran.err
+    assert f"{dataset}.npz" in ran.err and "into data" in ran.err and "--dataset digits" in ran.err
+    assert not (tmp_path / ".local").exists()

@@ -1,0 +1,252 @@
+"""The real command, as a person or a script runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from initlab_tui.runs.store import Store
+from tests.conftest import Command, command_environment, command_line
+
+QUICK = ("--hidden", "16", "--batch-size", "32")
+
+
+def store_of(home: Path) -> Path:
+    return home / ".local/share/initlab-tui/lab.db"
+
+
+def test_the_demo_separates_good_starts_from_bad(initlab: Command) -> None:
+    ran = initlab("demo", "--json")
+    assert ran.code == 0, ran.err
+    rows = {row["initializer"]: row for row in ran.document["leaderboard"]}
+    accuracy = {name: row["test_accuracy"]["mean"] for name, row in rows.items()}
+    assert next(iter(rows)) == "he_normal" and list(rows)[-1] == "zeros"
+    assert accuracy["he_normal"] > 0.9 > 0.7 > accuracy["random_normal:stddev=1.0"] > 0.3
+    assert accuracy["random_normal:stddev=0.05"] < 0.3
+    assert accuracy["zeros"] < 0.15
+    assert rows["zeros"]["versus_first"]["verdict"] == "behind"
+    assert all(row["n"] == 3 and row["status"] == "done" for row in rows.values())
+
+
+def test_compare_prints_a_leaderboard_and_the_store_keeps_it(initlab: Command, tmp_path: Path) -> None:
+    arguments = ["compare", "--initializer", "he_normal", "--initializer", "zeros", "--seeds", "2", *QUICK]
+    ran = initlab(*arguments, "--activation", "relu", "--activation", "tanh")
+    assert ran.code == 0, ran.err
+    assert re.search(r"1\s+he_normal\s+\w+\s+[\d.]+ ± [\d.]+", ran.out)
+    assert "activation" in ran.out and "± 95 % t interval over n seeds" in ran.out
+    assert len(re.findall(r"^\[\d+/8\] .*done", ran.err, re.MULTILINE)) == 8  # a plain line for each run
+    assert "\x1b" not in ran.out + ran.err
+    assert store_of(tmp_path).is_file()
+    board = initlab("leaderboard", "--json").document["leaderboard"]
+    assert sorted((row["n"], row["initializer"], row["spec"]["activation"]) for row in board) == [
+        *((2, "he_normal", "relu"), (2, "he_normal", "tanh"), (2, "zeros", "relu"), (2, "zeros", "tanh")),
+    ]
+    runs = initlab("runs", "--json").document["runs"]
+    assert len(runs) == 8
+    assert {run["status"] for run in runs} == {"done"}
+    shown = initlab("show", str(runs[0]["id"]), "--json").document
+    assert shown["metrics"]["test"]["step"][0] == 0
+    assert len(shown["metrics"]["train"]["loss"]) == shown["total_steps"]
+    assert "initializer" in initlab("show", str(runs[0]["id"])).out
+
+
+def test_the_document_of_a_comparison(initlab: Command) -> None:
+    ran = initlab("compare", "--initializer", "random_normal", "--seeds", "2", *QUICK, "--json")
+    document = ran.document
+    assert set(document) == {"comparison", "leaderboard", "runs"}
+    (row,) = document["leaderboard"]
+    assert row["initializer"] == "random_normal:stddev=0.05"
+    assert {"rank", "spec", "n", "test_accuracy", "test_loss", "status", "seconds", "samples_per_second"} <= set(row)
+    assert set(row["test_accuracy"]) >= {"mean", "ci_low", "ci_high", "values"}
+    values = [run["test_accuracy"] for run in document["runs"]]
+    assert row["test_accuracy"]["values"] == values
+    assert row["test_accuracy"]["mean"] == pytest.approx(np.mean(values))
+    assert row["test_accuracy"]["ci_low"] < row["test_accuracy"]["mean"] < row["test_accuracy"]["ci_high"]
+    run = document["runs"][0]
+    assert {"id", "spec", "status", "reason", "test_accuracy", "test_loss", "seconds", "samples_per_second"} <= set(run)
+    # What was asked can be asked again from what was printed.
+    assert run["spec"]["initializer"] == "random_normal:stddev=0.05" and run["spec"]["hidden"] == [16]
+
+
+def test_a_lone_run_has_no_interval(initlab: Command) -> None:
+    ran = initlab("run", "--initializer", "he_normal", *QUICK, "--json")
+    assert ran.code == 0
+    (row,) = ran.document["leaderboard"]
+    assert (row["n"], row["test_accuracy"]["ci_low"], row["test_accuracy"]["ci_high"]) == (1, None, None)
+    again = initlab("run", "--initializer", "he_normal", *QUICK, "--json").document["runs"][0]
+    assert again["test_loss"] == ran.document["runs"][0]["test_loss"]  # bit for bit, in another process
+
+
+def test_diverging_is_a_result_of_a_comparison_and_a_failure_of_a_lone_run(initlab: Command) -> None:
+    wild = ("--optimizer", "sgd", "--learning-rate", "1e4", "--activation", "linear", "--hidden", "16x4")
+    ran = initlab("compare", "--initializer", "he_normal", "--seeds", "1", *wild, "--json")
+    assert ran.code == 0
+    assert ran.document["leaderboard"][0]["status"] == "diverged"
+    assert ran.document["runs"][0]["test_loss"] is None
+    ran = initlab("run", *wild)
+    assert (ran.code, "diverged: the loss" in ran.err) == (1, True)
+
+
+def test_own_data_and_an_own_initializer(initlab: Command, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    labels = np.arange(200) % 4
+    images = generator.integers(0, 60, (200, 6, 6), np.uint8)
+    images[np.arange(200), :, labels] += 190  # a bright column for each class
+    np.savez(tmp_path / "own.npz", x_train=images, y_train=labels, x_test=images[:50], y_test=labels[:50])
+    (tmp_path / "mine.py").write_text(
+        "import keras\nclass Start(keras.initializers.HeNormal):\n    pass\n"
+        "def slow(shape, scale=1.0):\n    import numpy\n    return numpy.full(shape, scale)\n"
+    )
+    ran = initlab(
+        *("compare", "--dataset", "npz:own.npz", "--initializer", "import:mine.Start", "--epochs", "20"),
+        *("--initializer", "import:mine.slow:scale=0.0", "--seeds", "2", *QUICK, "--json"),
+    )
+    assert ran.code == 0, ran.err
+    first, last = ran.document["leaderboard"]
+    assert first["initializer"] == "import:mine.Start" and last["initializer"] == "import:mine.slow:scale=0.0"
+    assert first["test_accuracy"]["mean"] > 0.5 > 0.3 > last["test_accuracy"]["mean"]
+
+
+def test_detached_runs_go_on_and_are_stopped(initlab: Command, tmp_path: Path) -> None:
+    ran = initlab("run", "--epochs", "1000000", *QUICK, "--detach")
+    assert ran.code == 0
+    run_id = ran.out.strip()
+    assert run_id.isdigit()
+
+    def run() -> dict[str, object]:
+        found: dict[str, object] = initlab("show", run_id, "--json").document
+        return found
+
+    wait = time.monotonic() + 60
+    while not run()["step"]:
+        assert time.monotonic() < wait
+    assert initlab("pause", run_id).out == f"run {run_id}: pausing\n"
+    while run()["status"] != "paused":
+        assert time.monotonic() < wait
+    step = run()["step"]
+    assert initlab("resume", run_id).out == f"run {run_id}: resumed\n"
+    while run()["step"] == step:
+        assert time.monotonic() < wait
+    assert initlab("stop", "--all").out == f"run {run_id}: stopping\n"
+    while run()["status"] != "stopped":
+        assert time.monotonic() < wait
+    assert initlab("stop", run_id).out == f"run {run_id}: is over already\n"
+    assert initlab("stop", "--all").code == 0
+    with Store.open(store_of(tmp_path)) as store:
+        assert len(store.curve(int(run_id), "train").steps) > 0
+
+
+def test_ctrl_c_stops_this_commands_runs_and_no_others(initlab: Command, tmp_path: Path) -> None:
+    other = initlab("run", "--epochs", "1000000", *QUICK, "--detach", "--threads", "1").out.strip()
+    command = subprocess.Popen(
+        command_line(["run", "--epochs", "1000000", *QUICK, "--json", "--threads", "2"]),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env=command_environment(tmp_path),
+        start_new_session=True,
+    )
+    wait = time.monotonic() + 60
+    with Store.open(store_of(tmp_path)) as store:
+        while not all(len(store.curve(run.id, "train").steps) for run in store.runs()) or len(store.runs()) < 2:
+            assert time.monotonic() < wait
+            time.sleep(0.05)
+    os.killpg(command.pid, signal.SIGINT)
+    out, err = command.communicate(timeout=60)
+    assert command.returncode == 130, err
+    assert "Traceback" not in err
+    (run,) = json.loads(out)["runs"]
+    assert run["status"] == "stopped" and run["step"] > 0
+    assert initlab("show", other, "--json").document["status"] == "running"
+    initlab("stop", "--all")
+    with Store.open(store_of(tmp_path)) as store:
+        while any(found.status == "running" for found in store.runs()):
+            assert time.monotonic() < wait + 60
+            time.sleep(0.05)
+
+
+def test_on_a_terminal_progress_is_live_and_leaves_no_trace_on_stdout(tmp_path: Path) -> None:
+    controller, terminal = pty.openpty()
+    with subprocess.Popen(
+        command_line(["compare", "--initializer", "he_normal", "--seeds", "2", *QUICK, "--json"]),
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        text=True,
+        cwd=tmp_path,
+        env=command_environment(tmp_path, TERM="xterm-256color"),
+    ) as command:
+        os.close(terminal)
+        seen = b""
+        while True:
+            try:
+                seen += os.read(controller, 65536)
+            except OSError:
+                break
+        assert command.stdout is not None
+        document = json.loads(command.stdout.read())
+    assert [run["status"] for run in document["runs"]] == ["done", "done"]
+    assert b"starting TensorFlow" in seen and b"2/2 runs" in seen
+    assert seen.rstrip().endswith(b"\x1b[2K") or b"\x1b[?25h" in seen  # wiped, and the cursor is back
+
+
+def test_what_there_is(initlab: Command) -> None:
+    names = [entry["name"] for entry in initlab("initializers", "--json").document["initializers"]]
+    assert names[:4] == ["zeros", "ones", "constant", "random_normal"] and len(names) == 18
+    assert "Martens 2010" in initlab("initializers", "sparse").out
+    digits, mnist, *_ = initlab("datasets", "--json").document["datasets"]
+    assert digits["at_hand"] and not mnist["at_hand"]
+    assert "mnist.npz" in mnist["otherwise"]
+
+
+def test_the_doctor_tells_whether_this_machine_is_ready(initlab: Command, tmp_path: Path) -> None:
+    report = initlab("doctor", "--json")
+    assert report.code == 0
+    document = report.document
+    assert set(document["versions"]) == {"initlab-tui", "python", "tensorflow", "keras", "numpy"}
+    (cpu,) = [device for device in document["tensorflow"]["devices"] if "CPU" in device["device"]]
+    assert cpu["xla"] is True
+    assert document["store"]["exists"] is False and not store_of(tmp_path).exists()
+    (tmp_path / "lab.db").write_text("no store at all, and long enough to be looked at " * 10)
+    page = initlab("doctor", "--store", "lab.db")
+    assert "not a database" in page.out and "XLA compiles" in page.out
+
+
+def test_options_before_the_command_and_the_environment_count_too(initlab: Command, tmp_path: Path) -> None:
+    assert str(tmp_path / "a.db") in initlab("--store", str(tmp_path / "a.db"), "runs").err
+    assert str(tmp_path / "b.db") in initlab("runs", INITLAB_STORE=str(tmp_path / "b.db")).err
+    assert str(tmp_path / "c.db") in initlab("--store", "a.db", "runs", "--store", str(tmp_path / "c.db")).err
+
+
+def test_version_help_and_completion(initlab: Command) -> None:
+    from initlab_tui import __version__
+
+    assert initlab("--version").out == f"initlab-tui {__version__}\n"
+    for arguments in ([], ["--help"], ["-h"]):
+        ran = initlab(*arguments)
+        assert ran.code == 0 and "initlab-tui demo" in ran.out
+    completed = initlab(
+        _INITLAB_TUI_COMPLETE="complete_bash", COMP_WORDS="initlab-tui compare --initializer he_", COMP_CWORD="3"
+    )
+    assert completed.out.split() == ["he_normal", "he_uniform", "he_fan_avg"]
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    piped = f"{' '.join(command_line(['initializers', '--json']))} | head -1"
+    ran = subprocess.run(
+        ["bash", "-c", piped],  # noqa: S607
+        capture_output=True,
+        text=True,
+        env=command_environment(tmp_path),
+        cwd=tmp_path,
+    )
+    assert ran.stdout == "{\n" and "Traceback" not in ran.stderr

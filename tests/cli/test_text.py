@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import io
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from initlab_tui.cli.tables import sparkline
+from initlab_tui.cli.text import cell, initializer_name, percent_interval, plain, seconds
+from initlab_tui.experiments.leaderboard import estimate
+from initlab_tui.experiments.spec import Initializer
+
+
+@given(st.text())
+def test_nothing_acts_on_the_terminal(text: str) -> None:
+    shown = plain(text).replace("\n", "")
+    assert all(unicodedata.category(character) not in ("Cc", "Cf", "Cs") for character in shown)
+
+
+@given(st.text(st.characters(categories=("L", "N", "P", "S", "Zs"))))
+def test_ordinary_text_stays_as_it_is(text: str) -> None:
+    assert plain(text) == text
+
+
+def test_an_escape_sequence_and_markup_are_shown_and_not_obeyed() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=80)
+    console.print(cell("[bold red]\x1b[2J\x9b31m\u202eevil"))
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == "[bold red]\\x1b[2J\\x9b31m\\u202eevil\n"
+
+
+def test_numbers_as_people_read_them() -> None:
+    assert percent_interval(estimate([0.95, 0.97])) == "96.0 ± 12.7"
+    assert percent_interval(estimate([0.95])) == "95.0"
+    assert percent_interval(estimate([])) == "–"
+    assert seconds(75.2) == "1 min 15 s"
+    assert initializer_name(Initializer.parse("random_normal")) == "random_normal σ=0.05"
+
+
+def test_what_is_not_finite_is_a_gap_in_a_sparkline() -> None:
+    assert sparkline([0, 1, float("nan"), 3, float("inf")]) == "▁▃ █ "
+    assert sparkline([2, 2, 2]) == "▁▁▁"
+    assert sparkline([float("nan")]) == " "
+    assert len(sparkline(list(range(1000)), width=40)) == 40

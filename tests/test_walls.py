@@ -1,0 +1,40 @@
+"""What must not be loaded is not, whatever the imports look like."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import command_environment
+
+PROBE = """
+import json, sys
+sys.argv = ["initlab-tui", *{arguments!r}]
+try:
+    from initlab_tui.cli.app import main
+    main()
+except SystemExit:
+    pass
+print(json.dumps(sorted(sys.modules)), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["--help"], ["runs"], ["leaderboard"], ["initializers"], ["datasets"], ["doctor"], ["demo"]),
+        ["run", "--initializer", "he_norml"],
+    ],
+)
+def test_no_command_loads_tensorflow(tmp_path: Path, arguments: list[str]) -> None:
+    probe = PROBE.format(arguments=arguments)
+    environment = command_environment(tmp_path)
+    ran = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, env=environment, cwd=tmp_path)
+    loaded = {name.partition(".")[0] for name in json.loads(ran.stderr.splitlines()[-1])}
+    assert not loaded & {"tensorflow", "keras", "textual", "sklearn"}
+    if arguments[0] in ("--help", "runs"):
+        assert not loaded & {"numpy", "scipy"}
