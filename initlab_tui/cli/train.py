@@ -14,6 +14,7 @@ from initlab_tui.experiments.spec import Comparison
 from initlab_tui.runs import preflight, queue, supervisor
 from initlab_tui.runs.follow import follow
 from initlab_tui.runs.store import Placement, Run, Store
+from initlab_tui.runs.supervisor import Plan
 
 FAILED = 1
 INTERRUPTED = 130
@@ -29,8 +30,10 @@ class Trained:
     interrupted: bool = False
 
 
-def submit(comparison: Comparison, store_path: Path, data_dir: Path | None, place: Place) -> tuple[Store, list[int]]:
-    """Check everything, then queue the comparison's runs and see to it that workers are there for them.
+def train(comparison: Comparison, store_path: Path, data_dir: Path | None, place: Place, console: Console) -> Trained:
+    """Check everything, queue a comparison's runs and, unless detached, follow them to their end on `console`.
+
+    Ctrl+C stops its runs, keeping what they recorded; a second one leaves at once.
 
     Raises:
         InvalidInputError: with nothing written.
@@ -38,30 +41,22 @@ def submit(comparison: Comparison, store_path: Path, data_dir: Path | None, plac
     specs = list(comparison.runs())
     cleared = preflight.check(specs, data_dir, Path.cwd())
     plan = supervisor.plan(len(specs), place.device, place.workers, place.threads, cleared.run_bytes)
-    store = Store.open(store_path)
     placement = Placement(plan.device, plan.threads, cleared.data_file, Path.cwd())
-    ids = store.enqueue(comparison, specs, placement)
-    supervisor.start_workers(store, plan)
-    return store, ids
-
-
-def train(comparison: Comparison, store_path: Path, data_dir: Path | None, place: Place, console: Console) -> Trained:
-    """Queue a comparison and, unless detached, follow it to its end on `console`.
-
-    Ctrl+C stops its runs, keeping what they recorded; a second one leaves at once.
-    """
-    store, ids = submit(comparison, store_path, data_dir, place)
-    with store:
+    with Store.open(store_path) as store:
+        ids = store.enqueue(comparison, specs, placement)
         interrupted = False
-        if not place.detach:
-            interrupted = _follow_to_the_end(store, ids, console)
+        if place.detach:
+            supervisor.start_workers(store, plan)
+        else:
+            interrupted = _to_the_end(store, ids, plan, console)
         runs = tuple(store.runs(ids))
     return Trained(runs[0].comparison_id, comparison, runs, interrupted)
 
 
-def _follow_to_the_end(store: Store, ids: Sequence[int], console: Console) -> bool:
+def _to_the_end(store: Store, ids: Sequence[int], plan: Plan, console: Console) -> bool:
     with display(console, len(ids)) as shown:
         try:
+            supervisor.start_workers(store, plan)
             _show(store, ids, shown)
         except KeyboardInterrupt:
             queue.stop(store, ids)

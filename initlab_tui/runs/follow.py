@@ -67,6 +67,10 @@ def follow(store: Store, ids: Sequence[int]) -> Iterator[Snapshot]:
                 if restarts:
                     restarts -= 1
                     supervisor.start_workers(store, plan)
+                else:
+                    how = f"{RESTARTS} were, and none lived long enough to begin"
+                    supervisor.fail_queued(store, plan.device, plan.threads, how)
+                    changed = True
         version = store.data_version()
         if changed or version != seen:
             seen = version

@@ -217,21 +217,19 @@ def bury(store: Store, worker_id: int, how: str) -> list[int]:
     return ids
 
 
-def fail_queued(store: Store, worker_id: int, how: str) -> None:
-    """Fail what waits for a worker that cannot even start, unless another lives that could do it."""
+def fail_queued(store: Store, device: str, threads: int, how: str, log: Path | None = None) -> None:
+    """Fail what waits for workers that cannot even start, unless one lives that could do it."""
+    reason = f"no worker could be started: {how}"
     with store.transaction() as connection:
-        log = connection.execute("SELECT log FROM workers WHERE id = ?", (worker_id,)).fetchone()[0]
-        reason = f"no worker could be started: {how}"
         rows = connection.execute(
             """
             UPDATE runs SET status = 'failed', reason = ?, log_tail = ?, ended = ?
-            WHERE status = 'queued'
-                AND (device, threads) = (SELECT device, threads FROM workers WHERE id = ?)
+            WHERE status = 'queued' AND device = ? AND threads = ?
                 AND NOT EXISTS (SELECT 1 FROM workers WHERE ended IS NULL
                     AND workers.device = runs.device AND workers.threads = runs.threads)
             RETURNING id
             """,
-            (reason, log_tail(Path(log)), time.time(), worker_id),
+            (reason, log_tail(log) if log else "", time.time(), device, threads),
         ).fetchall()
         for (run_id,) in rows:
             note(connection, run_id, "failed", reason)

@@ -58,16 +58,16 @@ def _run(path: Path, worker_id: int) -> int:
 def _after(store: Store, worker_id: int, code: int) -> int | None:
     how = supervisor.exit_in_words(code)
     supervisor.bury(store, worker_id, how)
+    device, visible, threads, idle, log = store.connection.execute(
+        "SELECT device, visible, threads, idle, log FROM workers WHERE id = ?", (worker_id,)
+    ).fetchone()
     if code == 0:
+        Path(log).unlink(missing_ok=True)  # what runs failed of is in their records
         return None
-    count = store.connection.execute("SELECT count(*) FROM runs WHERE worker_id = ?", (worker_id,)).fetchone()
-    if not count[0]:
-        supervisor.fail_queued(store, worker_id, how)
+    if not store.connection.execute("SELECT 1 FROM runs WHERE worker_id = ? LIMIT 1", (worker_id,)).fetchone():
+        supervisor.fail_queued(store, device, threads, how, Path(log))
         return None
     with store.transaction() as connection:
-        device, visible, threads, idle = connection.execute(
-            "SELECT device, visible, threads, idle FROM workers WHERE id = ?", (worker_id,)
-        ).fetchone()
         waiting = connection.execute(
             "SELECT 1 FROM runs WHERE status = 'queued' AND device = ? AND threads = ? LIMIT 1",
             (device, threads),

@@ -25,7 +25,6 @@ import numpy as np
 
 import initlab_tui
 from initlab_tui.data import arrays
-from initlab_tui.experiments.problems import InvalidInputError
 from initlab_tui.runs import paths, queue
 from initlab_tui.runs.events import Checkpointed, Evaluated, Finished, Started, Stepped
 from initlab_tui.runs.store import Run, Store
@@ -186,9 +185,9 @@ def in_words(error: Exception) -> str:
     full = isinstance(error, OSError) and error.errno == errno.ENOSPC
     if full or (isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_FULL):
         return f"the disk is full: {error}; what was recorded until then is kept"
-    if isinstance(error, ValueError | InvalidInputError):
-        return str(error)
-    return f"{type(error).__name__}: {error}"
+    # TensorFlow's messages go on with the graph, for pages; the log has them whole.
+    first_line = (str(error).strip().splitlines() or [""])[0][:500]
+    return first_line if isinstance(error, ValueError) else f"{type(error).__name__}: {first_line}"
 
 
 def beat(path: Path, worker_id: int) -> None:

@@ -1,0 +1,60 @@
+"""The README cannot rot: each command and option stands in it, and what it shows can be typed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from initlab_tui.cli import options
+from initlab_tui.cli.app import app
+from initlab_tui.experiments.initializers import CATALOGUE
+from initlab_tui.experiments.spec import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
+LINES = [
+    line
+    for block in re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith("initlab-tui ")
+]
+
+
+def test_every_command_and_option_is_told_and_no_other() -> None:
+    spoken = set(re.findall(r"`([a-z]+)(?: (?:ID|\[NAME\]|--all)[^`]*)?`[^|\n]*\|", README))
+    assert set(COMMANDS) <= spoken
+    known = {name for command in COMMANDS.values() for parameter in command.params for name in parameter.opts}
+    known |= {"--version", "--install-completion", "--show-completion", "--help"}
+    told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
+    assert told == {name for name in known if name.startswith("--")}
+
+
+@pytest.mark.parametrize("name", [*CATALOGUE, *ACTIVATIONS, *OPTIMIZERS, *EXECUTIONS])
+def test_every_name_is_told(name: str) -> None:
+    assert re.search(rf"\b{name}\b", README)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_what_it_shows_is_accepted(line: str) -> None:
+    command, *arguments = shlex.split(line)[1:]
+    context = COMMANDS[command].make_context(command, arguments)
+    given = context.params
+    if command in ("run", "compare"):
+        listed = {key: given[key] for key in ("initializer", "hidden", "activation", "learning_rate")}
+        lists = {key: value if isinstance(value, list) else [value] for key, value in listed.items()}
+        comparison = options.comparison(
+            initializers=lists["initializer"],
+            hidden=lists["hidden"],
+            activations=lists["activation"],
+            learning_rates=lists["learning_rate"],
+            seed=given["seed"],
+            seeds=given.get("seeds", "1"),
+            dataset=given["dataset"],
+            epochs=given["epochs"],
+            eval_every=given["eval_every"],
+        )
+        assert list(comparison.runs())
