@@ -66,7 +66,7 @@ def test_a_download_shows_its_progress_and_is_kept_as_npz(
     assert [path.name for path in prepared.parent.iterdir()] == ["fashion_mnist.npz"]
 
 
-def test_a_download_that_breaks_off_leaves_nothing_half(keras_home: Path, tmp_path: Path, server: str) -> None:
+def test_a_download_that_breaks_off_leaves_nothing_half(keras_home: Path, tmp_path: Path) -> None:
     (tmp_path / "server" / "t10k-images-idx3-ubyte.gz").unlink()
     with pytest.raises(Exception, match="404"):
         ask.fetch("fashion_mnist", str(tmp_path / "prepared" / "fashion_mnist.npz"))
