@@ -6,6 +6,7 @@ import os
 import platform
 import sqlite3
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,17 @@ from initlab_tui.experiments.problems import InvalidInputError
 from initlab_tui.runs import preflight, supervisor
 from initlab_tui.runs.store import Store
 
+DATASET_COLUMNS = ("name", "image", "classes", "train", "test", "at hand", "where")
+
 
 def examine(store_path: Path, data_dir: Path | None, console: Console) -> dict[str, Any]:
     """Everything that matters for running here; TensorFlow is asked in a process of its own."""
     answer = preflight.ask("devices")
+    store = _store(store_path)
+    amiss = [f"TensorFlow cannot be used: {answer['error']}"] if "error" in answer else []
+    amiss += [f"the store is not sound: {store['health']}"] if store["health"] != "ok" and store["exists"] else []
     return {
+        "amiss": amiss,
         "versions": {
             "initlab-tui": initlab_tui.__version__,
             "python": platform.python_version(),
@@ -38,7 +45,7 @@ def examine(store_path: Path, data_dir: Path | None, console: Console) -> dict[s
         "memory_available": psutil.virtual_memory().available,
         "plan": _plan(),
         "datasets": datasets(data_dir),
-        "store": _store(store_path),
+        "store": store,
         "terminal": {
             "size": list(console.size),
             "is_terminal": console.is_terminal,
@@ -54,8 +61,8 @@ def _plan() -> dict[str, Any]:
     many = supervisor.plan(1000, None, None, None, 0)
     return {
         "device": lone.device,
-        "one run": f"1 worker × {lone.threads} threads",
-        "many runs": f"{many.workers} workers × {many.threads} threads",
+        "one run": f"1 worker with {lone.threads} threads",
+        "many runs": f"workers {many.workers}, threads of each {many.threads}",
     }
 
 
@@ -82,19 +89,20 @@ def datasets(data_dir: Path | None) -> list[dict[str, Any]]:
 
 
 def datasets_table(described: list[dict[str, Any]], data_dir: Path | None) -> RenderableType:
-    made = table("name", "image", "classes", "train", "test", "at hand", "where", right=("classes", "train", "test"))
+    made = table(*DATASET_COLUMNS, right=("classes", "train", "test"), folded=["where"])
     for one in described:
         made.add_row(
             cell(one["name"], "bold"),
             cell("×".join(map(str, one["shape"]))),
             *(cell(one[key]) for key in ("classes", "train", "test")),
             cell("yes" if one["at_hand"] else "no"),
-            cell(one["where"] or f"downloaded when asked for; offline: put {one['name']}.npz into a folder below"),
+            cell(one["where"] or "downloaded when asked for"),
         )
     own = "your own: x_train, y_train, x_test, y_test"
     made.add_row(cell("npz:FILE", "bold"), *(cell("") for _ in range(5)), cell(own))
     searched = ", ".join(map(str, folders(data_dir)))
-    return Group(made, cell(f"folders: {searched}; --data-dir DIR puts another first", "dim"))
+    offline = f"Offline, put NAME.npz into one of: {searched}; --data-dir DIR puts another first."
+    return Group(made, cell(offline, "dim"))
 
 
 def _store(path: Path) -> dict[str, Any]:
@@ -111,46 +119,66 @@ def _store(path: Path) -> dict[str, Any]:
 def _health(store: Store) -> dict[str, Any]:
     connection = store.connection
     try:
-        health = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        return {
+            "health": connection.execute("PRAGMA quick_check(1)").fetchone()[0],
+            "schema": connection.execute("PRAGMA user_version").fetchone()[0],
+            "journal": connection.execute("PRAGMA journal_mode").fetchone()[0],
+            "mode": oct(stat.S_IMODE(store.path.stat().st_mode)),
+            "megabytes": round(store.path.stat().st_size / 1e6, 1),
+            "runs": dict(connection.execute("SELECT status, count(*) FROM runs GROUP BY status").fetchall()),
+            "workers_alive": supervisor.workers_alive(store),
+        }
     except sqlite3.DatabaseError as error:
-        health = str(error)
-    return {
-        "health": health,
-        "schema": connection.execute("PRAGMA user_version").fetchone()[0],
-        "journal": connection.execute("PRAGMA journal_mode").fetchone()[0],
-        "mode": oct(stat.S_IMODE(store.path.stat().st_mode)),
-        "megabytes": round(store.path.stat().st_size / 1e6, 1),
-        "runs": dict(connection.execute("SELECT status, count(*) FROM runs GROUP BY status").fetchall()),
-        "workers_alive": supervisor.workers_alive(store),
-    }
+        return {"health": str(error)}
 
 
 def page(report: dict[str, Any], data_dir: Path | None) -> RenderableType:
     """The report for people."""
-    facts = table("", "")
+    facts = table("", "", folded=[""])
     for name, value in _facts(report):
         facts.add_row(cell(name, "dim"), cell(value))
-    return Group(facts, cell(""), datasets_table(report["datasets"], data_dir))
+    verdict = "; ".join(report["amiss"]) or "ready: networks can be trained here"
+    return Group(cell(verdict, "bold"), cell(""), facts, cell(""), datasets_table(report["datasets"], data_dir))
 
 
 def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
-    tensorflow, store, terminal = report["tensorflow"], report["store"], report["terminal"]
-    facts = [("versions", _pairs(report["versions"])), ("platform", report["platform"])]
-    if "error" in tensorflow:
-        facts.append(("tensorflow", f"cannot be used: {tensorflow['error']}"))
-    for device in tensorflow.get("devices", []):
-        xla = "XLA compiles" if device["xla"] else f"XLA does not compile, runs go as graph: {device.get('xla_error')}"
-        facts.append(("device", f"{device['name']}: {xla}"))
-    if report["gpus"] and not any(":GPU:" in one["device"] for one in tensorflow.get("devices", [])):
-        facts.append(("gpu", "there is one that TensorFlow does not see: pip install 'initlab-tui[gpu]'"))
     return [
-        *facts,
+        ("versions", _pairs(report["versions"])),
+        ("platform", report["platform"]),
+        *_devices(report["tensorflow"], report["gpus"]),
         ("cores", f"{report['cores']}, {report['memory_available'] / 1e9:.1f} GB of memory free"),
-        ("training", _pairs(report["plan"])),
-        ("store", _pairs({key: value for key, value in store.items() if key != "runs"})),
-        ("runs", _pairs(store.get("runs", {})) or "none"),
-        ("terminal", _pairs(terminal)),
+        ("training", "; ".join(f"{name}: {value}" for name, value in report["plan"].items())),
+        *_store_facts(report["store"]),
+        ("terminal", _terminal(report["terminal"])),
     ]
+
+
+def _devices(tensorflow: dict[str, Any], gpus: list[str]) -> Iterable[tuple[str, str]]:
+    devices = tensorflow.get("devices", [])
+    for device in devices:
+        refusal = f"XLA does not compile, runs go as graph: {device.get('xla_error')}"
+        yield "device", f"{device['name']}: {'XLA compiles' if device['xla'] else refusal}"
+    if gpus and not any(":GPU:" in device["device"] for device in devices):
+        yield "gpu", "there is one that TensorFlow does not see: pip install 'initlab-tui[gpu]'"
+
+
+def _store_facts(store: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    yield "store", f"{store['path']}: {store['health']}"
+    if "schema" in store:
+        yield (
+            "",
+            f"schema {store['schema']}, journal {store['journal']}, mode {store['mode'].removeprefix('0o')}, "
+            f"{store['megabytes']} MB, {store['workers_alive']} workers alive",
+        )
+        yield "runs", ", ".join(f"{count} {status}" for status, count in store["runs"].items()) or "none"
+
+
+def _terminal(terminal: dict[str, Any]) -> str:
+    columns, rows = terminal["size"]
+    shown = f"{columns}x{rows}, colours: {terminal['colours']}, TERM {terminal['TERM'] or 'not set'}"
+    return (
+        shown + (", NO_COLOR" if terminal["NO_COLOR"] else "") + ("" if terminal["is_terminal"] else ", not a terminal")
+    )
 
 
 def _pairs(values: dict[str, Any]) -> str:

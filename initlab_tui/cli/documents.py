@@ -7,29 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from initlab_tui.experiments.initializers import Entry
-from initlab_tui.experiments.leaderboard import Estimate, Outcome, Row, leaderboard
+from initlab_tui.experiments.leaderboard import Estimate, Row, leaderboard
 from initlab_tui.experiments.spec import Comparison, RunSpec
 from initlab_tui.runs.events import json_ready
 from initlab_tui.runs.store import Curve, Run, Store
 
 
-def outcome(run: Run) -> Outcome:
-    """What the leaderboard needs of a stored run."""
-    return Outcome(
-        run_id=run.id,
-        spec=run.spec,
-        status=run.status,
-        test_accuracy=run.test_accuracy,
-        test_loss=run.test_loss,
-        seconds=run.busy_seconds,
-        samples_per_second=run.samples_per_second,
-        fingerprint=run.fingerprint,
-    )
-
-
 def rows(runs: Sequence[Run]) -> list[Row]:
     """The leaderboard over stored runs."""
-    return leaderboard(map(outcome, runs))
+    return leaderboard(run.outcome for run in runs)
 
 
 def dump(document: object) -> str:
@@ -67,6 +53,7 @@ def row_document(row: Row) -> dict[str, Any]:
         "statuses": dict(row.statuses),
         "seconds": row.seconds,
         "samples_per_second": row.samples_per_second,
+        "total_steps": row.total_steps,
         "data_fingerprint": row.fingerprint,
         "runs": list(row.run_ids),
     }
@@ -83,7 +70,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "test_loss": run.test_loss,
         "step": run.step,
         "total_steps": run.total_steps,
-        "seconds": run.busy_seconds,
+        "seconds": run.seconds,
         "train_seconds": run.train_seconds,
         "samples_per_second": run.samples_per_second,
         "created": run.created,

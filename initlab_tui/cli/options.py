@@ -32,6 +32,11 @@ def _starting_with(names: list[str]) -> dict[str, Any]:
 
 
 _SPEC, _PLACE = "What is trained", "Where and how"
+MAX_ID = 2**63 - 1  # SQLite's largest whole number
+_RUN = {"metavar": "ID", "min": 1, "max": MAX_ID}
+
+Id = Annotated[int, typer.Argument(help="A run's number, from initlab-tui runs.", **_RUN)]
+SomeIds = Annotated[list[int] | None, typer.Argument(help="Runs, by number.", **_RUN)]
 
 Store = Annotated[
     Path | None,
@@ -46,7 +51,7 @@ Detach = Annotated[
     bool, typer.Option("--detach", help="Print the ids, leave the training to go on, and return at once.")
 ]
 Initializer = Annotated[
-    str,
+    list[str],
     typer.Option(
         "--initializer",
         help="The start: NAME or NAME:param=value,... (see initlab-tui initializers).",
@@ -137,6 +142,7 @@ Workers = Annotated[
         help="Training processes; by itself one per core (or GPU) while runs are queued.",
         metavar="N",
         min=1,
+        max=1024,
         rich_help_panel=_PLACE,
     ),
 ]
@@ -147,6 +153,7 @@ Threads = Annotated[
         help="Threads of each; by itself the cores shared out.",
         metavar="N",
         min=1,
+        max=1024,
         rich_help_panel=_PLACE,
     ),
 ]
@@ -201,12 +208,13 @@ def seeds_from(first: str, count: str) -> tuple[int, ...]:
         InvalidInputError: when either is not a whole number in bounds.
     """
     start = RunSpec.checked(seed=first).seed
+    most = min(10_000, MAX_SEED - start + 1)
     try:
         number = int(count)
-        if not 1 <= number <= 10_000 or start + number - 1 > MAX_SEED:
+        if not 1 <= number <= most:
             raise ValueError
     except ValueError:
-        raise InvalidInputError.of("seeds", f"seeds must be a whole number >= 1 and <= 10000, got {count}") from None
+        raise InvalidInputError.of("seeds", f"seeds must be a whole number >= 1 and <= {most}, got {count}") from None
     return tuple(range(start, start + number))
 
 
@@ -247,7 +255,7 @@ def comparison(
         ),
         RunSpec(),
     )
-    drawn: tuple[int, ...] = gather(lambda: seeds_from(seed, seeds), ())
+    drawn: tuple[int, ...] = gather(lambda: seeds_from(seed, seeds), (0,))
     made = gather(
         lambda: Comparison.checked(
             base=base,

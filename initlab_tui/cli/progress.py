@@ -19,7 +19,9 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from initlab_tui.cli.text import initializer_name, number, percent, plain, rate, seconds
+from initlab_tui.cli.documents import spec_document
+from initlab_tui.cli.text import initializer_name, number, percent, plain, rate, seconds, short
+from initlab_tui.experiments.leaderboard import varying
 from initlab_tui.runs.follow import Latest, Snapshot
 from initlab_tui.runs.store import Run
 
@@ -32,15 +34,22 @@ class Display(Protocol):
     def show(self, snapshot: Snapshot) -> None: ...
 
 
-def run_name(run: Run) -> str:
-    return f"{initializer_name(run.spec.initializer)} seed {run.spec.seed}"
+def run_name(run: Run, differing: Sequence[str]) -> str:
+    """What tells a run from the others: its initializer, the fields that differ, its seed."""
+    spec = spec_document(run.spec)
+    fields = [short(spec[name]) for name in differing]
+    return plain(" ".join([initializer_name(run.spec.initializer), *fields, f"seed {run.spec.seed}"]))
+
+
+def differing_fields(runs: Sequence[Run]) -> list[str]:
+    return [name for name in varying([run.spec for run in runs]) if name != "initializer"]
 
 
 def ending(run: Run) -> str:
-    """How a run ended, in a line."""
-    measured = f"accuracy {percent(run.test_accuracy)} %, loss {number(run.test_loss)}, {seconds(run.busy_seconds)}"
+    """How a run ended, after its name."""
+    measured = f"accuracy {percent(run.test_accuracy)} %, loss {number(run.test_loss)}, {seconds(run.seconds)}"
     reason = f": {run.reason}" if run.reason else ""
-    return f"{run_name(run)}: {run.status}{reason}{', ' + measured if run.started else ''}"
+    return plain(f"{run.status}{reason}{', ' + measured if run.started else ''}")
 
 
 class Lines:
@@ -50,10 +59,12 @@ class Lines:
         self._write, self._told = write, set[int]()
 
     def show(self, snapshot: Snapshot) -> None:
+        differing = differing_fields(snapshot.runs)
         for run in snapshot.runs:
             if run.is_over and run.id not in self._told:
                 self._told.add(run.id)
-                self._write(f"[{len(self._told)}/{len(snapshot.runs)}] {plain(ending(run))}")
+                done = f"[{len(self._told)}/{len(snapshot.runs)}]"
+                self._write(f"{done} {run_name(run, differing)}: {ending(run)}")
 
 
 class Live:
@@ -84,6 +95,7 @@ class Live:
     def show(self, snapshot: Snapshot) -> None:
         runs = snapshot.runs
         over = sum(run.is_over for run in runs)
+        differing = differing_fields(runs)
         self._overall.update(
             self._all,
             completed=over + sum(_share(run) for run in runs if not run.is_over),
@@ -95,7 +107,7 @@ class Live:
             self._each.remove_task(self._tasks.pop(run_id))
         for run_id, run in running.items():
             if run_id not in self._tasks:
-                self._tasks[run_id] = self._each.add_task("", total=1.0, label=plain(run_name(run)), note="")
+                self._tasks[run_id] = self._each.add_task("", total=1.0, label=run_name(run, differing), note="")
             now = _now(run, snapshot.latest.get(run_id))
             self._each.update(self._tasks[run_id], completed=_share(run), note=now)
 
@@ -119,7 +131,7 @@ def _now(run: Run, latest: Latest | None) -> str:
     if latest is None:
         return ""
     loss, accuracy = number(latest.loss), percent(latest.accuracy)
-    return f"loss {loss}  acc {accuracy} %  {rate(run.samples_per_second)}/s"
+    return f"train loss {loss}  acc {accuracy} %  {rate(run.samples_per_second)}/s"
 
 
 @contextlib.contextmanager

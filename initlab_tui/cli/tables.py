@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from rich.console import Group, RenderableType
+from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from initlab_tui.cli.documents import spec_document
-from initlab_tui.cli.text import cell, initializer_name, number, percent, percent_interval, rate, seconds
+from initlab_tui.cli.text import cell, initializer_name, number, percent, percent_interval, rate, seconds, short
 from initlab_tui.experiments.initializers import CATALOGUE, Entry
 from initlab_tui.experiments.leaderboard import Row, varying
-from initlab_tui.experiments.spec import hidden_text
 from initlab_tui.runs.store import Curve, Run, Store
 
 SETTING = {
@@ -25,18 +24,21 @@ SETTING = {
     "batch_size": "batch {}",
     "epochs": "epochs {}",
 }
+HEADERS = {"learning_rate": "lr", "batch_size": "batch", "eval_every": "eval", "activation": "act"}
 WIDE = 100  # columns from which the leaderboard shows timings
+SHOWN_EVALUATIONS = 12
 BARS = "▁▂▃▄▅▆▇█"
 
 
-def table(*columns: str, right: Iterable[str] = ()) -> Table:
+def table(*columns: str, right: Iterable[str] = (), folded: Iterable[str] = ()) -> Table:
+    """A table without lines; `right` columns are numbers, `folded` ones may wrap, the others are cut."""
     made = Table(box=None, header_style="bold", show_header=any(columns), pad_edge=False, padding=(0, 2, 0, 0))
-    numeric = set(right)
+    numbers, wraps = set(right), set(folded)
     for column in columns:
-        if column in numeric:
-            made.add_column(column, justify="right", no_wrap=True)
-        else:
-            made.add_column(column, overflow="fold")
+        justify: JustifyMethod = "right" if column in numbers else "left"
+        made.add_column(
+            column, justify=justify, no_wrap=column not in wraps, overflow="fold" if column in wraps else "ellipsis"
+        )
     return made
 
 
@@ -54,13 +56,14 @@ def leaderboard_tables(rows: Sequence[Row], width: int) -> RenderableType:
 def _board(rows: Sequence[Row], differing: Sequence[str], width: int) -> Table:
     timing = ("time", "samples/s") if width >= WIDE else ()
     numbers = ("acc %", "vs #1", "loss", "n", *timing)
-    made = table("#", "initializer", *differing, *numbers, "status", right=("#", *numbers))
+    fields = [HEADERS.get(name, name) for name in differing]
+    made = table("#", "initializer", *fields, *numbers, "status", right=("#", *numbers), folded=["status"])
     for row in rows:
         document = spec_document(row.spec)
         made.add_row(
             cell(row.rank),
             cell(initializer_name(row.spec.initializer)),
-            *(cell(_short(document[name])) for name in differing),
+            *(cell(short(document[name])) for name in differing),
             cell(percent_interval(row.test_accuracy)),
             _versus(row),
             cell(number(row.test_loss.mean)),
@@ -73,21 +76,19 @@ def _board(rows: Sequence[Row], differing: Sequence[str], width: int) -> Table:
 
 def _setting(row: Row, differing: Sequence[str]) -> str:
     spec = spec_document(row.spec)
-    shared = [label.format(_short(spec[name])) for name, label in SETTING.items() if name not in differing]
+    shared = [label.format(short(spec[name])) for name, label in SETTING.items() if name not in differing]
     data = f" [{row.fingerprint[:6]}]" if row.fingerprint and row.spec.dataset != "digits" else ""
-    return " · ".join([spec["dataset"] + data, *shared])
-
-
-def _short(value: object) -> str:
-    """A field for a column: hidden widths folded, as `100x30`."""
-    return hidden_text(value) if isinstance(value, list) else str(value)
+    steps = [f"{row.total_steps} steps"] if row.total_steps and not {"epochs", "batch_size"} & set(differing) else []
+    return " · ".join([spec["dataset"] + data, *shared, *steps])
 
 
 def _versus(row: Row) -> Text:
-    if row.versus_first is None or row.versus_first.accuracy.mean is None:
+    versus = row.versus_first
+    if versus is None or not row.n:
         return cell("")
-    mark = "" if row.versus_first.verdict == "behind" else " ?"
-    return cell(percent_interval(row.versus_first.accuracy) + mark)
+    if versus.accuracy.mean is None:
+        return cell("no shared seed")
+    return cell(percent_interval(versus.accuracy) + (" ?" if versus.verdict == "undecided" else ""))
 
 
 def _status(row: Row) -> Text:
@@ -100,35 +101,48 @@ def _footnotes(rows: Sequence[Row]) -> list[Text]:
     notes = []
     if any(row.n >= 2 for row in rows):
         notes.append("± 95 % t interval over n seeds; vs #1: difference in points, paired by seed.")
-    else:
-        notes.append("One seed says nothing of the spread: give --seeds 3 or more for an interval.")
+    elif any(row.n for row in rows):
+        notes.append("One seed says nothing of the spread: compare with --seeds 3 or more for an interval.")
     if any(row.versus_first and row.versus_first.verdict == "undecided" and row.n for row in rows):
         notes.append("? not distinguishable from #1 by these seeds.")
     return [cell(note, "dim") for note in notes]
 
 
-def runs_table(runs: Sequence[Run]) -> Table:
-    made = table(
-        *("id", "status", "dataset", "network", "initializer", "seed"),
-        *("step", "acc %", "loss", "time", "created", "reason"),
-        right=("id", "seed", "step", "acc %", "loss", "time"),
-    )
+def conclusion(rows: Sequence[Row]) -> str:
+    """Whether the first of a comparison's groups is better than the second, in a sentence; empty for fewer."""
+    if len(rows) < 2 or not rows[1].n or rows[1].versus_first is None:
+        return ""
+    first, second = (initializer_name(row.spec.initializer) for row in rows[:2])
+    versus = rows[1].versus_first
+    if versus.accuracy.mean is None or versus.verdict == "too_few_seeds":
+        return f"#1 {first} or #2 {second}: too few shared seeds to decide."
+    seeds = f"over {versus.accuracy.n} shared seeds"
+    points = percent_interval(versus.accuracy).lstrip("-")
+    if versus.verdict == "behind":
+        return f"#1 {first} is better than #2 {second} by {points} points {seeds}: more than the seeds' spread."
+    return f"#1 {first} and #2 {second} differ by {points} points {seeds}: not decided."
+
+
+def runs_table(runs: Sequence[Run], width: int) -> Table:
+    """One line for each run, with the columns that `width` holds; what matters most stays."""
+    columns: list[tuple[str, int, Callable[[Run], object]]] = [
+        ("id", 0, lambda run: run.id),
+        ("status", 0, lambda run: run.status),
+        ("dataset", 120, lambda run: run.spec.dataset),
+        ("network", 90, lambda run: f"{short(list(run.spec.hidden))} {run.spec.activation}"),
+        ("initializer", 0, lambda run: initializer_name(run.spec.initializer)),
+        ("seed", 0, lambda run: run.spec.seed),
+        ("step", 0, lambda run: f"{run.step}/{run.total_steps}" if run.total_steps else "–"),
+        ("acc %", 0, lambda run: percent(run.test_accuracy)),
+        ("loss", 0, lambda run: number(run.test_loss)),
+        ("time", 100, lambda run: seconds(run.seconds)),
+        ("created", 140, lambda run: _when(run.created)),
+        ("reason", 160, lambda run: run.reason),
+    ]
+    shown = [(name, value) for name, least, value in columns if width >= least]
+    made = table(*(name for name, _ in shown), right=("id", "seed", "step", "acc %", "loss", "time"))
     for run in runs:
-        spec = run.spec
-        made.add_row(
-            cell(run.id),
-            cell(run.status),
-            cell(spec.dataset),
-            cell(f"{_short(list(spec.hidden))} {spec.activation}"),
-            cell(initializer_name(spec.initializer)),
-            cell(spec.seed),
-            cell(f"{run.step}/{run.total_steps or '?'}"),
-            cell(percent(run.test_accuracy)),
-            cell(number(run.test_loss)),
-            cell(seconds(run.busy_seconds)),
-            cell(_when(run.created)),
-            cell(run.reason),
-        )
+        made.add_row(*(cell(value(run)) for _, value in shown))
     return made
 
 
@@ -139,20 +153,21 @@ def _when(at: float | None) -> str:
 def run_page(store: Store, run: Run) -> RenderableType:
     """All that is known of one run."""
     title = cell(f"run {run.id}: {run.status}{': ' + run.reason if run.reason else ''}", "bold")
-    facts = table("", "")
+    facts = table("", "", folded=[""])
     for name, value in _facts(run):
         facts.add_row(cell(name, "dim"), cell(value))
     train, test = store.curve(run.id, "train"), store.curve(run.id, "test")
     parts: list[RenderableType] = [title, facts, Text()]
     if train.steps:
         parts += [
-            cell(f"training loss      {sparkline(train.losses)}  {number(train.losses[-1])}"),
-            cell(f"training accuracy  {sparkline(train.accuracies)}  {percent(train.accuracies[-1])} %"),
+            _trace("training loss", train.losses, number),
+            _trace("training accuracy %", train.accuracies, percent),
+            cell("(of single batches, first and last step; the test set's below)", "dim"),
             Text(),
         ]
     if test.steps:
         parts += [_evaluations(test), Text()]
-    happened = table("when", "event", "")
+    happened = table("when", "event", "", folded=[""])
     for at, kind, detail in store.events(run.id):
         happened.add_row(cell(_when(at)), cell(kind), cell(detail))
     parts.append(happened)
@@ -161,28 +176,42 @@ def run_page(store: Store, run: Run) -> RenderableType:
     return Group(*parts)
 
 
+def _trace(name: str, values: Sequence[float], show: Callable[[float], str]) -> Text:
+    return cell(f"{name:<20} {show(values[0])} {sparkline(values)} {show(values[-1])}")
+
+
 def _facts(run: Run) -> Iterable[tuple[str, object]]:
-    spec = spec_document(run.spec)
-    for name, value in spec.items():
-        yield name, _short(value)
+    for name, value in spec_document(run.spec).items():
+        yield name.replace("_", " "), short(value)
     yield "steps", f"{run.step} of {run.total_steps or '?'}"
     yield "test accuracy", f"{percent(run.test_accuracy)} %"
     yield "test loss", number(run.test_loss)
-    yield "started", _when(run.started)
-    yield "ended", _when(run.ended)
-    yield "time", f"{seconds(run.busy_seconds)}, of which {seconds(run.train_seconds)} in training steps"
+    if run.comparison_id:
+        yield "comparison", f"{run.comparison_id} (initlab-tui leaderboard --comparison {run.comparison_id})"
+    yield "created", _when(run.created)
+    yield "started, ended", f"{_when(run.started)}, {_when(run.ended)}"
+    yield "time", f"{seconds(run.seconds)}, of which {seconds(run.train_seconds)} in training steps"
     yield "samples/s", rate(run.samples_per_second)
     for name, value in run.record.items():
         if isinstance(value, dict):
-            yield name, ", ".join(f"{key} {item}" for key, item in value.items())
+            yield name.replace("_", " "), ", ".join(f"{key} {item}" for key, item in value.items())
+        elif name == "compile_seconds":
+            yield "compiled in", seconds(value) if value else "0 s: compiled for an earlier run"
+        elif name == "execution":
+            yield "executed as", value
         elif value not in (None, ""):
-            yield name, value
+            yield name.replace("_", " "), value
 
 
 def _evaluations(curve: Curve) -> Table:
     made = table("step", "test loss", "test acc %", right=("step", "test loss", "test acc %"))
-    for step, loss, accuracy in zip(curve.steps, curve.losses, curve.accuracies, strict=True):
-        made.add_row(cell(step), cell(number(loss)), cell(percent(accuracy)))
+    count = len(curve.steps)
+    # The first, the last, and some between; --json has all.
+    picked = sorted({round(index * (count - 1) / (SHOWN_EVALUATIONS - 1)) for index in range(SHOWN_EVALUATIONS)})
+    for index in picked:
+        made.add_row(
+            cell(curve.steps[index]), cell(number(curve.losses[index])), cell(percent(curve.accuracies[index]))
+        )
     return made
 
 
@@ -197,8 +226,11 @@ def sparkline(values: Sequence[float], width: int = 40) -> str:
     return "".join(BARS[round((value - low) * scale)] if value in finite else " " for value in picked)
 
 
+_INITIALIZERS = ("name", "draws", "parameters", "when to use it")
+
+
 def initializers_table() -> Table:
-    made = table("name", "draws", "parameters", "when to use it")
+    made = table(*_INITIALIZERS, folded=_INITIALIZERS[1:])
     for entry in CATALOGUE.values():
         made.add_row(cell(entry.name, "bold"), cell(entry.summary), cell(_parameters(entry)), cell(entry.when))
     made.add_row(
@@ -216,7 +248,7 @@ def _parameters(entry: Entry) -> str:
 
 def initializer_page(entry: Entry) -> RenderableType:
     """One initializer in full, with its deviation on the layers of the default network."""
-    facts = table("", "")
+    facts = table("", "", folded=[""])
     for name, value in (("draws", entry.summary), ("when", entry.when), ("source", entry.source)):
         facts.add_row(cell(name, "dim"), cell(value))
     for parameter in entry.parameters:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 
 from rich.text import Text
 
 from initlab_tui.experiments.leaderboard import Estimate
-from initlab_tui.experiments.spec import IMPORT_PREFIX, Initializer
+from initlab_tui.experiments.spec import IMPORT_PREFIX, Initializer, hidden_text
 
 
 def plain(text: str) -> str:
@@ -36,6 +37,11 @@ def initializer_name(initializer: Initializer) -> str:
     return f"{name} {parameters.replace('stddev=', 'σ=')}".rstrip()
 
 
+def short(field: object) -> str:
+    """A spec's field as on the command line: hidden widths as `100x30`."""
+    return hidden_text(field) if isinstance(field, list) else str(field)
+
+
 def percent(fraction: float | None) -> str:
     return "–" if fraction is None else f"{100 * fraction:.1f}"
 
@@ -47,8 +53,8 @@ def percent_interval(estimate: Estimate) -> str:
 
 
 def number(value: float | None) -> str:
-    """Four significant digits, as a loss is read."""
-    return "–" if value is None else f"{value:.4g}"
+    """Four significant digits, as a loss is read; a dash where it was not finite or is not known."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.4g}"
 
 
 def rate(samples_per_second: float | None) -> str:

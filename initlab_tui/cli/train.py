@@ -1,82 +1,171 @@
-"""From a comparison to its document: queue, start workers, follow, stop on Ctrl+C."""
+"""The commands that train: demo, run, compare."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
+import typer
 
-from initlab_tui.cli.options import Place
-from initlab_tui.cli.progress import Display, display
-from initlab_tui.experiments.spec import Comparison
-from initlab_tui.runs import preflight, queue, supervisor
-from initlab_tui.runs.follow import follow
-from initlab_tui.runs.store import Placement, Run, Store
-from initlab_tui.runs.supervisor import Plan
+from initlab_tui.cli import context as here
+from initlab_tui.cli import documents, options, tables
+from initlab_tui.experiments.problems import InvalidInputError
+from initlab_tui.experiments.spec import Comparison, Initializer, RunSpec
 
-FAILED = 1
-INTERRUPTED = 130
+if TYPE_CHECKING:
+    from initlab_tui.cli.submit import Trained
 
-
-@dataclass(frozen=True)
-class Trained:
-    """What came of a comparison; `interrupted` by Ctrl+C, or left to its workers."""
-
-    comparison_id: int | None
-    comparison: Comparison
-    runs: tuple[Run, ...]
-    interrupted: bool = False
+DEMO_STARTS = ("zeros", "random_normal:stddev=1.0", "random_normal", "glorot_uniform", "he_normal")
 
 
-def train(comparison: Comparison, store_path: Path, data_dir: Path | None, place: Place, console: Console) -> Trained:
-    """Check everything, queue a comparison's runs and, unless detached, follow them to their end on `console`.
-
-    Ctrl+C stops its runs, keeping what they recorded; a second one leaves at once.
-
-    Raises:
-        InvalidInputError: with nothing written.
-    """
-    specs = list(comparison.runs())
-    cleared = preflight.check(specs, data_dir, Path.cwd())
-    plan = supervisor.plan(len(specs), place.device, place.workers, place.threads, cleared.run_bytes)
-    placement = Placement(plan.device, plan.threads, cleared.data_file, Path.cwd())
-    with Store.open(store_path) as store:
-        ids = store.enqueue(comparison, specs, placement)
-        interrupted = False
-        if place.detach:
-            supervisor.start_workers(store, plan)
-        else:
-            interrupted = _to_the_end(store, ids, plan, console)
-        runs = tuple(store.runs(ids))
-    return Trained(runs[0].comparison_id, comparison, runs, interrupted)
+def demo(
+    context: typer.Context,
+    store: options.Store = None,
+    as_json: options.Json = False,
+) -> None:
+    """Compare five starts of a ten-layer network on real handwritten digits; seconds, and no network needed."""
+    comparison = Comparison(
+        base=RunSpec(hidden=(64,) * 10, batch_size=32, epochs=5),
+        initializers=tuple(map(Initializer.parse, DEMO_STARTS)),
+        seeds=(0, 1, 2),
+    )
+    here.hint(
+        "Five starts of one network, ten ReLU layers of 64, on 1,437 real handwritten digits; three seeds each. "
+        "TensorFlow takes some seconds to start."
+    )
+    _train(context, comparison, options.Place(), store, None, as_json, lone=False)
 
 
-def _to_the_end(store: Store, ids: Sequence[int], plan: Plan, console: Console) -> bool:
-    with display(console, len(ids)) as shown:
-        try:
-            supervisor.start_workers(store, plan)
-            _show(store, ids, shown)
-        except KeyboardInterrupt:
-            queue.stop(store, ids)
-            console.print("stopping; Ctrl+C again leaves it to the workers", style="dim")
-            try:
-                _show(store, ids, shown)
-            except KeyboardInterrupt:
-                console.print("left", style="dim")
-            return True
-    return False
+def run(
+    context: typer.Context,
+    initializer: options.Initializer = ["glorot_uniform"],  # noqa: B006 - typer reads it, nothing writes it
+    dataset: options.Dataset = "digits",
+    hidden: options.Hidden = "256,256",
+    activation: options.Activation = "relu",
+    optimizer: options.Optimizer = "adam",
+    learning_rate: options.LearningRate = "0.001",
+    batch_size: options.BatchSize = "128",
+    epochs: options.Epochs = "1",
+    seed: options.Seed = "0",
+    eval_every: options.EvalEvery = "0",
+    execution: options.Execution = "xla",
+    device: options.Device = None,
+    threads: options.Threads = None,
+    detach: options.Detach = False,
+    store: options.Store = None,
+    data_dir: options.DataDir = None,
+    as_json: options.Json = False,
+) -> None:
+    """Train one network from one start."""
+    if len(initializer) != 1:
+        raise InvalidInputError.of(
+            "initializer", f"run trains one start, got {len(initializer)}: use initlab-tui compare for several"
+        )
+    comparison = options.comparison(
+        initializers=initializer,
+        hidden=[hidden],
+        activations=[activation],
+        learning_rates=[learning_rate],
+        seed=seed,
+        seeds="1",
+        dataset=dataset,
+        optimizer=optimizer,
+        batch_size=batch_size,
+        epochs=epochs,
+        eval_every=eval_every,
+        execution=execution,
+    )
+    place = options.Place(device, 1, threads, detach)
+    _train(context, comparison, place, store, data_dir, as_json, lone=True)
 
 
-def _show(store: Store, ids: Sequence[int], shown: Display) -> None:
-    for snapshot in follow(store, ids):
-        shown.show(snapshot)
+def compare(
+    context: typer.Context,
+    initializer: options.Initializers,
+    seeds: options.Seeds = "3",
+    dataset: options.Dataset = "digits",
+    hidden: options.HiddenList = ["256,256"],  # noqa: B006
+    activation: options.ActivationList = ["relu"],  # noqa: B006
+    optimizer: options.Optimizer = "adam",
+    learning_rate: options.LearningRateList = ["0.001"],  # noqa: B006
+    batch_size: options.BatchSize = "128",
+    epochs: options.Epochs = "1",
+    seed: options.Seed = "0",
+    eval_every: options.EvalEvery = "0",
+    execution: options.Execution = "xla",
+    device: options.Device = None,
+    workers: options.Workers = None,
+    threads: options.Threads = None,
+    detach: options.Detach = False,
+    store: options.Store = None,
+    data_dir: options.DataDir = None,
+    as_json: options.Json = False,
+) -> None:
+    """Train the same network from several starts, over several seeds, and rank them."""
+    comparison = options.comparison(
+        initializers=initializer,
+        hidden=hidden,
+        activations=activation,
+        learning_rates=learning_rate,
+        seed=seed,
+        seeds=seeds,
+        dataset=dataset,
+        optimizer=optimizer,
+        batch_size=batch_size,
+        epochs=epochs,
+        eval_every=eval_every,
+        execution=execution,
+    )
+    place = options.Place(device, workers, threads, detach)
+    _train(context, comparison, place, store, data_dir, as_json, lone=False)
 
 
-def exit_code(trained: Trained, *, divergence_is_expected: bool) -> int:
-    """0 when every run came to a result; diverging is one where starts are compared, not for a lone run."""
+def _train(
+    context: typer.Context,
+    comparison: Comparison,
+    place: options.Place,
+    store: Path | None,
+    data_dir: Path | None,
+    as_json: bool,
+    *,
+    lone: bool,
+) -> None:
+    from initlab_tui.cli import submit  # what `--help` and `runs` do not need
+
+    path, folder = here.store_path(context, store), here.data_dir(context, data_dir)
+    trained = submit.train(comparison, path, folder, place, here.err())
+    number = trained.runs[0].comparison_id
+    if as_json:
+        print(documents.dump(documents.comparison_document(number, comparison, trained.runs)))
+    elif place.detach:
+        print("\n".join(str(run.id) for run in trained.runs))
+        here.hint(
+            f"comparison {number} is left to train: initlab-tui leaderboard --comparison {number}, "
+            "initlab-tui runs; to end it, initlab-tui stop ID..."
+        )
+    else:
+        _print(trained)
+    if not place.detach:
+        raise typer.Exit(submit.exit_code(trained, divergence_is_expected=not lone))
+
+
+def _print(trained: Trained) -> None:
+    rows = documents.rows(trained.runs)
+    if any(row.n for row in rows) or not trained.interrupted:
+        console = here.out()
+        console.print(tables.leaderboard_tables(rows, console.width))
+    sentence = tables.conclusion(rows)
+    if sentence:
+        here.out().print(sentence, markup=False, soft_wrap=True)
+    for run in trained.runs:
+        if run.status in ("failed", "crashed"):
+            here.complain(f"run {run.id} {run.status}: {run.reason} (initlab-tui show {run.id})")
+    ids = [run.id for run in trained.runs]
+    span = str(ids[0]) if len(ids) == 1 else f"{ids[0]} to {ids[-1]}"
     if trained.interrupted:
-        return INTERRUPTED
-    results = {"done", "diverged"} if divergence_is_expected else {"done"}
-    return 0 if all(run.status in results for run in trained.runs) else FAILED
+        stopped = sum(run.status == "stopped" for run in trained.runs)
+        left = sum(not run.is_over for run in trained.runs)
+        more = f", {left} still to stop" if left else ""
+        here.hint(f"stopped {stopped} of {len(ids)} runs{more}; what they recorded is kept: initlab-tui runs")
+    else:
+        here.hint(f"runs {span}: initlab-tui show {ids[0]}; all there is: initlab-tui leaderboard")

@@ -18,6 +18,12 @@ from initlab_tui.experiments.problems import InvalidInputError
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 DIGITS_TEST_IMAGES = 360
 
+# What reading a damaged, encrypted or foreign archive has been seen to raise.
+UNREADABLE = (
+    *(OSError, EOFError, ValueError, KeyError, MemoryError, NotImplementedError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+
 Array = npt.NDArray[Any]
 
 
@@ -75,11 +81,11 @@ def _digits() -> Dataset:
 
 
 def _read(file: Path) -> dict[str, Array]:
-    if not file.exists():
-        raise _bad(file, f"does not exist; it must be an npz archive with {', '.join(KEYS)}")
-    if file.is_dir() or not zipfile.is_zipfile(file):
-        raise _bad(file, f"is not an npz archive, or is damaged; it must be one with {', '.join(KEYS)}")
     try:
+        if not file.exists():
+            raise _bad(file, f"does not exist; it must be an npz archive with {', '.join(KEYS)}")
+        if file.is_dir() or not zipfile.is_zipfile(file):
+            raise _bad(file, f"is not an npz archive, or is damaged; it must be one with {', '.join(KEYS)}")
         with np.load(file, allow_pickle=False) as archive:
             missing = [key for key in KEYS if key not in archive.files]
             if missing:
@@ -87,7 +93,7 @@ def _read(file: Path) -> dict[str, Array]:
             return {key: archive[key] for key in KEYS}
     except InvalidInputError:
         raise
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
+    except UNREADABLE as error:
         raise _bad(
             file, f"cannot be read as an npz archive with {', '.join(KEYS)}: {type(error).__name__}: {error}"
         ) from None
@@ -118,10 +124,12 @@ def _images(key: str, images: Array, file: Path) -> Array:
     if images.ndim < 2 or 0 in images.shape:
         raise _bad(file, f"has {key} of shape {images.shape}: it must be (images, height, width, ...), none 0")
     if np.issubdtype(images.dtype, np.floating):
+        with np.errstate(over="ignore"):  # what is too large for float32 is counted as infinite
+            images = images.astype(np.float32, copy=False)
         broken = int(images.size - np.isfinite(images).sum())
         if broken:
-            raise _bad(file, f"has {broken} pixels in {key} that are NaN or infinite; all must be finite")
-        return images.astype(np.float32, copy=False)
+            raise _bad(file, f"has {broken} pixels in {key} that are NaN or infinite in float32; all must be finite")
+        return images
     if not np.issubdtype(images.dtype, np.integer):
         raise _bad(
             file,
@@ -155,6 +163,8 @@ def _classes(name: str, train: Array, test: Array, file: Path) -> int:
             file,
             f"has labels up to {classes - 1} for {len(train)} images: labels must be classes 0, 1, 2, ...",
         )
+    if not known and train.min() > 0:
+        raise _bad(file, f"has labels {train.min()} to {classes - 1} in y_train and no class 0: labels count from 0")
     for key, labels in (("y_train", train), ("y_test", test)):
         if labels.max() >= classes:
             raise _bad(file, f"has a label {labels.max()} in {key}, but {name} has the classes 0 to {classes - 1}")

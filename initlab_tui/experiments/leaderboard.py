@@ -13,7 +13,8 @@ from initlab_tui.experiments.spec import RunSpec
 CONFIDENCE = 0.95
 # From the gravest: a group's status is that of its worst run.
 STATUSES = ("crashed", "failed", "diverged", "stopped", "paused", "running", "queued", "done")
-BROKEN = frozenset({"crashed", "failed", "diverged"})
+# Of a seed's several runs the one that came to a result speaks for it, then one that broke.
+WEIGHT = {"done": 2, "diverged": 2, "failed": 1, "crashed": 1}
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Outcome:
     test_loss: float | None
     seconds: float
     samples_per_second: float | None
+    total_steps: int | None
     fingerprint: str | None
 
 
@@ -56,9 +58,9 @@ class Estimate:
 class Difference:
     """This group's accuracy minus the first group's, over the seeds that both have.
 
-    `verdict` is `behind` where the interval lies below zero, else `undecided`: for want of two seeds, or
-    because the spread over seeds is wider than the difference. The interval is one group's alone: with many
-    groups, some will lie beyond theirs by chance.
+    `verdict` is `behind` where the interval lies below zero, `ahead` where above (its seeds are not all the
+    first's), `undecided` where it holds zero, and `too_few_seeds` where fewer than two are shared. The interval
+    is one group's alone: with many groups, some will lie beyond theirs by chance.
     """
 
     accuracy: Estimate
@@ -83,6 +85,7 @@ class Row:
     versus_first: Difference | None
     seconds: float
     samples_per_second: float | None
+    total_steps: int | None
 
     @property
     def n(self) -> int:
@@ -111,9 +114,10 @@ def estimate(values: Iterable[float], confidence: float = CONFIDENCE) -> Estimat
 def leaderboard(outcomes: Iterable[Outcome]) -> list[Row]:
     """Group runs over seeds and rank the groups by mean test accuracy, one ranking for each set of data.
 
-    A seed that was run twice counts once, by its newest run that is done, else its newest: the same seed gives
-    the same result, and counting it again would feign certainty. Groups with a run that diverged, failed or
-    crashed come after those without, and groups where nothing is done come last; none is dropped.
+    A seed that was run twice counts once, by its newest run that came to a result: the same seed gives the same
+    result, and counting it again would feign certainty. Groups with a run that diverged come after those without,
+    since the mean of the survivors flatters them; a crash or a failure says nothing of the start and does not count
+    against it. Groups where nothing is done come last, those that broke at the very end; none is dropped.
     """
     boards: dict[tuple[str, str | None], dict[str, list[Outcome]]] = {}
     for outcome in outcomes:
@@ -138,7 +142,7 @@ def _join_unstarted(boards: dict[tuple[str, str | None], dict[str, list[Outcome]
 
 def _one_a_seed(group: Sequence[Outcome]) -> list[Outcome]:
     by_seed: dict[int, Outcome] = {}
-    for outcome in sorted(group, key=lambda outcome: (outcome.status == "done", outcome.run_id)):
+    for outcome in sorted(group, key=lambda outcome: (WEIGHT.get(outcome.status, 0), outcome.run_id)):
         by_seed[outcome.spec.seed] = outcome
     return [by_seed[seed] for seed in sorted(by_seed)]
 
@@ -149,9 +153,10 @@ def _done(group: Sequence[Outcome]) -> list[Outcome]:
 
 def _order(group: Sequence[Outcome]) -> tuple[int, float, int]:
     accuracies = [outcome.test_accuracy or 0.0 for outcome in _done(group)]
-    broken = any(outcome.status in BROKEN for outcome in group)
-    tier = 2 * (not accuracies) + broken
-    return tier, -fmean(accuracies) if accuracies else 0.0, group[0].run_id
+    statuses = {outcome.status for outcome in group}
+    if accuracies:
+        return int("diverged" in statuses), -fmean(accuracies), group[0].run_id
+    return 2 + bool(statuses & {"diverged", "failed", "crashed"}), 0.0, group[0].run_id
 
 
 def _row(rank: int, group: Sequence[Outcome], first: Sequence[Outcome], fingerprint: str | None) -> Row:
@@ -168,8 +173,9 @@ def _row(rank: int, group: Sequence[Outcome], first: Sequence[Outcome], fingerpr
         test_accuracy=estimate(outcome.test_accuracy or 0.0 for outcome in done),
         test_loss=estimate(outcome.test_loss for outcome in done if outcome.test_loss is not None),
         versus_first=None if rank == 1 else _difference(done, _done(first)),
-        seconds=fmean(outcome.seconds for outcome in group),
+        seconds=fmean(outcome.seconds for outcome in done or group),
         samples_per_second=fmean(speeds) if speeds else None,
+        total_steps=max((outcome.total_steps or 0 for outcome in group), default=0) or None,
     )
 
 
@@ -180,8 +186,13 @@ def _difference(group: Sequence[Outcome], first: Sequence[Outcome]) -> Differenc
         for outcome in group
         if outcome.spec.seed in accuracy
     )
-    behind = paired.ci_high is not None and paired.ci_high < 0
-    return Difference(paired, "behind" if behind else "undecided")
+    if paired.ci_low is None or paired.ci_high is None:
+        verdict = "too_few_seeds"
+    elif paired.ci_high < 0:
+        verdict = "behind"
+    else:
+        verdict = "ahead" if paired.ci_low > 0 else "undecided"
+    return Difference(paired, verdict)
 
 
 def varying(specs: Sequence[RunSpec]) -> list[str]:

@@ -30,6 +30,8 @@ class InvalidInputError(ValueError):
 def unknown(what: str, value: str, allowed: Iterable[str]) -> str:
     """A sentence for a name that is not in `allowed`, with the nearest ones first."""
     names = list(allowed)
-    near = difflib.get_close_matches(value.lower(), names, n=3, cutoff=0.6)
+    wanted = value.lower()
+    begun = [name for name in names if wanted and name.startswith(wanted)]
+    near = begun[:4] or difflib.get_close_matches(wanted, names, n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     return f"unknown {what} {value!r}: {hint}allowed: {', '.join(names)}"

@@ -39,7 +39,7 @@ ACTIVATIONS = (
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop", "adagrad")
 EXECUTIONS = ("xla", "graph", "eager")
 IMPORT_PREFIX = "import:"
-MAX_DEPTH = 1000
+MAX_DEPTH = 500  # deeper, building and tracing run into Python's recursion limit
 MAX_SEED = 2**31 - 1
 
 T = TypeVar("T")
@@ -68,7 +68,7 @@ class Initializer:
             return cls(_import_path(name), tuple((key, _literal(value)) for key, value in given.items()))
         entry = CATALOGUE.get(name)
         if entry is None:
-            raise ValueError(unknown("initializer", name, [*CATALOGUE, f"{IMPORT_PREFIX}package.module.Name"]))
+            raise ValueError(_unknown_initializer(name))
         return cls(name, _fill(entry, given))
 
     @property
@@ -92,6 +92,14 @@ class Initializer:
     def _matters(self, key: str, value: Value) -> bool:
         parameter = self.entry.parameter(key) if self.entry else None
         return parameter is None or parameter.always_shown or value != parameter.default
+
+
+def _unknown_initializer(name: str) -> str:
+    if "," in name:
+        return f"{name!r} is not one initializer: give each on its own"
+    if "." in name:
+        return f"unknown initializer {name!r}: your own is written {IMPORT_PREFIX}{name}"
+    return unknown("initializer", name, [*CATALOGUE, f"{IMPORT_PREFIX}package.module.Name"])
 
 
 def _split(text: str) -> tuple[str, dict[str, str]]:
@@ -138,6 +146,8 @@ def _import_path(name: str) -> str:
 
 
 def _literal(text: str) -> Value:
+    if text in ("True", "False"):
+        return text == "True"
     for number in (int, float):
         try:
             return number(text)
@@ -189,6 +199,8 @@ def _dataset(value: object) -> str:
     name = str(value)
     if name.startswith(OWN_PREFIX) and name != OWN_PREFIX:
         return name
+    if name.endswith(".npz"):
+        raise ValueError(f"unknown dataset {name!r}: your own file is written {OWN_PREFIX}{name}")
     if name not in DATASETS:
         raise ValueError(unknown("dataset", name, [*DATASETS, f"{OWN_PREFIX}FILE"]))
     return name
@@ -229,7 +241,7 @@ def _repeat(part: object, whole: object) -> tuple[int, ...]:
     except ValueError:
         raise ValueError(
             "hidden must be whole numbers >= 1, as in 256,256 or 100x30 (thirty layers of 100), "
-            f"or none, got {part!s} in {whole!s}"
+            f"or none, got {str(part)!r} in {str(whole)!r}"
         ) from None
     # One layer too many already says that there are too many, without a list of billions.
     return (number,) * min(repeats, MAX_DEPTH + 1)

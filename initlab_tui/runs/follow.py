@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from initlab_tui.experiments.problems import InvalidInputError
 from initlab_tui.runs import supervisor
 from initlab_tui.runs.store import Run, Store
 
@@ -62,6 +63,8 @@ def follow(store: Store, ids: Sequence[int]) -> Iterator[Snapshot]:
         changed = False
         if now - checked >= LIVENESS_SECONDS:
             checked = now
+            if not store.is_there():
+                raise InvalidInputError.of("store", f"store {store.path} was removed while its runs were followed")
             changed = bool(supervisor.reap(store))
             for plan in supervisor.needed_again(store, ids):
                 if restarts:
@@ -69,7 +72,7 @@ def follow(store: Store, ids: Sequence[int]) -> Iterator[Snapshot]:
                     supervisor.start_workers(store, plan)
                 else:
                     how = f"{RESTARTS} were, and none lived long enough to begin"
-                    supervisor.fail_queued(store, plan.device, plan.threads, how)
+                    supervisor.fail_queued(store, plan, how, ids=ids)
                     changed = True
         version = store.data_version()
         if changed or version != seen:

@@ -17,7 +17,7 @@ def default_store() -> Path:
 
 def files_beside(store: Path) -> Path:
     """The folder of a store's logs and checkpoints: it moves with the store."""
-    return store.with_name(f"{store.stem}-files")
+    return store.with_name(f"{store.name}-files")
 
 
 def private_folder(folder: Path) -> Path:

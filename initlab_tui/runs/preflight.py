@@ -6,6 +6,7 @@ What only TensorFlow can tell is asked in a process of its own, since this one d
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -22,7 +23,9 @@ from initlab_tui.experiments.problems import InvalidInputError, Problem
 from initlab_tui.experiments.spec import RunSpec, hidden_text
 
 OPTIMIZER_SLOTS = {"sgd": 1, "momentum": 1, "nesterov": 1, "adam": 2, "adamw": 2, "rmsprop": 1, "adagrad": 1}
-BYTES_OF_A_WEIGHT = 4
+BYTES_OF_A_NUMBER = 4
+EVALUATION_BATCH = 1000
+LAYER_BYTES = 2_500_000  # to build and compile one: measured with 500
 BASE_BYTES = 900_000_000  # TensorFlow, Keras and a compiler at work, without any data
 
 
@@ -35,14 +38,12 @@ class Facts:
     classes: int
     train: int
     test: int
+    pixel_bytes: int = 1
 
     @property
-    def pixels(self) -> int:
-        """How many numbers the training and test images have together."""
-        count = self.train + self.test
-        for size in self.shape:
-            count *= size
-        return count
+    def data_bytes(self) -> int:
+        """The memory that the images take."""
+        return (self.train + self.test) * math.prod(self.shape) * self.pixel_bytes
 
 
 @dataclass(frozen=True)
@@ -63,16 +64,10 @@ def check(specs: Sequence[RunSpec], data_dir: Path | None, import_folder: Path) 
     problems = [problem for spec in _one_of_each_size(specs) for problem in _too_large(spec, facts)]
     if problems:
         raise InvalidInputError(dict.fromkeys(problems))
-    for spec in _one_of_each_import(specs):
-        answer = ask(
-            "draw",
-            {
-                "spec": spec.to_json(),
-                "shape": facts.shape,
-                "classes": facts.classes,
-                "import_folder": str(import_folder),
-            },
-        )
+    own = [spec.to_json() for spec in _one_of_each_import(specs)]
+    if own:
+        network = {"shape": facts.shape, "classes": facts.classes, "import_folder": str(import_folder)}
+        answer = ask("draw", {"specs": own, **network})
         if "error" in answer:
             raise InvalidInputError.of("initializer", answer["error"])
     return Cleared(facts.file, max(run_bytes(spec, facts) for spec in specs))
@@ -109,10 +104,12 @@ def run_bytes(spec: RunSpec, facts: Facts) -> int:
     weights = sum(kernel.fan_in * kernel.fan_out + kernel.fan_out for kernel in kernels)
     # The weights, their gradients and the draw they came from, and the optimizer's slots.
     copies = 3 + OPTIMIZER_SLOTS[spec.optimizer]
-    # Activations and their gradients of one batch.
-    activations = 2 * spec.batch_size * sum(kernel.fan_in + kernel.fan_out for kernel in kernels)
-    own = BYTES_OF_A_WEIGHT * (copies * weights + activations)
-    return BASE_BYTES + 2 * facts.pixels + own
+    # Activations and their gradients of one batch, or the activations of one evaluation's.
+    batch = max(2 * spec.batch_size, min(EVALUATION_BATCH, facts.test))
+    activations = batch * sum(kernel.fan_in + kernel.fan_out for kernel in kernels)
+    own = BYTES_OF_A_NUMBER * (copies * weights + activations) + LAYER_BYTES * len(kernels)
+    # The images twice: as they are read, and on the device.
+    return BASE_BYTES + 2 * facts.data_bytes + own
 
 
 def dataset_facts(name: str, data_dir: Path | None) -> Facts:
@@ -128,7 +125,9 @@ def dataset_facts(name: str, data_dir: Path | None) -> Facts:
 
     file = own_file(name) or _file_of(name, data_dir)
     dataset = load(name, file)
-    return Facts(file, dataset.shape, dataset.classes, len(dataset.y_train), len(dataset.y_test))
+    return Facts(
+        file, dataset.shape, dataset.classes, len(dataset.y_train), len(dataset.y_test), dataset.x_train.itemsize
+    )
 
 
 def _file_of(name: str, data_dir: Path | None) -> Path:

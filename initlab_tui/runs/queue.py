@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from initlab_tui.runs.events import Evaluated, Started, Stepped, finite_or_none
 from initlab_tui.runs.store import Run, Store, note
 
 LOG_TAIL_LINES = 20
+# What TensorFlow says at every start, with or without trouble.
+CHATTER = re.compile(r"[IW]\d{4} |WARNING: All log messages|To enable the following instructions|E\d{4} .*cuInit")
 LOG_TAIL_BYTES = 8_192
 
 
@@ -43,22 +46,27 @@ def claim(store: Store, worker_id: int) -> Run | None:
 
 
 def retire_if_idle(store: Store, worker_id: int) -> bool:
-    """End the worker's registration unless there is work for it; atomic, so that no run is left behind."""
+    """End the worker's registration unless there is work for it; atomic, so that no run is left behind.
+
+    Returns whether it is ended now, by this or because it was taken for dead before.
+    """
     with store.transaction() as connection:
-        return bool(
-            connection.execute(
-                """
-                UPDATE workers SET ended = ?, exit = 'idle' WHERE id = ? AND NOT EXISTS (
-                    SELECT 1 FROM runs WHERE status = 'queued'
-                        AND runs.device = workers.device AND runs.threads = workers.threads)
-                """,
-                (time.time(), worker_id),
-            ).rowcount
+        connection.execute(
+            """
+            UPDATE workers SET ended = ?, exit = 'idle' WHERE id = ? AND ended IS NULL AND NOT EXISTS (
+                SELECT 1 FROM runs WHERE status = 'queued'
+                    AND runs.device = workers.device AND runs.threads = workers.threads)
+            """,
+            (time.time(), worker_id),
         )
+        row = connection.execute("SELECT ended FROM workers WHERE id = ?", (worker_id,)).fetchone()
+    return row is None or row[0] is not None
 
 
 def record_started(store: Store, run: Run, event: Started, record: Mapping[str, Any]) -> str | None:
     """Record that a run began, and return what is asked of it."""
+    if run.fingerprint not in (None, event.fingerprint):
+        raise ValueError(f"the data of {run.spec.dataset} changed since the run was paused at step {event.step}")
     with store.transaction() as connection:
         # What a pause or a crash left behind of later steps is trained again.
         connection.execute("DELETE FROM metrics WHERE run_id = ? AND step > ?", (run.id, event.step))
@@ -150,7 +158,7 @@ def log_tail(log: Path) -> str:
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
         lines = file.read().decode("utf-8", "replace").splitlines()
-    return "\n".join(lines[-LOG_TAIL_LINES:])
+    return "\n".join([line for line in lines if not CHATTER.match(line)][-LOG_TAIL_LINES:])
 
 
 def stop(store: Store, ids: Sequence[int]) -> list[int]:
@@ -158,7 +166,12 @@ def stop(store: Store, ids: Sequence[int]) -> list[int]:
 
     Returns the ids of those that were not over yet.
     """
-    return _ask(store, ids, "stop", ("queued", "paused"), "stopped")
+    before = store.runs(list(ids))
+    asked = _ask(store, ids, "stop", ("queued", "paused"), "stopped")
+    for run in before:
+        if run.status == "paused" and run.checkpoint:
+            Path(run.checkpoint).unlink(missing_ok=True)
+    return asked
 
 
 def pause(store: Store, ids: Sequence[int]) -> list[int]:
@@ -190,7 +203,9 @@ def _ask(store: Store, ids: Sequence[int], request: str | None, waiting: Sequenc
             ).fetchone()
             if not row and request:
                 row = connection.execute(
-                    "UPDATE runs SET request = ? WHERE id = ? AND status = 'running' RETURNING id",
+                    # Who asked to stop meant it, whatever is asked after.
+                    "UPDATE runs SET request = CASE request WHEN 'stop' THEN 'stop' ELSE ? END "
+                    "WHERE id = ? AND status = 'running' RETURNING id",
                     (request, run_id),
                 ).fetchone()
             if row:

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from initlab_tui.experiments.leaderboard import Outcome
 from initlab_tui.experiments.problems import InvalidInputError
 from initlab_tui.experiments.spec import Comparison, RunSpec
 from initlab_tui.runs import migrations, paths
@@ -86,6 +87,27 @@ class Run:
         return self.samples / self.train_seconds if self.train_seconds else None
 
     @property
+    def seconds(self) -> float:
+        """Wall time of training and evaluation until now; building, compiling, waiting and pauses left out."""
+        still = time.time() - self.timed_from if self.status == "running" and self.timed_from else 0.0
+        return self.busy_seconds + still
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the leaderboard needs of this run."""
+        return Outcome(
+            run_id=self.id,
+            spec=self.spec,
+            status=self.status,
+            test_accuracy=self.test_accuracy,
+            test_loss=self.test_loss,
+            seconds=self.seconds,
+            samples_per_second=self.samples_per_second,
+            total_steps=self.total_steps,
+            fingerprint=self.fingerprint,
+        )
+
+    @property
     def is_over(self) -> bool:
         return self.status in ENDED
 
@@ -109,6 +131,7 @@ class Store:
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path, self.connection = path, connection
+        self._inode = path.stat().st_ino
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -118,11 +141,15 @@ class Store:
             InvalidInputError: when it cannot be written, is not a store, or is from a newer program.
         """
         path = path.absolute()
-        _make(path)
+        made = _make(path)
         try:
             return cls(path, _connect(path))
-        except sqlite3.DatabaseError as error:
-            raise _unusable(path, f"cannot be used: {error}; name another file with --store") from None
+        except BaseException as error:
+            if made:
+                path.unlink()
+            if isinstance(error, sqlite3.DatabaseError):
+                raise _unusable(path, f"cannot be used: {error}; name another file with --store") from None
+            raise
 
     @classmethod
     def open_existing(cls, path: Path) -> Self | None:
@@ -131,7 +158,13 @@ class Store:
         Raises:
             InvalidInputError: as `open`.
         """
-        return cls.open(path) if path.exists() else None
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _unusable(path, f"cannot be read: {error.strerror}") from None
+        return cls.open(path)
 
     def close(self) -> None:
         self.connection.close()
@@ -199,10 +232,12 @@ class Store:
         query = f"SELECT {_COLUMNS} FROM runs {where} ORDER BY id"  # noqa: S608 - no outside text
         return [Run(*row) for row in self.connection.execute(query, tuple(values))]
 
-    def comparison(self, comparison_id: int) -> Comparison | None:
-        """A comparison as it was asked for."""
-        row = self.connection.execute("SELECT comparison FROM comparisons WHERE id = ?", (comparison_id,)).fetchone()
-        return Comparison.from_json(row[0]) if row else None
+    def is_there(self) -> bool:
+        """Whether the file is still the one that was opened: it may have been removed, or another put there."""
+        try:
+            return self.path.stat().st_ino == self._inode
+        except FileNotFoundError:
+            return False
 
     def curve(self, run_id: int, split: str) -> Curve:
         """What a run recorded on `split`, train or test."""
@@ -243,19 +278,21 @@ def _unusable(path: Path, trouble: str) -> InvalidInputError:
     return InvalidInputError.of("store", f"store {path} {trouble}")
 
 
-def _make(path: Path) -> None:
-    if path.is_dir():
-        raise _unusable(path, "is a directory: name a file")
+def _make(path: Path) -> bool:
     try:
+        if path.is_dir():
+            raise _unusable(path, "is a directory: name a file")
         paths.private_folder(path.parent)
         # Only a new file is opened here. Closing any descriptor of a file drops all of the process's POSIX
         # locks on it, those of SQLite's open connections included, and then transactions are lost.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, paths.PRIVATE_FILE))
+        return True
     except FileExistsError:
         if not os.access(path, os.R_OK | os.W_OK):
             raise _unusable(path, "cannot be written: permission denied") from None
     except OSError as error:
         raise _unusable(path, f"cannot be written: {error.strerror}") from None
+    return False
 
 
 def _connect(path: Path) -> sqlite3.Connection:

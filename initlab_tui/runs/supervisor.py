@@ -22,12 +22,14 @@ from initlab_tui.runs.store import Store, insert, note
 HEARTBEAT_SECONDS = 2.0
 SILENT_SECONDS = 60.0  # after which a worker on another host counts as dead
 SPAWN_SECONDS = 10.0  # that a watcher may take until its pid is known
-WORKER_BYTES = 1_200_000_000  # of a worker on MNIST; measured by tests/benchmarks
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How many workers, each with how many threads, on which device: cpu, gpu (any) or gpu:N."""
+    """How many workers, each with how many threads, on which device.
+
+    That is cpu, gpu (any), gpu:N, or auto: a GPU that seems to be there, but the CPU where TensorFlow sees none.
+    """
 
     workers: int
     threads: int
@@ -66,15 +68,15 @@ def plan(runs: int, device: str | None, workers: int | None, threads: int | None
         InvalidInputError: for a device that is not there.
     """
     found = gpus() if device != "cpu" else []
-    device = device or ("gpu" if found else "cpu")
+    device = device or ("auto" if found else "cpu")
     allowed = ["cpu", *(["gpu"] if found else []), *(f"gpu:{number}" for number in range(len(found)))]
-    if device not in allowed:
+    if device not in (*allowed, "auto"):
         raise InvalidInputError.of(
             "device", f"device {device!r} is not here: allowed on this machine: {', '.join(allowed)}"
         )
-    fitting = max(1, psutil.virtual_memory().available // max(run_bytes, WORKER_BYTES))
-    most = {"cpu": cores(), "gpu": len(found)}.get(device, 1)
-    count = workers or min(most, max(1, runs), fitting)
+    fitting = max(1, psutil.virtual_memory().available // max(run_bytes, 1))
+    most = {"cpu": cores(), "gpu": len(found), "auto": len(found)}.get(device, 1)
+    count = min(workers or min(most, fitting), max(1, runs))
     return Plan(count, threads or max(1, cores() // count), device)
 
 
@@ -150,9 +152,13 @@ def _spawn_watcher(store: Store, worker_id: int) -> None:
 
 
 def born(pid: int) -> float | None:
-    """When the process of this pid was started, or None where there is none."""
+    """When the process of this pid was started, in seconds since boot; None where there is none.
+
+    Since boot, because the wall clock may be set while it lives.
+    """
     try:
-        return psutil.Process(pid).create_time()
+        booted = psutil.boot_time()  # also renews what psutil adds to a process's age
+        return psutil.Process(pid).create_time() - booted
     except psutil.NoSuchProcess:
         return None
 
@@ -161,10 +167,11 @@ def _lives(pid: int | None, birth: float | None) -> bool:
     if pid is None or birth is None:
         return False
     try:
-        process = psutil.Process(pid)
-        return abs(process.create_time() - birth) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        zombie = psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+    now_born = born(pid)
+    return not zombie and now_born is not None and abs(now_born - birth) < 1
 
 
 def reap(store: Store) -> list[int]:
@@ -197,19 +204,22 @@ def bury(store: Store, worker_id: int, how: str) -> list[int]:
     now = time.time()
     with store.transaction() as connection:
         row = connection.execute(
-            "UPDATE workers SET ended = ?, exit = ? WHERE id = ? AND ended IS NULL RETURNING log",
+            "UPDATE workers SET ended = ?, exit = ? WHERE id = ? AND ended IS NULL RETURNING log, heartbeat",
             (now, how, worker_id),
         ).fetchone()
         if row is None:
             return []
         tail = log_tail(Path(row[0]))
+        # It may be found long after: what it trained is counted up to its last sign of life.
+        last = min(now, row[1] + HEARTBEAT_SECONDS)
         reason = f"worker {worker_id} died: {how}"
         ids = [
             run_id
             for (run_id,) in connection.execute(
                 "UPDATE runs SET status = 'crashed', reason = ?, log_tail = ?, ended = ?, request = NULL, "
-                "busy_seconds = busy_seconds + ? - timed_from WHERE worker_id = ? AND status = 'running' RETURNING id",
-                (reason, tail, now, now, worker_id),
+                "busy_seconds = busy_seconds + max(0, ? - timed_from) WHERE worker_id = ? AND status = 'running' "
+                "RETURNING id",
+                (reason, tail, last, last, worker_id),
             ).fetchall()
         ]
         for run_id in ids:
@@ -217,19 +227,22 @@ def bury(store: Store, worker_id: int, how: str) -> list[int]:
     return ids
 
 
-def fail_queued(store: Store, device: str, threads: int, how: str, log: Path | None = None) -> None:
-    """Fail what waits for workers that cannot even start, unless one lives that could do it."""
-    reason = f"no worker could be started: {how}"
+def fail_queued(store: Store, plan: Plan, how: str, *, log: Path | None = None, ids: Sequence[int] = ()) -> None:
+    """Fail what waits for workers that cannot even start, unless one lives that could do it; of `ids`, or all."""
+    among = f"AND id IN ({','.join('?' * len(ids))})" if ids else ""
+    tail = log_tail(log) if log else ""
+    last_words = f": {tail.splitlines()[-1]}" if tail.strip() else ""
+    reason = f"no worker could be started: {how}{last_words}"
     with store.transaction() as connection:
         rows = connection.execute(
-            """
+            f"""
             UPDATE runs SET status = 'failed', reason = ?, log_tail = ?, ended = ?
-            WHERE status = 'queued' AND device = ? AND threads = ?
+            WHERE status = 'queued' AND device = ? AND threads = ? {among}
                 AND NOT EXISTS (SELECT 1 FROM workers WHERE ended IS NULL
                     AND workers.device = runs.device AND workers.threads = runs.threads)
             RETURNING id
-            """,
-            (reason, log_tail(log) if log else "", time.time(), device, threads),
+            """,  # noqa: S608 - no outside text
+            (reason, tail, time.time(), plan.device, plan.threads, *ids),
         ).fetchall()
         for (run_id,) in rows:
             note(connection, run_id, "failed", reason)
@@ -245,13 +258,17 @@ def needed_again(store: Store, ids: Sequence[int]) -> list[Plan]:
     marks = ",".join("?" * len(ids))
     rows = store.connection.execute(
         f"""
-        SELECT DISTINCT device, threads FROM runs WHERE id IN ({marks}) AND status = 'queued'
+        SELECT device, threads, count(*) FROM runs WHERE id IN ({marks}) AND status = 'queued'
             AND NOT EXISTS (SELECT 1 FROM workers WHERE ended IS NULL
                 AND workers.device = runs.device AND workers.threads = runs.threads)
+        GROUP BY device, threads
         """,  # noqa: S608 - no outside text
         tuple(ids),
     ).fetchall()
-    return [Plan(1, threads, device) for device, threads in rows]
+    return [
+        Plan(min(waiting, max(1, cores() // threads)) if device == "cpu" else 1, threads, device)
+        for device, threads, waiting in rows
+    ]
 
 
 def exit_in_words(code: int) -> str:

@@ -16,19 +16,22 @@ from pathlib import Path
 
 from initlab_tui.runs import paths, supervisor
 from initlab_tui.runs.store import Store
+from initlab_tui.runs.supervisor import Plan
 
+RETRIES = 2
 WORKER = (sys.executable, "-m", "initlab_tui.runs.worker")
 
 
 def main(arguments: list[str]) -> None:
-    """Watch the worker and those that have to follow it, until one ends in order or cannot start."""
+    """Watch the worker and those that have to follow it, until one ends in order or none can start."""
     path, worker_id = Path(arguments[0]), int(arguments[1])
+    in_vain = 0
     following: int | None = worker_id
     while following is not None:
-        worker_id = following
-        code = _run(path, worker_id)
+        code = _run(path, following)
         with Store.open(path) as store:
-            following = _after(store, worker_id, code)
+            in_vain = 0 if _claimed_any(store, following) else in_vain + 1
+            following = _after(store, following, code, in_vain)
 
 
 def _run(path: Path, worker_id: int) -> int:
@@ -55,7 +58,12 @@ def _run(path: Path, worker_id: int) -> int:
     return process.wait()
 
 
-def _after(store: Store, worker_id: int, code: int) -> int | None:
+def _claimed_any(store: Store, worker_id: int) -> bool:
+    query = "SELECT 1 FROM runs WHERE worker_id = ? LIMIT 1"
+    return store.connection.execute(query, (worker_id,)).fetchone() is not None
+
+
+def _after(store: Store, worker_id: int, code: int, in_vain: int) -> int | None:
     how = supervisor.exit_in_words(code)
     supervisor.bury(store, worker_id, how)
     device, visible, threads, idle, log = store.connection.execute(
@@ -64,8 +72,9 @@ def _after(store: Store, worker_id: int, code: int) -> int | None:
     if code == 0:
         Path(log).unlink(missing_ok=True)  # what runs failed of is in their records
         return None
-    if not store.connection.execute("SELECT 1 FROM runs WHERE worker_id = ? LIMIT 1", (worker_id,)).fetchone():
-        supervisor.fail_queued(store, device, threads, how, Path(log))
+    # An exit before any work is for a reason that will not pass; a signal may have been one process's misfortune.
+    if in_vain and (code > 0 or in_vain > RETRIES):
+        supervisor.fail_queued(store, Plan(1, threads, device), how, log=Path(log))
         return None
     with store.transaction() as connection:
         waiting = connection.execute(

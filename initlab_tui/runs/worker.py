@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import faulthandler
+import hashlib
 import os
 import platform
 import signal
@@ -25,6 +26,7 @@ import numpy as np
 
 import initlab_tui
 from initlab_tui.data import arrays
+from initlab_tui.experiments.spec import IMPORT_PREFIX, Initializer
 from initlab_tui.runs import paths, queue
 from initlab_tui.runs.events import Checkpointed, Evaluated, Finished, Started, Stepped
 from initlab_tui.runs.store import Run, Store
@@ -49,7 +51,15 @@ class Worker:
         ).fetchone()
         self.log = Path(log)
         self.terminated = False
+        self._device_note = ""
         self._datasets: dict[tuple[str, str | None], OnDevice] = {}
+
+    def use_device(self, sees_gpu: bool) -> None:
+        """Refuse to pass the CPU off for a GPU that was asked for; where it was only hoped for, say so."""
+        if self.device.startswith("gpu") and not sees_gpu:
+            sys.exit(f"TensorFlow sees no GPU, and device {self.device} was asked for (see initlab-tui doctor)")
+        if self.device == "auto" and not sees_gpu:
+            self._device_note = "There is a GPU that TensorFlow does not see: trained on the CPU."
 
     def work(self) -> None:
         """Train what is queued until nothing has been for `idle` seconds, or until told to end."""
@@ -59,10 +69,10 @@ class Worker:
             if run:
                 self._perform(run)
                 last_work = time.monotonic()
-            elif time.monotonic() - last_work < self.idle:
-                time.sleep(POLL_SECONDS)
-            elif queue.retire_if_idle(self.store, self.id):
+            elif time.monotonic() - last_work >= self.idle and queue.retire_if_idle(self.store, self.id):
                 return
+            else:
+                time.sleep(POLL_SECONDS)
 
     def _perform(self, run: Run) -> None:
         try:
@@ -86,11 +96,10 @@ class Worker:
             Path(run.checkpoint).unlink(missing_ok=True)
 
     def _train(self, run: Run) -> tuple[str, str, Path | None]:
+        from initlab_tui.training.initializers import importing_from
         from initlab_tui.training.loop import train
 
         request: str | None = None
-        if run.spec.initializer.is_imported and run.import_folder not in sys.path:
-            sys.path.append(run.import_folder)
         events = train(
             run.spec,
             self._data(run),
@@ -98,7 +107,7 @@ class Worker:
             resume=load_checkpoint(run),
             wants_checkpoint=lambda: request == "pause",
         )
-        with contextlib.closing(events):
+        with importing_from(run.import_folder), contextlib.closing(events):
             for event in events:
                 match event:
                     case Started():
@@ -141,7 +150,8 @@ class Worker:
             "device": event.device,
             "threads": self.threads,
             "execution": event.execution,
-            "note": event.note,
+            "note": " ".join(filter(None, (self._device_note, event.note))),
+            **own_source(run.spec.initializer),
             "weights": event.weights,
             "compile_seconds": event.compile_seconds,
             "data_file": run.data_file,
@@ -154,7 +164,7 @@ class Worker:
         temporary = path.with_suffix(".tmp")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, paths.PRIVATE_FILE)
         with os.fdopen(descriptor, "wb") as file:
-            np.savez(file, np.array(event.step), *event.state)
+            np.savez(file, np.array(whose(run)), np.array(event.step), *event.state)
             file.flush()
             os.fsync(file.fileno())
         return temporary.replace(path)
@@ -165,8 +175,25 @@ def load_checkpoint(run: Run) -> Checkpointed | None:
     if run.checkpoint is None:
         return None
     with np.load(run.checkpoint, allow_pickle=False) as archive:
-        step, *state = (archive[f"arr_{number}"] for number in range(len(archive.files)))
+        owner, step, *state = (archive[f"arr_{number}"] for number in range(len(archive.files)))
+    if str(owner) != whose(run):
+        raise ValueError(f"{run.checkpoint} is the checkpoint of another run")
     return Checkpointed(int(step), tuple(state))
+
+
+def whose(run: Run) -> str:
+    """What a checkpoint must agree on with the run that goes on from it."""
+    return f"{run.identity} {run.spec.seed}"
+
+
+def own_source(initializer: Initializer) -> dict[str, str]:
+    """Where a person's own initializer comes from, and a fingerprint of that file; nothing for the catalogue's."""
+    if not initializer.is_imported:
+        return {}
+    module = sys.modules[initializer.name.removeprefix(IMPORT_PREFIX).rpartition(".")[0]]
+    file = Path(module.__file__ or "")
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.is_file() else ""
+    return {"initializer_file": str(file), "initializer_fingerprint": digest}
 
 
 @contextlib.contextmanager
@@ -186,14 +213,18 @@ def in_words(error: Exception) -> str:
     if full or (isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_FULL):
         return f"the disk is full: {error}; what was recorded until then is kept"
     # TensorFlow's messages go on with the graph, for pages; the log has them whole.
-    first_line = (str(error).strip().splitlines() or [""])[0][:500]
-    return first_line if isinstance(error, ValueError) else f"{type(error).__name__}: {first_line}"
+    lines = str(error).strip().splitlines() or [""]
+    told = (lines[-1] if lines[0].startswith("in user code") else lines[0]).strip()[:500]
+    return told if isinstance(error, ValueError) else f"{type(error).__name__}: {told}"
 
 
 def beat(path: Path, worker_id: int) -> None:
-    """Write the worker's heartbeat for as long as its process lives."""
+    """Write the worker's heartbeat for as long as its process lives; end it when its store is removed."""
     with Store.open(path) as store:
         while True:
+            if not store.is_there():
+                print(f"the store {path} was removed", file=sys.stderr)
+                os.kill(os.getpid(), signal.SIGTERM)
             with contextlib.suppress(sqlite3.OperationalError):  # a full disk: the next beat may find room
                 store.connection.execute("UPDATE workers SET heartbeat = ? WHERE id = ?", (time.time(), worker_id))
             time.sleep(HEARTBEAT_SECONDS)
@@ -216,6 +247,7 @@ def main(arguments: list[str]) -> int:
 
         signal.signal(signal.SIGTERM, terminate)
         device.configure(worker.threads)
+        worker.use_device(device.sees_gpu())
         worker.work()
     return 0
 

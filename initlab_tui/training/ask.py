@@ -24,6 +24,7 @@ import tensorflow as tf
 from initlab_tui.data.arrays import KEYS
 from initlab_tui.experiments.spec import RunSpec
 from initlab_tui.training import device, network
+from initlab_tui.training.initializers import importing_from
 
 NETWORK_TIMEOUT = 30.0
 
@@ -45,11 +46,11 @@ def fetch(name: str, into: str) -> dict[str, Any]:
     return {"file": into}
 
 
-def draw(spec: str, shape: list[int], classes: int, import_folder: str) -> dict[str, Any]:
-    """Draw every kernel of a spec's network once, to see that a person's own initializer can."""
-    sys.path.append(import_folder)
-    parsed = RunSpec.from_json(spec)
-    network.initialize(network.build(parsed, shape, classes), parsed.initializer, parsed.seed)
+def draw(specs: list[str], shape: list[int], classes: int, import_folder: str) -> dict[str, Any]:
+    """Draw every kernel of some specs' networks once, to see that a person's own initializers can."""
+    with importing_from(import_folder):
+        for spec in map(RunSpec.from_json, specs):
+            network.initialize(network.build(spec, shape, classes), spec.initializer, spec.seed)
     return {}
 
 
@@ -83,6 +84,7 @@ QUESTIONS: Mapping[str, Callable[..., dict[str, Any]]] = {"fetch": fetch, "draw"
 def main(arguments: list[str]) -> None:
     """Answer one question."""
     answer, question, parameters = arguments[0], arguments[1], json.loads((arguments[2:] or ["{}"])[0])
+    keras.config.set_floatx("float32")
     try:
         result = QUESTIONS[question](**parameters)
     # The one who asked decides what an error means; Keras's downloader raises bare Exception.

@@ -12,10 +12,17 @@ import tensorflow as tf
 
 def configure(threads: int) -> None:
     """Set threads and GPU memory growth; before the first operation, once in a process."""
+    # A person's own keras.json may say otherwise; the data and the kernels here are float32.
+    keras.config.set_floatx("float32")
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def sees_gpu() -> bool:
+    """Whether TensorFlow has a GPU to compute on."""
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def versions() -> dict[str, str]:
@@ -25,9 +32,9 @@ def versions() -> dict[str, str]:
 
 def name() -> str:
     """The device that training runs on, with the maker's name for it."""
-    gpus = tf.config.list_physical_devices("GPU")
-    if not gpus:
+    if not sees_gpu():
         return f"CPU: {_processor()}"
+    gpus = tf.config.list_physical_devices("GPU")
     details = tf.config.experimental.get_device_details(gpus[0])
     return f"GPU: {details.get('device_name', gpus[0].name)}"
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import importlib
 import inspect
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -83,9 +87,12 @@ def drawer(initializer: Initializer, seed: int) -> Draw:
 def _own(initializer: Initializer, parameters: dict[str, Any], seed: int) -> Callable[[Sequence[int]], Any]:
     found = _imported(initializer)
     if isinstance(found, keras.initializers.Initializer):
-        config = found.get_config()
-        found, parameters = type(found), config | parameters
-        parameters.pop("seed", None)
+        if parameters:
+            raise ValueError(f"{initializer}: is an object already made, which takes no parameters; name its class")
+        made = copy.copy(found)
+        if hasattr(made, "seed"):
+            made.seed = seed
+        return lambda shape: made(shape, **_with_dtype(_accepted(made)))
     if not callable(found):
         raise ValueError(f"{initializer}: a {type(found).__name__} is not callable; name a class or a function")
     accepted = _accepted(found)
@@ -109,6 +116,26 @@ def _imported(initializer: Initializer) -> Any:
     # A module may raise anything at all while it is imported, and SystemExit too.
     except (Exception, SystemExit) as error:
         raise ValueError(f"{initializer}: does not import: {type(error).__name__}: {error}") from error
+
+
+@contextlib.contextmanager
+def importing_from(folder: str) -> Iterator[None]:
+    """Let a person's own modules be imported from `folder`, and forget them after.
+
+    Another folder may have a module of the same name, and the person may edit this one.
+    """
+    before = set(sys.modules)
+    sys.path.append(folder)
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+        for name in set(sys.modules) - before:
+            top = sys.modules.get(name.partition(".")[0])
+            file = Path(getattr(top, "__file__", None) or "/nowhere/at/all")
+            if Path(folder) in (file.parent, file.parent.parent):
+                del sys.modules[name]
 
 
 def _accepted(function: Callable[..., Any]) -> set[str]:

@@ -37,8 +37,10 @@ def train(
     resumed or not.
 
     Raises:
-        ValueError: when a person's own initializer fails.
+        ValueError: when a person's own initializer fails, or there is less data than a batch.
     """
+    if spec.batch_size > data.train_images:
+        raise ValueError(f"batch_size must be <= {data.train_images}, the training images, got {spec.batch_size}")
     compiled = programs.get(spec, data)
     program = compiled.program
     per_epoch = data.train_images // spec.batch_size

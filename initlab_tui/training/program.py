@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +15,13 @@ from initlab_tui.data.arrays import Dataset
 from initlab_tui.experiments.spec import Initializer, RunSpec
 from initlab_tui.training import network
 
+if TYPE_CHECKING:
+    from initlab_tui.runs.events import State
+
 MAX_CHUNK = 1024
 EVALUATION_BATCH = 1000
 KEPT_PROGRAMS = 4
 
-State = tuple[npt.NDArray[np.generic], ...]
 
 Floats = npt.NDArray[np.floating[Any]]
 

@@ -36,8 +36,8 @@ def files(tmp_path: Path) -> None:
         ("run --initializer random_normal:stddev=-1", ["stddev must be a number > 0", "got -1"]),
         ("run --dataset minst", ["'minst'", "did you mean mnist"]),
         ("run --activation rleu", ["'rleu'", "did you mean relu"]),
-        ("run --hidden 0", ["hidden must be", "got 0"]),
-        ("run --hidden -3", ["got -3"]),
+        ("run --hidden 0", ["hidden must be", "got '0'"]),
+        ("run --hidden -3", ["got '-3'"]),
         ("run --hidden 1000000,1000000", ["1000000,1000000", "GB of memory", "fewer or narrower layers"]),
         ("run --learning-rate 0", ["learning_rate must be a finite number > 0, got 0"]),
         ("run --learning-rate -0.1", ["got -0.1"]),
@@ -58,6 +58,17 @@ def files(tmp_path: Path) -> None:
         ("run --store good.npz/lab.db", ["cannot be written"]),
         ("run --data-dir gone", ["gone", "must be a folder that exists"]),
         ("run --threads 0", ["--threads"]),
+        ("run --threads 99999999999999999999", ["--threads"]),
+        ("run --initializer zeros --initializer ones", ["run trains one start, got 2", "initlab-tui compare"]),
+        (f"run --store {'x' * 300}.db", ["cannot be written"]),
+        (f"run --data-dir {'x' * 300}", ["must be a folder that exists"]),
+        (f"run --dataset npz:{'x' * 300}", ["x_train"]),
+        ("run --dataset good.npz", ["npz:good.npz"]),
+        ("show 99999999999999999999", ["ID"]),
+        (
+            "compare --initializer zeros --seed 2147483647 --seeds 3",
+            ["seeds must be a whole number >= 1 and <= 1, got 3"],
+        ),
         ("compare --initializer zeros --initializer zeros", ["zeros twice"]),
         ("compare --initializer zeros --seeds 0", ["seeds must be a whole number >= 1", "got 0"]),
         ("compare", ["--initializer"]),
@@ -86,7 +97,7 @@ def test_everything_wrong_is_told_at_once(initlab: Command) -> None:
     )
     assert ran.code == 2
     lines = ran.err.splitlines()
-    assert len(lines) == 6, ran.err
+    assert len(lines) == 6, ran.err  # one for each option, and none that follows from another
     assert all(line.startswith("initlab-tui: ") for line in lines)
 
 

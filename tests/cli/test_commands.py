@@ -14,7 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from initlab_tui.runs.store import Store
+from initlab_tui.experiments.spec import RunSpec
+from initlab_tui.runs import queue, supervisor
+from initlab_tui.runs.follow import follow
+from initlab_tui.runs.store import Placement, Store
 from tests.conftest import Command, command_environment, command_line
 
 QUICK = ("--hidden", "16", "--batch-size", "32")
@@ -42,8 +45,9 @@ def test_compare_prints_a_leaderboard_and_the_store_keeps_it(initlab: Command, t
     ran = initlab(*arguments, "--activation", "relu", "--activation", "tanh")
     assert ran.code == 0, ran.err
     assert re.search(r"1\s+he_normal\s+\w+\s+[\d.]+ ± [\d.]+", ran.out)
-    assert "activation" in ran.out and "± 95 % t interval over n seeds" in ran.out
-    assert len(re.findall(r"^\[\d+/8\] .*done", ran.err, re.MULTILINE)) == 8  # a plain line for each run
+    assert re.search(r"#1 .* #2 .* over 2 shared seeds", ran.out)
+    assert " act " in ran.out and "± 95 % t interval over n seeds" in ran.out
+    assert len(set(re.findall(r"^\[\d+/8\] (.*): done", ran.err, re.MULTILINE))) == 8  # a plain line for each run
     assert "\x1b" not in ran.out + ran.err
     assert store_of(tmp_path).is_file()
     board = initlab("leaderboard", "--json").document["leaderboard"]
@@ -139,7 +143,7 @@ def test_detached_runs_go_on_and_are_stopped(initlab: Command, tmp_path: Path) -
     assert initlab("stop", "--all").out == f"run {run_id}: stopping\n"
     while run()["status"] != "stopped":
         assert time.monotonic() < wait
-    assert initlab("stop", run_id).out == f"run {run_id}: is over already\n"
+    assert initlab("stop", run_id).out == f"run {run_id}: nothing to do, it is stopped\n"
     assert initlab("stop", "--all").code == 0
     with Store.open(store_of(tmp_path)) as store:
         assert len(store.curve(int(run_id), "train").steps) > 0
@@ -218,7 +222,38 @@ def test_the_doctor_tells_whether_this_machine_is_ready(initlab: Command, tmp_pa
     assert document["store"]["exists"] is False and not store_of(tmp_path).exists()
     (tmp_path / "lab.db").write_text("no store at all, and long enough to be looked at " * 10)
     page = initlab("doctor", "--store", "lab.db")
+    assert page.code == 1
     assert "not a database" in page.out and "XLA compiles" in page.out
+
+
+def test_what_waits_without_a_worker_is_told_and_resumed(initlab: Command, tmp_path: Path) -> None:
+    # As after a reboot: queued runs, one that was training, and a worker of which nothing is left.
+    with Store.open(tmp_path / "lab.db") as store:
+        ids = store.enqueue(None, [RunSpec(seed=seed) for seed in range(3)], Placement("cpu", 1, None, tmp_path))
+        with store.transaction():
+            worker_id = supervisor.register(store, "cpu", "-1", 1, 0.0)
+        store.connection.execute("UPDATE workers SET watcher_pid = 999999999, watcher_born = 1")
+        assert queue.claim(store, worker_id)
+    listed = initlab("runs", "--store", "lab.db")
+    assert "crashed" in listed.out and "2 runs are queued and no worker is alive" in listed.err
+    resumed = initlab("resume", "--all", "--store", "lab.db")
+    assert resumed.out == "run 2: resumed\nrun 3: resumed\n"
+    with Store.open(tmp_path / "lab.db") as store:
+        *_, last = follow(store, ids)
+    assert [run.status for run in last.runs] == ["crashed", "done", "done"]
+
+
+def test_a_damaged_store_is_an_error_and_the_doctor_says_so(initlab: Command, tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    with Store.open(path) as store:
+        store.enqueue(None, [RunSpec(seed=seed) for seed in range(200)], Placement("cpu", 1, None, tmp_path))
+        store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray(path.read_bytes())
+    content[4096 * 3 : -4096] = bytes(len(content) - 4096 * 4)
+    path.write_bytes(content)
+    ran = initlab("runs", "--store", "lab.db")
+    assert ran.code == 2 and "Traceback" not in ran.err and "doctor" in ran.err
+    assert initlab("doctor", "--store", "lab.db").code == 1
 
 
 def test_options_before_the_command_and_the_environment_count_too(initlab: Command, tmp_path: Path) -> None:

@@ -86,6 +86,8 @@ def _with_nan(arrays: Arrays) -> Arrays:
         (lambda a: {"y_test": a["y_test"] + 7}, "label 11 in y_test"),
         (lambda a: {"y_train": a["y_train"] * 1.0}, "dtype float64: labels must be whole numbers"),
         (lambda a: {"y_train": a["y_train"] * 0, "y_test": a["y_test"] * 0}, "labels must be classes 0, 1, 2"),
+        (lambda a: {"y_train": a["y_train"] + 1, "y_test": a["y_test"] + 1}, "no class 0: labels count from 0"),
+        (lambda a: {key: a[key] * 1e300 for key in ("x_train", "x_test")}, "infinite in float32"),
         (lambda a: {"y_train": a["y_train"] * 10**8}, "labels must be classes"),
     ],
 )

@@ -17,7 +17,7 @@ def outcome(
 ) -> Outcome:
     spec = RunSpec(dataset=dataset, initializer=Initializer.parse(initializer), seed=seed)
     loss = None if accuracy is None else 1 - accuracy
-    return Outcome(run_id, spec, status, accuracy, loss, 1.0, 100.0, fingerprint)
+    return Outcome(run_id, spec, status, accuracy, loss, 1.0, 100.0, 44, fingerprint)
 
 
 def test_the_interval_is_students_t() -> None:
@@ -66,11 +66,37 @@ def test_what_broke_comes_last_and_is_not_dropped() -> None:
     assert (rows[3].n, rows[3].test_accuracy.mean) == (0, None)
 
 
+def test_a_crash_is_not_held_against_the_start() -> None:
+    rows = leaderboard(
+        [
+            outcome(1, "he_normal", 0, 0.97),
+            outcome(2, "he_normal", 1, 0.5, "crashed"),
+            outcome(3, "zeros", 0, 0.1),
+            outcome(4, "zeros", 1, 0.1),
+            outcome(5, "orthogonal", 0, 0.4, "failed"),
+            outcome(6, "ones", 0, 0.4, "stopped"),
+        ]
+    )
+    assert [str(row.spec.initializer) for row in rows] == ["he_normal", "zeros", "ones", "orthogonal"]
+    assert (rows[0].n, rows[0].status) == (1, "crashed")
+    assert rows[1].versus_first is not None and rows[1].versus_first.verdict == "too_few_seeds"
+
+
 def test_a_seed_run_twice_counts_once() -> None:
     (row,) = leaderboard(
         [outcome(1, "zeros", 0, 0.2), outcome(2, "zeros", 0, 0.3), outcome(3, "zeros", 0, None, "queued")]
     )
     assert (row.n, row.test_accuracy.values, row.test_accuracy.ci_low) == (1, (0.3,), None)
+
+
+def test_a_run_again_that_was_stopped_does_not_hide_that_it_diverged() -> None:
+    (row,) = leaderboard([outcome(1, "zeros", 0, 0.1, "diverged"), outcome(2, "zeros", 0, 0.4, "stopped")])
+    assert row.status == "diverged"
+
+
+def test_times_are_of_what_ran() -> None:
+    (row,) = leaderboard([outcome(1, "zeros", 0, 0.1), outcome(2, "zeros", 1, None, "queued")])
+    assert row.seconds == 1.0
 
 
 def test_the_difference_is_paired_by_seed() -> None:
@@ -97,7 +123,7 @@ def test_a_spread_wider_than_the_difference_decides_nothing() -> None:
         + [outcome(20, "ones", 0, 0.1)]
     )
     verdicts = [row.versus_first.verdict if row.versus_first else None for row in rows]
-    assert verdicts == [None, "undecided", "undecided"]  # the last for want of a second seed
+    assert verdicts == [None, "undecided", "too_few_seeds"]
 
 
 def test_accuracies_on_other_data_are_not_ranked_together() -> None:

@@ -50,3 +50,10 @@ def test_memory_is_estimated_from_the_network_and_the_data() -> None:
     assert small < 1e9
     # 900 million weights of 4 bytes, at least with their gradients and Adam's two slots.
     assert large > 4 * 4 * 9e8
+
+
+def test_float_pixels_are_counted_with_their_size() -> None:
+    facts = preflight.Facts(None, (28, 28), 10, 60_000, 10_000)
+    wide = preflight.Facts(None, (28, 28), 10, 60_000, 10_000, pixel_bytes=4)
+    extra = preflight.run_bytes(RunSpec(), wide) - preflight.run_bytes(RunSpec(), facts)
+    assert extra == 2 * 3 * 70_000 * 784

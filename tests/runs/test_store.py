@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import sqlite3
@@ -10,11 +11,12 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from initlab_tui.experiments.problems import InvalidInputError
 from initlab_tui.experiments.spec import Comparison, RunSpec
-from initlab_tui.runs import migrations, queue, supervisor
+from initlab_tui.runs import migrations, paths, queue, supervisor
 from initlab_tui.runs.events import Evaluated, Started, Stepped, json_ready
 from initlab_tui.runs.store import Placement, Run, Store
 
@@ -50,7 +52,7 @@ def test_the_store_is_the_persons_alone(tmp_path: Path) -> None:
     with Store.open(path) as store:
         claimed(store)
         modes = {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in path.parent.iterdir()}
-    assert modes.pop("lab-files") == 0o700
+    assert modes.pop("lab.db-files") == 0o700
     assert set(modes.values()) == {0o600}, modes
     assert {stat.S_IMODE(folder.stat().st_mode) for folder in (path.parent, path.parent.parent)} == {0o700}
 
@@ -245,16 +247,80 @@ def test_the_dead_are_found_by_their_process_and_those_elsewhere_by_their_heartb
     assert supervisor.reap(store) == []
 
 
-def test_readers_go_on_while_a_worker_writes(store: Store) -> None:
+def test_readers_go_on_while_a_worker_writes_and_see_it_when_it_is_whole(store: Store) -> None:
     run = claimed(store)
-    with Store.open(store.path) as follower, store.transaction():
-        before = follower.data_version()
-        assert [found.id for found in follower.runs()] == [run.id]
-    queue.record_steps(store, run, Stepped(1, (1.0,), (0.1,), 0.1, 10))
     with Store.open(store.path) as follower:
         before = follower.data_version()
-        queue.record_steps(store, run, Stepped(2, (1.0,), (0.1,), 0.1, 10))
+        with store.transaction() as connection:
+            connection.execute("UPDATE runs SET step = 7")
+            found = follower.run(run.id)
+            assert found is not None and found.step == 0
+            assert follower.data_version() == before
+        found = follower.run(run.id)
+        assert found is not None and found.step == 7
         assert follower.data_version() != before
+
+
+def test_a_stop_is_not_taken_back_by_a_pause(store: Store) -> None:
+    run = claimed(store)
+    queue.stop(store, [run.id])
+    queue.pause(store, [run.id])
+    assert queue.record_steps(store, run, Stepped(1, (1.0,), (0.1,), 0.1, 10)) == "stop"
+
+
+def test_stopping_a_paused_run_takes_its_checkpoint_away(store: Store, tmp_path: Path) -> None:
+    run = claimed(store)
+    checkpoint = tmp_path / "run-1.npz"
+    checkpoint.touch()
+    queue.release(store, run, "paused", checkpoint=checkpoint)
+    queue.stop(store, [run.id])
+    assert status(store, run.id) == "stopped" and not checkpoint.exists()
+
+
+def test_a_run_does_not_go_on_with_other_data(store: Store) -> None:
+    run = claimed(store)
+    queue.release(store, run, "paused")
+    queue.resume(store, [run.id])
+    again = queue.claim(store, a_worker(store))
+    assert again is not None
+    with pytest.raises(ValueError, match="changed since the run was paused"):
+        queue.record_started(store, again, dataclasses.replace(STARTED, step=5, fingerprint="e" * 16), {})
+
+
+def test_two_stores_in_a_folder_keep_their_files_apart(tmp_path: Path) -> None:
+    assert paths.files_beside(tmp_path / "lab.db") != paths.files_beside(tmp_path / "lab.sqlite")
+
+
+def test_a_crash_found_late_counts_to_the_last_sign_of_life(store: Store) -> None:
+    run = claimed(store)
+    day = 86_400
+    store.connection.execute("UPDATE workers SET heartbeat = heartbeat - ?", (day,))
+    store.connection.execute("UPDATE runs SET timed_from = timed_from - ? - 5", (day,))
+    assert run.worker_id is not None
+    supervisor.bury(store, run.worker_id, "gone")
+    found = store.run(run.id)
+    assert found is not None and 4 < found.seconds < 9
+
+
+def test_setting_the_clock_kills_nobody(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = claimed(store)
+    mine = (os.getpid(), supervisor.born(os.getpid()), run.worker_id)
+    store.connection.execute("UPDATE workers SET watcher_pid = ?, watcher_born = ? WHERE id = ?", mine)
+    # The kernel tells an hour more for all that is told by the wall clock: when it booted, and so each birth.
+    booted, created = psutil.boot_time(), psutil.Process.create_time
+    monkeypatch.setattr(psutil, "boot_time", lambda: booted + 3600)
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: created(self) + 3600)
+    monkeypatch.setattr(time, "time", lambda now=time.time: now() + 3600)
+    assert supervisor.reap(store) == []
+    assert status(store, run.id) == "running"
+
+
+def test_a_worker_that_was_taken_for_dead_retires(store: Store) -> None:
+    run = claimed(store)
+    queued(store)
+    assert run.worker_id is not None
+    supervisor.bury(store, run.worker_id, "gone")
+    assert queue.retire_if_idle(store, run.worker_id)
 
 
 def test_a_comparison_is_kept_as_it_was_asked_for(store: Store) -> None:
@@ -262,6 +328,9 @@ def test_a_comparison_is_kept_as_it_was_asked_for(store: Store) -> None:
     ids = store.enqueue(comparison, list(comparison.runs()), PLACEMENT)
     run = store.run(ids[0])
     assert run is not None and run.comparison_id is not None
-    assert store.comparison(run.comparison_id) == comparison
+    (kept,) = store.connection.execute(
+        "SELECT comparison FROM comparisons WHERE id = ?", (run.comparison_id,)
+    ).fetchone()
+    assert Comparison.from_json(kept) == comparison
     assert [found.id for found in store.runs_of(run.comparison_id)] == ids
     assert [found.spec for found in store.runs(ids)] == list(comparison.runs())

@@ -23,6 +23,7 @@ def test_a_lone_run_gets_all_cores_and_many_share_them() -> None:
     assert plan(1000, None, None, None, GB) == Plan(cores, 1, "cpu")
     assert plan(1000, None, 1, None, GB) == Plan(1, cores, "cpu")
     assert plan(1000, None, 3, 2, GB) == Plan(3, 2, "cpu")
+    assert plan(2, None, 5, None, GB).workers == 2
 
 
 def test_no_more_workers_than_memory_for_them() -> None:
@@ -40,14 +41,18 @@ def test_a_device_that_is_not_here_is_named_with_those_that_are(monkeypatch: pyt
 def test_one_worker_for_each_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     assert plan(1000, None, None, None, GB).workers == 2
-    assert plan(1000, None, None, None, GB).device == "gpu"
+    assert plan(1000, None, None, None, GB).device == "auto"
+    assert plan(1000, "gpu", None, None, GB) == Plan(2, max(1, len(os.sched_getaffinity(0)) // 2), "gpu")
     assert plan(1000, "gpu:1", None, None, GB).workers == 1
     assert plan(1000, "cpu", None, None, GB).device == "cpu"
 
 
 @pytest.mark.parametrize(
     ("device", "workers", "seen"),
-    [("gpu", 2, ["3", "5"]), ("gpu", 3, ["3", "5", "3"]), ("gpu:1", 1, ["5"]), ("cpu", 2, ["-1", "-1"])],
+    [
+        *(("gpu", 2, ["3", "5"]), ("auto", 2, ["3", "5"]), ("gpu", 3, ["3", "5", "3"])),
+        *(("gpu:1", 1, ["5"]), ("cpu", 2, ["-1", "-1"])),
+    ],
 )
 def test_each_worker_sees_a_gpu_of_its_own(
     store: Store, monkeypatch: pytest.MonkeyPatch, device: str, workers: int, seen: list[str]

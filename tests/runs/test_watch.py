@@ -22,13 +22,15 @@ run = queue.claim(store, int(sys.argv[2]))
 """
 
 
-def watched(store: Store, script: str, monkeypatch: pytest.MonkeyPatch, runs: int = 1) -> list[Run]:
+def watched(
+    store: Store, script: str, monkeypatch: pytest.MonkeyPatch, runs: int = 1, device: str = "cpu", visible: str = "-1"
+) -> list[Run]:
     file = store.path.with_name("fake_worker.py")
     file.write_text(script)
     monkeypatch.setattr(watch, "WORKER", (sys.executable, str(file)))
-    ids = store.enqueue(None, [RunSpec(seed=seed) for seed in range(runs)], Placement("cpu", 1, None, Path("/")))
+    ids = store.enqueue(None, [RunSpec(seed=seed) for seed in range(runs)], Placement(device, 1, None, Path("/")))
     with store.transaction():
-        worker_id = supervisor.register(store, "cpu", "-1", 1, 0.0)
+        worker_id = supervisor.register(store, device, visible, 1, 0.0)
     watch.main([str(store.path), str(worker_id)])
     assert supervisor.workers_alive(store) == 0
     return store.runs(ids)
@@ -74,18 +76,36 @@ def test_a_worker_that_cannot_start_fails_what_waits_with_its_words(
 ) -> None:
     runs = watched(store, "raise SystemExit('libtensorflow is broken')", monkeypatch, runs=3)
     assert {run.status for run in runs} == {"failed"}
-    assert "no worker could be started: exit code 1" in runs[0].reason
+    assert runs[0].reason == "no worker could be started: exit code 1: libtensorflow is broken"
     assert "libtensorflow is broken" in runs[0].log_tail
+
+
+def test_one_worker_killed_before_it_began_costs_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    once = store.path.with_name("killed_once")
+    script = f"import os, pathlib\nif not pathlib.Path({str(once)!r}).exists():\n"
+    script += f"    pathlib.Path({str(once)!r}).touch(); os.kill(os.getpid(), 9)\n"
+    script += CLAIM + "while run:\n    queue.release(store, run, 'done'); run = queue.claim(store, int(sys.argv[2]))\n"
+    runs = watched(store, script, monkeypatch, runs=3)
+    assert once.exists()
+    assert {run.status for run in runs} == {"done"}
+
+
+def test_workers_that_are_killed_again_and_again_before_they_begin_fail_what_waits(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run,) = watched(store, "import os; os.kill(os.getpid(), 9)", monkeypatch)
+    assert run.status == "failed"
+    assert "SIGKILL" in run.reason
 
 
 def test_the_log_is_the_persons_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     watched(store, CLAIM + "print('secret'); os._exit(2)", monkeypatch)
-    (log,) = (store.path.parent / "lab-files").glob("*.log")
+    (log,) = (store.path.parent / "lab.db-files").glob("*.log")
     assert log.stat().st_mode & 0o077 == 0
 
 
 def test_a_crashed_workers_follower_has_the_same_gpu(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     script = CLAIM + "print('sees', os.environ['CUDA_VISIBLE_DEVICES'], os.environ['OMP_NUM_THREADS'])\n"
     script += "os._exit(6 if run else 0)"
-    runs = watched(store, script, monkeypatch, runs=2)
-    assert [run.log_tail for run in runs] == ["sees -1 1"] * 2
+    runs = watched(store, script, monkeypatch, runs=2, device="gpu", visible="5")
+    assert [run.log_tail for run in runs] == ["sees 5 1"] * 2

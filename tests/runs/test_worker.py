@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
+from initlab_tui.experiments.problems import InvalidInputError
 from initlab_tui.experiments.spec import RunSpec
 from initlab_tui.runs import queue, supervisor
 from initlab_tui.runs.follow import follow
@@ -133,6 +134,20 @@ def test_a_persons_own_initializer_is_found_from_their_folder(lab: Store, tmp_pa
     assert lab.curve(own.id, "train") == lab.curve(zeros.id, "train")
 
 
+def test_folders_with_modules_of_the_same_name_do_not_mix(lab: Store, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("a", "b")]
+    for value, folder in enumerate(folders):
+        folder.mkdir()
+        body = f"import numpy\ndef start(shape):\n    return numpy.full(shape, {value}.0)\n"
+        (folder / "same.py").write_text(body)
+    own = [finished(lab, enqueue(lab, folder, initializer="import:same.start")) for folder in folders]
+    catalogue = [finished(lab, enqueue(lab, initializer=name)) for name in ("zeros", "ones")]
+    curves = [lab.curve(run.id, "train") for run in own]
+    assert curves == [lab.curve(run.id, "train") for run in catalogue]
+    assert curves[0] != curves[1]
+    assert [run.record["initializer_file"] for run in own] == [str(folder / "same.py") for folder in folders]
+
+
 def test_a_missing_file_fails_the_run(lab: Store, tmp_path: Path) -> None:
     spec = RunSpec.checked(dataset=f"npz:{tmp_path}/gone.npz")
     (run_id,) = lab.enqueue(None, [spec], Placement("cpu", 1, tmp_path / "gone.npz", Path("/")))
@@ -179,6 +194,41 @@ def test_without_work_a_worker_ends_by_itself(lab: Store) -> None:
     wait_until(lambda: supervisor.workers_alive(lab) == before)
     (how,) = lab.connection.execute("SELECT exit FROM workers WHERE id = ?", (worker_id,)).fetchone()
     assert how == "idle"
+
+
+def test_a_worker_whose_store_is_removed_ends(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "lab.db")
+    run_id = enqueue(store, **ENDLESS)
+    supervisor.start_workers(store, PLAN)
+    until_training(store, run_id)
+    (pid,) = store.connection.execute("SELECT pid FROM workers").fetchone()
+    (tmp_path / "lab.db").unlink()
+    with pytest.raises(InvalidInputError, match="was removed"):
+        finished(store, run_id)
+    wait_until(lambda: not psutil.pid_exists(pid))
+
+
+def test_a_gpu_that_tensorflow_does_not_see_is_not_the_cpu(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    place = Placement("gpu:0", 1, None, Path("/"))
+    (asked,) = store.enqueue(None, [RunSpec()], place)
+    supervisor.start_workers(store, Plan(1, 1, "gpu:0"))
+    run = finished(store, asked)
+    assert run.status == "failed" and "TensorFlow sees no GPU" in run.reason
+    (hoped,) = store.enqueue(None, [RunSpec()], Placement("auto", 1, None, Path("/")))
+    supervisor.start_workers(store, Plan(1, 1, "auto"))
+    run = finished(store, hoped)
+    assert run.status == "done" and "trained on the CPU" in run.record["note"]
+
+
+def test_a_keras_configuration_of_the_persons_own_changes_nothing(
+    store: Store, lab: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "keras.json").write_text('{"floatx": "float64", "image_data_format": "channels_first"}')
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    (run_id,) = store.enqueue(None, [RunSpec()], Placement("cpu", 1, None, Path("/")))
+    supervisor.start_workers(store, PLAN)
+    assert finished(store, run_id).test_loss == finished(lab, enqueue(lab)).test_loss
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small file system to fill")

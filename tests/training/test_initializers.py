@@ -102,6 +102,14 @@ class Unseeded:
 
 ready = keras.initializers.HeNormal()
 
+class Bare(keras.initializers.Initializer):
+    def __init__(self, scale):
+        self.scale = scale
+    def __call__(self, shape, dtype=None):
+        return keras.ops.full(shape, self.scale, dtype=dtype)
+
+five = Bare(5.0)
+
 def function(shape, dtype=None, seed=None, low=0.0):
     return np.random.default_rng(seed).uniform(low, 1.0, shape)
 
@@ -136,6 +144,11 @@ class TestOwn:
     def test_a_class_an_instance_and_a_function_draw(self, name: str) -> None:
         kernel = drawn(f"import:own_starts.{name}", (20, 30), range(1))[0]
         assert kernel.shape == (20, 30)
+
+    def test_an_object_already_made_is_used_as_it_is(self) -> None:
+        assert (drawn("import:own_starts.five", (3, 4), range(1)) == 5.0).all()
+        with pytest.raises(ValueError, match="takes no parameters"):
+            drawer(Initializer.parse("import:own_starts.five:scale=2"), 0)
 
     @pytest.mark.parametrize("name", ["Centred", "ready", "function"])
     def test_what_takes_a_seed_gets_one(self, name: str) -> None:

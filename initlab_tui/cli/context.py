@@ -1,0 +1,94 @@
+"""What every command stands on: the store and data folder that were named, stdout, stderr, and reports."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from rich.console import Console, RenderableType
+
+from initlab_tui.cli import documents
+from initlab_tui.cli.text import plain
+from initlab_tui.experiments.problems import InvalidInputError
+from initlab_tui.runs import paths
+from initlab_tui.runs.store import Store
+
+WIDTH_OF_NO_TERMINAL = 160
+
+
+@dataclass(frozen=True)
+class Places:
+    """The options that may stand before the command as well as after it."""
+
+    store: Path | None = None
+    data_dir: Path | None = None
+
+
+def store_path(context: typer.Context, here: Path | None) -> Path:
+    """The store that is meant: the one named with the command, before it, or the default."""
+    places: Places = context.obj
+    return here or places.store or paths.default_store()
+
+
+def data_dir(context: typer.Context, here: Path | None) -> Path | None:
+    """The folder of datasets that is meant, if any.
+
+    Raises:
+        InvalidInputError: when it is not there.
+    """
+    places: Places = context.obj
+    folder = here or places.data_dir
+    try:
+        there = folder is None or folder.is_dir()
+    except OSError:  # a name too long, or a folder that may not be looked into
+        there = False
+    if not there:
+        raise InvalidInputError.of("data_dir", f"--data-dir {folder} must be a folder that exists and can be read")
+    return folder
+
+
+def open_store(context: typer.Context, here: Path | None) -> Store:
+    """Open the store that is meant.
+
+    Raises:
+        InvalidInputError: when there is none, or it cannot be used.
+    """
+    path = store_path(context, here)
+    store = Store.open_existing(path)
+    if store is None:
+        raise InvalidInputError.of("store", f"there is no store {path} yet, so there are no runs")
+    return store
+
+
+def out() -> Console:
+    """stdout, wide where nobody reads it on a screen."""
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = WIDTH_OF_NO_TERMINAL
+    return console
+
+
+def err() -> Console:
+    return Console(stderr=True, highlight=False)
+
+
+def hint(text: str) -> None:
+    """Tell the person something on stderr that is neither data nor an error."""
+    err().print(plain(text), style="dim", markup=False, soft_wrap=True)
+
+
+def complain(message: str) -> None:
+    """Tell of an error on stderr."""
+    err().print(f"initlab-tui: {plain(message)}", markup=False, soft_wrap=True)
+
+
+def report(page: Callable[[int], RenderableType], document: Callable[[], object], as_json: bool) -> None:
+    """Print a page made for so many columns, or the document as JSON."""
+    if as_json:
+        print(documents.dump(document()))
+    else:
+        console = out()
+        console.print(page(console.width))
