@@ -77,7 +77,7 @@ def err() -> Console:
 
 def hint(text: str) -> None:
     """Tell the person something on stderr that is neither data nor an error."""
-    err().print(plain(text), style="dim", markup=False, soft_wrap=True)
+    err().print(plain(text), style="dim", markup=False)
 
 
 def complain(message: str) -> None:

@@ -19,9 +19,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from initlab_tui.cli.documents import spec_document
-from initlab_tui.cli.text import initializer_name, number, percent, plain, rate, seconds, short
-from initlab_tui.experiments.leaderboard import varying
+from initlab_tui.cli.text import differing_fields, group_name, number, percent, plain, rate, seconds
 from initlab_tui.runs.follow import Latest, Snapshot
 from initlab_tui.runs.store import Run
 
@@ -35,14 +33,8 @@ class Display(Protocol):
 
 
 def run_name(run: Run, differing: Sequence[str]) -> str:
-    """What tells a run from the others: its initializer, the fields that differ, its seed."""
-    spec = spec_document(run.spec)
-    fields = [short(spec[name]) for name in differing]
-    return plain(" ".join([initializer_name(run.spec.initializer), *fields, f"seed {run.spec.seed}"]))
-
-
-def differing_fields(runs: Sequence[Run]) -> list[str]:
-    return [name for name in varying([run.spec for run in runs]) if name != "initializer"]
+    """What tells a run from the others."""
+    return plain(f"{group_name(run.spec, differing)} seed {run.spec.seed}")
 
 
 def ending(run: Run) -> str:
@@ -59,7 +51,7 @@ class Lines:
         self._write, self._told = write, set[int]()
 
     def show(self, snapshot: Snapshot) -> None:
-        differing = differing_fields(snapshot.runs)
+        differing = differing_fields([run.spec for run in snapshot.runs])
         for run in snapshot.runs:
             if run.is_over and run.id not in self._told:
                 self._told.add(run.id)
@@ -95,7 +87,7 @@ class Live:
     def show(self, snapshot: Snapshot) -> None:
         runs = snapshot.runs
         over = sum(run.is_over for run in runs)
-        differing = differing_fields(runs)
+        differing = differing_fields([run.spec for run in runs])
         self._overall.update(
             self._all,
             completed=over + sum(_share(run) for run in runs if not run.is_over),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,9 +15,13 @@ from initlab_tui.runs import queue, supervisor
 from initlab_tui.runs.store import ACTIVE, Store
 
 
-def _wanted(store: Store, ids: list[int] | None, everything: bool, statuses: Collection[str]) -> list[int]:
+def _open(context: typer.Context, here_store: Path | None, ids: list[int] | None, everything: bool) -> Store:
     if bool(ids) == everything:
         raise InvalidInputError.of("id", "give the numbers of runs, or --all, and not both")
+    return here.open_store(context, here_store)
+
+
+def _wanted(store: Store, ids: list[int] | None, statuses: Collection[str]) -> list[int]:
     supervisor.reap(store)
     return list(ids or ()) or [run.id for run in store.runs() if run.status in statuses]
 
@@ -36,8 +41,8 @@ def stop(
     store: options.Store = None,
 ) -> None:
     """End runs; what they recorded is kept."""
-    with here.open_store(context, store) as opened:
-        wanted = _wanted(opened, ids, everything, ACTIVE)
+    with _open(context, store, ids, everything) as opened:
+        wanted = _wanted(opened, ids, ACTIVE)
         _tell(opened, wanted, queue.stop(opened, wanted), "stopping")
 
 
@@ -48,8 +53,8 @@ def pause(
     store: options.Store = None,
 ) -> None:
     """Set runs aside with a checkpoint; their worker goes on with others."""
-    with here.open_store(context, store) as opened:
-        wanted = _wanted(opened, ids, everything, ("running", "queued"))
+    with _open(context, store, ids, everything) as opened:
+        wanted = _wanted(opened, ids, ("running", "queued"))
         _tell(opened, wanted, queue.pause(opened, wanted), "pausing")
 
 
@@ -60,8 +65,8 @@ def resume(
     store: options.Store = None,
 ) -> None:
     """Let paused runs go on from where they were, and see to a worker for queued ones that have none."""
-    with here.open_store(context, store) as opened:
-        wanted = _wanted(opened, ids, everything, ("paused", "queued"))
+    with _open(context, store, ids, everything) as opened:
+        wanted = _wanted(opened, ids, ("paused", "queued"))
         resumed = set(queue.resume(opened, wanted))
         orphans = [run.id for run in opened.runs(wanted) if run.status == "queued"]
         for plan in supervisor.needed_again(opened, orphans):

@@ -11,9 +11,20 @@ from rich.table import Table
 from rich.text import Text
 
 from initlab_tui.cli.documents import spec_document
-from initlab_tui.cli.text import cell, initializer_name, number, percent, percent_interval, rate, seconds, short
+from initlab_tui.cli.text import (
+    cell,
+    differing_fields,
+    group_name,
+    initializer_name,
+    number,
+    percent,
+    percent_interval,
+    rate,
+    seconds,
+    short,
+)
 from initlab_tui.experiments.initializers import CATALOGUE, Entry
-from initlab_tui.experiments.leaderboard import Row, varying
+from initlab_tui.experiments.leaderboard import Row
 from initlab_tui.runs.store import Curve, Run, Store
 
 SETTING = {
@@ -24,7 +35,7 @@ SETTING = {
     "batch_size": "batch {}",
     "epochs": "epochs {}",
 }
-HEADERS = {"learning_rate": "lr", "batch_size": "batch", "eval_every": "eval", "activation": "act"}
+HEADERS = {"learning_rate": "lr", "batch_size": "batch", "eval_every": "eval", "activation": "act", "epochs": "ep"}
 WIDE = 100  # columns from which the leaderboard shows timings
 SHOWN_EVALUATIONS = 12
 BARS = "▁▂▃▄▅▆▇█"
@@ -47,30 +58,38 @@ def leaderboard_tables(rows: Sequence[Row], width: int) -> RenderableType:
     boards = [list(board) for _, board in itertools.groupby(rows, lambda row: (row.spec.dataset, row.fingerprint))]
     parts: list[RenderableType] = []
     for board in boards:
-        differing = [name for name in varying([row.spec for row in board]) if name not in ("dataset", "initializer")]
+        differing = differing_fields([row.spec for row in board])
         title = cell(_setting(board[0], differing), "bold")
         parts += [title, _board(board, differing, width), *_footnotes(board), Text()]
     return Group(*parts[:-1])
 
 
 def _board(rows: Sequence[Row], differing: Sequence[str], width: int) -> Table:
-    timing = ("time", "samples/s") if width >= WIDE else ()
-    numbers = ("acc %", "vs #1", "loss", "n", *timing)
-    fields = [HEADERS.get(name, name) for name in differing]
-    made = table("#", "initializer", *fields, *numbers, "status", right=("#", *numbers), folded=["status"])
-    for row in rows:
-        document = spec_document(row.spec)
-        made.add_row(
-            cell(row.rank),
-            cell(initializer_name(row.spec.initializer)),
-            *(cell(short(document[name])) for name in differing),
-            cell(percent_interval(row.test_accuracy)),
-            _versus(row),
-            cell(number(row.test_loss.mean)),
-            cell(row.n),
-            *(cell(text) for text in (seconds(row.seconds), rate(row.samples_per_second))[: len(timing)]),
-            _status(row),
-        )
+    dumped = [spec_document(row.spec) for row in rows]
+    roomy = width >= WIDE
+    # Each column's cells; numbers are never cut, so on a narrow terminal some columns stay away.
+    columns: dict[str, list[Text]] = {
+        "#": [cell(row.rank) for row in rows],
+        "initializer": [cell(initializer_name(row.spec.initializer)) for row in rows],
+        **{HEADERS.get(name, name): [cell(short(document[name])) for document in dumped] for name in differing},
+        "n": [cell(row.n) for row in rows],
+        "acc %": [cell(percent_interval(row.test_accuracy)) for row in rows],
+        "vs #1": [_versus(row) for row in rows],
+    }
+    if roomy or len(differing) < 2:
+        columns["loss"] = [cell(number(row.test_loss.mean)) for row in rows]
+    if roomy:
+        columns["time"] = [cell(seconds(row.seconds)) for row in rows]
+        columns["samples/s"] = [cell(rate(row.samples_per_second)) for row in rows]
+    if roomy or any(row.statuses[0][0] != "done" for row in rows):
+        columns["status"] = [_status(row) for row in rows]
+    made = table(*columns, right=("#", "n", "acc %", "vs #1", "loss", "time", "samples/s"))
+    made.padding = (0, 2 if roomy else 1, 0, 0)
+    for column, cells in zip(made.columns, columns.values(), strict=True):
+        if column.justify == "right" or column.header == "status":
+            column.min_width = max(len(str(column.header)), *(len(text) for text in cells))
+    for row in zip(*columns.values(), strict=True):
+        made.add_row(*row)
     return made
 
 
@@ -112,7 +131,7 @@ def conclusion(rows: Sequence[Row]) -> str:
     """Whether the first of a comparison's groups is better than the second, in a sentence; empty for fewer."""
     if len(rows) < 2 or not rows[1].n or rows[1].versus_first is None:
         return ""
-    first, second = (initializer_name(row.spec.initializer) for row in rows[:2])
+    first, second = (group_name(row.spec, differing_fields([row.spec for row in rows])) for row in rows[:2])
     versus = rows[1].versus_first
     if versus.accuracy.mean is None or versus.verdict == "too_few_seeds":
         return f"#1 {first} or #2 {second}: too few shared seeds to decide."

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Sequence
 
 from rich.text import Text
 
-from initlab_tui.experiments.leaderboard import Estimate
-from initlab_tui.experiments.spec import IMPORT_PREFIX, Initializer, hidden_text
+from initlab_tui.experiments.leaderboard import Estimate, varying
+from initlab_tui.experiments.spec import IMPORT_PREFIX, Initializer, RunSpec, hidden_text
 
 
 def plain(text: str) -> str:
@@ -40,6 +41,17 @@ def initializer_name(initializer: Initializer) -> str:
 def short(field: object) -> str:
     """A spec's field as on the command line: hidden widths as `100x30`."""
     return hidden_text(field) if isinstance(field, list) else str(field)
+
+
+def differing_fields(specs: Sequence[RunSpec]) -> list[str]:
+    """The fields that tell the specs apart, besides initializer, dataset and seed."""
+    return [name for name in varying(specs) if name not in ("dataset", "initializer")]
+
+
+def group_name(spec: RunSpec, differing: Sequence[str]) -> str:
+    """What tells a group of runs from the others: its initializer and the fields that differ."""
+    dumped = spec.model_dump(mode="json")
+    return " ".join([initializer_name(spec.initializer), *(short(dumped[name]) for name in differing)])
 
 
 def percent(fraction: float | None) -> str:

@@ -156,7 +156,7 @@ def _print(trained: Trained) -> None:
         console.print(tables.leaderboard_tables(rows, console.width))
     sentence = tables.conclusion(rows)
     if sentence:
-        here.out().print(sentence, markup=False, soft_wrap=True)
+        here.out().print(sentence, markup=False)
     for run in trained.runs:
         if run.status in ("failed", "crashed"):
             here.complain(f"run {run.id} {run.status}: {run.reason} (initlab-tui show {run.id})")
