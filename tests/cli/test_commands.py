@@ -44,7 +44,7 @@ def test_compare_prints_a_leaderboard_and_the_store_keeps_it(initlab: Command, t
     arguments = ["compare", "--initializer", "he_normal", "--initializer", "zeros", "--seeds", "2", *QUICK]
     ran = initlab(*arguments, "--activation", "relu", "--activation", "tanh")
     assert ran.code == 0, ran.err
-    assert re.search(r"1\s+he_normal\s+\w+\s+[\d.]+ ± [\d.]+", ran.out)
+    assert re.search(r"1\s+he_normal\s+\w+\s+2\s+[\d.]+ ± [\d.]+", ran.out)
     assert re.search(r"#1 .* #2 .* over 2 shared seeds", ran.out)
     assert " act " in ran.out and "± 95 % t interval over n seeds" in ran.out
     assert len(set(re.findall(r"^\[\d+/8\] (.*): done", ran.err, re.MULTILINE))) == 8  # a plain line for each run
