@@ -11,8 +11,8 @@ from typer.main import get_command
 
 from initlab_tui.cli import options
 from initlab_tui.cli.app import app
+from initlab_tui.experiments.fields import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
 from initlab_tui.experiments.initializers import CATALOGUE
-from initlab_tui.experiments.spec import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined]

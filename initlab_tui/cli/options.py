@@ -10,16 +10,10 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from initlab_tui.experiments.datasets import DATASETS, OWN_PREFIX
+from initlab_tui.experiments.fields import ACTIVATIONS, EXECUTIONS, MAX_SEED, OPTIMIZERS
 from initlab_tui.experiments.initializers import CATALOGUE
 from initlab_tui.experiments.problems import InvalidInputError, Problem
-from initlab_tui.experiments.spec import (
-    ACTIVATIONS,
-    EXECUTIONS,
-    MAX_SEED,
-    OPTIMIZERS,
-    Comparison,
-    RunSpec,
-)
+from initlab_tui.experiments.spec import Comparison, RunSpec
 
 T = TypeVar("T")
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from initlab_tui.experiments.fields import hidden_text
 from initlab_tui.experiments.leaderboard import Estimate, varying
-from initlab_tui.experiments.spec import IMPORT_PREFIX, Initializer, RunSpec, hidden_text
+from initlab_tui.experiments.spec import IMPORT_PREFIX, Initializer, RunSpec
 
 
 def plain(text: str) -> str:

@@ -19,8 +19,9 @@ from typing import Any
 import psutil
 
 from initlab_tui.experiments.datasets import DATASETS
+from initlab_tui.experiments.fields import hidden_text
 from initlab_tui.experiments.problems import InvalidInputError, Problem
-from initlab_tui.experiments.spec import RunSpec, hidden_text
+from initlab_tui.experiments.spec import RunSpec
 
 OPTIMIZER_SLOTS = {"sgd": 1, "momentum": 1, "nesterov": 1, "adam": 2, "adamw": 2, "rmsprop": 1, "adagrad": 1}
 BYTES_OF_A_NUMBER = 4

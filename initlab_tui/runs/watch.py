@@ -29,7 +29,10 @@ def main(arguments: list[str]) -> None:
     following: int | None = worker_id
     while following is not None:
         code = _run(path, following)
-        with Store.open(path) as store:
+        store = Store.open_existing(path)
+        if store is None:
+            return  # removed, and not to be made anew for a record of that
+        with store:
             in_vain = 0 if _claimed_any(store, following) else in_vain + 1
             following = _after(store, following, code, in_vain)
 

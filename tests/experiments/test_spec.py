@@ -7,19 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from initlab_tui.experiments.datasets import DATASETS
+from initlab_tui.experiments.fields import ACTIVATIONS, EXECUTIONS, MAX_SEED, OPTIMIZERS, hidden_text, parse_hidden
 from initlab_tui.experiments.initializers import CATALOGUE, Parameter
 from initlab_tui.experiments.problems import InvalidInputError
-from initlab_tui.experiments.spec import (
-    ACTIVATIONS,
-    EXECUTIONS,
-    MAX_SEED,
-    OPTIMIZERS,
-    Comparison,
-    Initializer,
-    RunSpec,
-    hidden_text,
-    parse_hidden,
-)
+from initlab_tui.experiments.spec import Comparison, Initializer, RunSpec
 
 
 def _value(parameter: Parameter) -> st.SearchStrategy[object]:

@@ -43,6 +43,10 @@ def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
+def has_ended(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
 def enqueue(store: Store, folder: Path = Path("/"), **fields: object) -> int:
     return store.enqueue(None, [RunSpec.checked(**fields)], Placement("cpu", 1, None, folder))[0]
 
@@ -196,16 +200,17 @@ def test_without_work_a_worker_ends_by_itself(lab: Store) -> None:
     assert how == "idle"
 
 
-def test_a_worker_whose_store_is_removed_ends(tmp_path: Path) -> None:
+def test_a_worker_whose_store_is_removed_ends_and_makes_no_other(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "lab.db")
     run_id = enqueue(store, **ENDLESS)
     supervisor.start_workers(store, PLAN)
     until_training(store, run_id)
-    (pid,) = store.connection.execute("SELECT pid FROM workers").fetchone()
+    pids = store.connection.execute("SELECT watcher_pid, pid FROM workers").fetchone()
     (tmp_path / "lab.db").unlink()
     with pytest.raises(InvalidInputError, match="was removed"):
         finished(store, run_id)
-    wait_until(lambda: not psutil.pid_exists(pid))
+    wait_until(lambda: all(map(has_ended, pids)))
+    assert not (tmp_path / "lab.db").exists()
 
 
 def test_a_gpu_that_tensorflow_does_not_see_is_not_the_cpu(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,8 @@ import pytest
 import tensorflow as tf
 
 from initlab_tui.data.arrays import load
-from initlab_tui.experiments.spec import ACTIVATIONS, OPTIMIZERS, RunSpec
+from initlab_tui.experiments.fields import ACTIVATIONS, OPTIMIZERS
+from initlab_tui.experiments.spec import RunSpec
 from initlab_tui.runs.events import Checkpointed, Evaluated, Event, Finished, Started, Stepped
 from initlab_tui.training.loop import shuffled, train
 from initlab_tui.training.program import OnDevice, Program, Programs
