@@ -82,7 +82,9 @@ def hint(text: str) -> None:
 
 def complain(message: str) -> None:
     """Tell of an error on stderr."""
-    err().print(f"initlab-tui: {plain(message)}", markup=False, soft_wrap=True)
+    console = err()
+    # Wrapped between words for a reader; one line for each error for a program.
+    console.print(f"initlab-tui: {plain(message)}", markup=False, soft_wrap=not console.is_terminal)
 
 
 def report(page: Callable[[int], RenderableType], document: Callable[[], object], as_json: bool) -> None:

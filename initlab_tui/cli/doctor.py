@@ -61,8 +61,8 @@ def _plan() -> dict[str, Any]:
     many = supervisor.plan(1000, None, None, None, 0)
     return {
         "device": lone.device,
-        "one run": f"1 worker with {lone.threads} threads",
-        "many runs": f"workers {many.workers}, threads of each {many.threads}",
+        "one run": f"{lone.workers} × {lone.threads} threads",
+        "many runs": f"{many.workers} × {many.threads} threads",
     }
 
 
@@ -96,7 +96,7 @@ def datasets_table(described: list[dict[str, Any]], data_dir: Path | None) -> Re
             cell("×".join(map(str, one["shape"]))),
             *(cell(one[key]) for key in ("classes", "train", "test")),
             cell("yes" if one["at_hand"] else "no"),
-            cell(one["where"] or "downloaded when asked for"),
+            cell(one["where"] or "downloads on use"),
         )
     own = "your own: x_train, y_train, x_test, y_test"
     made.add_row(cell("npz:FILE", "bold"), *(cell("") for _ in range(5)), cell(own))
@@ -147,7 +147,7 @@ def _facts(report: dict[str, Any]) -> list[tuple[str, str]]:
         ("platform", report["platform"]),
         *_devices(report["tensorflow"], report["gpus"]),
         ("cores", f"{report['cores']}, {report['memory_available'] / 1e9:.1f} GB of memory free"),
-        ("training", "; ".join(f"{name}: {value}" for name, value in report["plan"].items())),
+        ("workers", ", ".join(f"{name}: {value}" for name, value in report["plan"].items())),
         *_store_facts(report["store"]),
         ("terminal", _terminal(report["terminal"])),
     ]

@@ -139,6 +139,8 @@ def conclusion(rows: Sequence[Row]) -> str:
     points = percent_interval(versus.accuracy).lstrip("-")
     if versus.verdict == "behind":
         return f"#1 {first} is better than #2 {second} by {points} points {seeds}: more than the seeds' spread."
+    if versus.verdict == "ahead":
+        return f"#2 {second} is better than #1 {first} by {points} points {seeds}; #1 leads by seeds that #2 lacks."
     return f"#1 {first} and #2 {second} differ by {points} points {seeds}: not decided."
 
 

@@ -205,6 +205,9 @@ def _sentence(problem: Mapping[str, Any]) -> str:
     return f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}, got {problem['input']}"
 
 
+EVALUATION_BATCH = 1000  # test images that are measured at once, whatever the batch of training
+
+
 class Kernel(NamedTuple):
     """One layer's kernel: the layer's name, and how many inputs and outputs a unit of it has."""
 

@@ -21,11 +21,10 @@ import psutil
 from initlab_tui.experiments.datasets import DATASETS
 from initlab_tui.experiments.fields import hidden_text
 from initlab_tui.experiments.problems import InvalidInputError, Problem
-from initlab_tui.experiments.spec import RunSpec
+from initlab_tui.experiments.spec import EVALUATION_BATCH, RunSpec
 
 OPTIMIZER_SLOTS = {"sgd": 1, "momentum": 1, "nesterov": 1, "adam": 2, "adamw": 2, "rmsprop": 1, "adagrad": 1}
 BYTES_OF_A_NUMBER = 4
-EVALUATION_BATCH = 1000
 LAYER_BYTES = 2_500_000  # to build and compile one: measured with 500
 BASE_BYTES = 900_000_000  # TensorFlow, Keras and a compiler at work, without any data
 

@@ -12,14 +12,13 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from initlab_tui.data.arrays import Dataset
-from initlab_tui.experiments.spec import Initializer, RunSpec
+from initlab_tui.experiments.spec import EVALUATION_BATCH, Initializer, RunSpec
 from initlab_tui.training import network
 
 if TYPE_CHECKING:
     from initlab_tui.runs.events import State
 
 MAX_CHUNK = 1024
-EVALUATION_BATCH = 1000
 KEPT_PROGRAMS = 4
 
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from initlab_tui.cli.tables import sparkline
+from initlab_tui.cli.tables import conclusion, sparkline
 from initlab_tui.cli.text import cell, initializer_name, percent_interval, plain, seconds
-from initlab_tui.experiments.leaderboard import estimate
-from initlab_tui.experiments.spec import Initializer
+from initlab_tui.experiments.leaderboard import Outcome, Row, estimate, leaderboard
+from initlab_tui.experiments.spec import Initializer, RunSpec
 
 
 @given(st.text())
@@ -29,6 +29,27 @@ def test_an_escape_sequence_and_markup_are_shown_and_not_obeyed() -> None:
     console.print(cell("[bold red]\x1b[2J\x9b31m\u202eevil"))
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == "[bold red]\\x1b[2J\\x9b31m\\u202eevil\n"
+
+
+def board(first: list[float], second: list[float], from_seed: int = 0) -> list[Row]:
+    def outcomes(name: str, accuracies: list[float], seed: int) -> list[Outcome]:
+        specs = [RunSpec(initializer=Initializer(name), seed=seed + number) for number in range(len(accuracies))]
+        return [
+            Outcome(number, spec, "done", accuracy, 1.0, 1.0, 1.0, 1, "f")
+            for number, (spec, accuracy) in enumerate(zip(specs, accuracies, strict=True))
+        ]
+
+    return leaderboard([*outcomes("he_normal", first, 0), *outcomes("zeros", second, from_seed)])
+
+
+def test_the_conclusion_says_no_more_than_the_seeds_do() -> None:
+    assert "he_normal is better than #2 zeros by 50" in conclusion(board([0.91, 0.9, 0.9], [0.4, 0.4, 0.4]))
+    assert "not decided" in conclusion(board([0.9, 0.5, 0.7], [0.5, 0.8, 0.6]))
+    assert "too few shared seeds" in conclusion(board([0.9], [0.4]))
+    assert "too few shared seeds" in conclusion(board([0.9, 0.9], [0.4, 0.4], from_seed=5))
+    # He leads on its mean, by a seed that zeros was not trained with; on those that both have it is behind.
+    assert "#2 zeros is better than #1" in conclusion(board([1.0, 0.3, 0.3], [0.4, 0.41], from_seed=1))
+    assert conclusion(board([0.9, 0.9], [])) == ""
 
 
 def test_numbers_as_people_read_them() -> None:
