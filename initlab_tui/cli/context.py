@@ -11,8 +11,8 @@ import typer
 from rich.console import Console, RenderableType
 
 from initlab_tui.cli import documents
-from initlab_tui.cli.text import plain
 from initlab_tui.experiments.problems import InvalidInputError
+from initlab_tui.reports.text import plain
 from initlab_tui.runs import paths
 from initlab_tui.runs.store import Store
 

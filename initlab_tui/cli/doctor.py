@@ -14,11 +14,11 @@ import psutil
 from rich.console import Console, Group, RenderableType
 
 import initlab_tui
-from initlab_tui.cli.tables import table
-from initlab_tui.cli.text import cell
 from initlab_tui.data.locate import folders, locate, where_to_put
 from initlab_tui.experiments.datasets import DATASETS
 from initlab_tui.experiments.problems import InvalidInputError
+from initlab_tui.reports.tables import table
+from initlab_tui.reports.text import cell
 from initlab_tui.runs import preflight, supervisor
 from initlab_tui.runs.store import Store
 

@@ -9,9 +9,10 @@ import typer
 from rich.console import Console
 
 from initlab_tui.cli import context as here
-from initlab_tui.cli import documents, options, tables
+from initlab_tui.cli import documents, options
 from initlab_tui.experiments.initializers import CATALOGUE
 from initlab_tui.experiments.problems import InvalidInputError, unknown
+from initlab_tui.reports import run_page, tables
 from initlab_tui.runs import supervisor
 from initlab_tui.runs.store import Run, Store
 
@@ -87,7 +88,7 @@ def show(
         if found is None:
             raise InvalidInputError.of("id", f"no run {run_id} in {opened.path}: see initlab-tui runs")
         here.report(
-            lambda _: tables.run_page(opened, found),
+            lambda _: run_page.run_page(opened, found),
             lambda: documents.show_document(opened, found),
             as_json,
         )

@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from initlab_tui.cli.text import differing_fields, group_name, number, percent, plain, rate, seconds
+from initlab_tui.reports.text import differing_fields, group_name, number, percent, plain, rate, seconds
 from initlab_tui.runs.follow import Latest, Snapshot
 from initlab_tui.runs.store import Run
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from initlab_tui.cli import context as here
-from initlab_tui.cli import documents, options, tables
+from initlab_tui.cli import documents, options
 from initlab_tui.experiments.problems import InvalidInputError
 from initlab_tui.experiments.spec import Comparison, Initializer, RunSpec
+from initlab_tui.reports import tables, text
 
 if TYPE_CHECKING:
     from initlab_tui.cli.submit import Trained
@@ -154,7 +155,7 @@ def _print(trained: Trained) -> None:
     if any(row.n for row in rows) or not trained.interrupted:
         console = here.out()
         console.print(tables.leaderboard_tables(rows, console.width))
-    sentence = tables.conclusion(rows)
+    sentence = text.conclusion(rows)
     if sentence:
         here.out().print(sentence, markup=False)
     for run in trained.runs:

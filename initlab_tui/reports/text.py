@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
+import time
 import unicodedata
 from collections.abc import Sequence
 
 from rich.text import Text
 
 from initlab_tui.experiments.fields import hidden_text
-from initlab_tui.experiments.leaderboard import Estimate, varying
+from initlab_tui.experiments.leaderboard import Estimate, Row, varying
 from initlab_tui.experiments.spec import IMPORT_PREFIX, Initializer, RunSpec
+
+SETTING = {
+    "hidden": "{}",
+    "activation": "{}",
+    "optimizer": "{}",
+    "learning_rate": "lr {}",
+    "batch_size": "batch {}",
+    "epochs": "epochs {}",
+}
 
 
 def plain(text: str) -> str:
@@ -80,3 +90,51 @@ def seconds(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:.1f} s" if value < 60 else f"{value // 60:.0f} min {value % 60:.0f} s"
+
+
+def when(at: float | None) -> str:
+    """A time, in seconds since 1970, by the clock on the wall here."""
+    return "–" if at is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+def setting(row: Row, differing: Sequence[str]) -> str:
+    """What a board's groups have in common: its data and the fields that do not differ."""
+    spec = row.spec.model_dump(mode="json")
+    shared = [label.format(short(spec[name])) for name, label in SETTING.items() if name not in differing]
+    data = f" [{row.fingerprint[:6]}]" if row.fingerprint and row.spec.dataset != "digits" else ""
+    steps = [f"{row.total_steps} steps"] if row.total_steps and not {"epochs", "batch_size"} & set(differing) else []
+    return " · ".join([spec["dataset"] + data, *shared, *steps])
+
+
+def versus(row: Row) -> str:
+    """The difference to the first group in points; `?` where it is not distinguishable."""
+    difference = row.versus_first
+    if difference is None or not row.n:
+        return ""
+    if difference.accuracy.mean is None:
+        return "no shared seed"
+    return percent_interval(difference.accuracy) + (" ?" if difference.verdict == "undecided" else "")
+
+
+def statuses(row: Row) -> str:
+    """A group's status, or how many of its runs have which."""
+    if len(row.statuses) == 1:
+        return row.status
+    return ", ".join(f"{count} {status}" for status, count in row.statuses)
+
+
+def conclusion(rows: Sequence[Row]) -> str:
+    """Whether the first of a comparison's groups is better than the second, in a sentence; empty for fewer."""
+    if len(rows) < 2 or not rows[1].n or rows[1].versus_first is None:
+        return ""
+    first, second = (group_name(row.spec, differing_fields([row.spec for row in rows])) for row in rows[:2])
+    versus = rows[1].versus_first
+    if versus.accuracy.mean is None or versus.verdict == "too_few_seeds":
+        return f"#1 {first} or #2 {second}: too few shared seeds to decide."
+    seeds = f"over {versus.accuracy.n} shared seeds"
+    points = percent_interval(versus.accuracy).lstrip("-")
+    if versus.verdict == "behind":
+        return f"#1 {first} is better than #2 {second} by {points} points {seeds}: more than the seeds' spread."
+    if versus.verdict == "ahead":
+        return f"#2 {second} is better than #1 {first} by {points} points {seeds}; #1 leads by seeds that #2 lacks."
+    return f"#1 {first} and #2 {second} differ by {points} points {seeds}: not decided."

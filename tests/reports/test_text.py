@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from initlab_tui.cli.tables import conclusion, sparkline
-from initlab_tui.cli.text import cell, initializer_name, percent_interval, plain, seconds
 from initlab_tui.experiments.leaderboard import Outcome, Row, estimate, leaderboard
 from initlab_tui.experiments.spec import Initializer, RunSpec
+from initlab_tui.reports.sparkline import sparkline
+from initlab_tui.reports.text import cell, conclusion, initializer_name, percent_interval, plain, seconds
 
 
 @given(st.text())

@@ -3,42 +3,33 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Iterable, Sequence
 
 from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from initlab_tui.cli.documents import spec_document
-from initlab_tui.cli.text import (
+from initlab_tui.experiments.initializers import CATALOGUE, Entry
+from initlab_tui.experiments.leaderboard import Row
+from initlab_tui.reports.text import (
     cell,
     differing_fields,
-    group_name,
     initializer_name,
     number,
     percent,
     percent_interval,
     rate,
     seconds,
+    setting,
     short,
+    statuses,
+    versus,
+    when,
 )
-from initlab_tui.experiments.initializers import CATALOGUE, Entry
-from initlab_tui.experiments.leaderboard import Row
-from initlab_tui.runs.store import Curve, Run, Store
+from initlab_tui.runs.store import Run
 
-SETTING = {
-    "hidden": "{}",
-    "activation": "{}",
-    "optimizer": "{}",
-    "learning_rate": "lr {}",
-    "batch_size": "batch {}",
-    "epochs": "epochs {}",
-}
 HEADERS = {"learning_rate": "lr", "batch_size": "batch", "eval_every": "eval", "activation": "act", "epochs": "ep"}
 WIDE = 100  # columns from which the leaderboard shows timings
-SHOWN_EVALUATIONS = 12
-BARS = "▁▂▃▄▅▆▇█"
 
 
 def table(*columns: str, right: Iterable[str] = (), folded: Iterable[str] = ()) -> Table:
@@ -59,13 +50,13 @@ def leaderboard_tables(rows: Sequence[Row], width: int) -> RenderableType:
     parts: list[RenderableType] = []
     for board in boards:
         differing = differing_fields([row.spec for row in board])
-        title = cell(_setting(board[0], differing), "bold")
+        title = cell(setting(board[0], differing), "bold")
         parts += [title, _board(board, differing, width), *_footnotes(board), Text()]
     return Group(*parts[:-1])
 
 
 def _board(rows: Sequence[Row], differing: Sequence[str], width: int) -> Table:
-    dumped = [spec_document(row.spec) for row in rows]
+    dumped = [row.spec.model_dump(mode="json") for row in rows]
     roomy = width >= WIDE
     # Each column's cells; numbers are never cut, so on a narrow terminal some columns stay away.
     columns: dict[str, list[Text]] = {
@@ -74,7 +65,7 @@ def _board(rows: Sequence[Row], differing: Sequence[str], width: int) -> Table:
         **{HEADERS.get(name, name): [cell(short(document[name])) for document in dumped] for name in differing},
         "n": [cell(row.n) for row in rows],
         "acc %": [cell(percent_interval(row.test_accuracy)) for row in rows],
-        "vs #1": [_versus(row) for row in rows],
+        "vs #1": [cell(versus(row)) for row in rows],
     }
     if roomy or len(differing) < 2:
         columns["loss"] = [cell(number(row.test_loss.mean)) for row in rows]
@@ -82,7 +73,7 @@ def _board(rows: Sequence[Row], differing: Sequence[str], width: int) -> Table:
         columns["time"] = [cell(seconds(row.seconds)) for row in rows]
         columns["samples/s"] = [cell(rate(row.samples_per_second)) for row in rows]
     if roomy or any(row.statuses[0][0] != "done" for row in rows):
-        columns["status"] = [_status(row) for row in rows]
+        columns["status"] = [cell(statuses(row)) for row in rows]
     made = table(*columns, right=("#", "n", "acc %", "vs #1", "loss", "time", "samples/s"))
     made.padding = (0, 2 if roomy else 1, 0, 0)
     for column, cells in zip(made.columns, columns.values(), strict=True):
@@ -91,29 +82,6 @@ def _board(rows: Sequence[Row], differing: Sequence[str], width: int) -> Table:
     for row in zip(*columns.values(), strict=True):
         made.add_row(*row)
     return made
-
-
-def _setting(row: Row, differing: Sequence[str]) -> str:
-    spec = spec_document(row.spec)
-    shared = [label.format(short(spec[name])) for name, label in SETTING.items() if name not in differing]
-    data = f" [{row.fingerprint[:6]}]" if row.fingerprint and row.spec.dataset != "digits" else ""
-    steps = [f"{row.total_steps} steps"] if row.total_steps and not {"epochs", "batch_size"} & set(differing) else []
-    return " · ".join([spec["dataset"] + data, *shared, *steps])
-
-
-def _versus(row: Row) -> Text:
-    versus = row.versus_first
-    if versus is None or not row.n:
-        return cell("")
-    if versus.accuracy.mean is None:
-        return cell("no shared seed")
-    return cell(percent_interval(versus.accuracy) + (" ?" if versus.verdict == "undecided" else ""))
-
-
-def _status(row: Row) -> Text:
-    if len(row.statuses) == 1:
-        return cell(row.status)
-    return cell(", ".join(f"{count} {status}" for status, count in row.statuses))
 
 
 def _footnotes(rows: Sequence[Row]) -> list[Text]:
@@ -125,23 +93,6 @@ def _footnotes(rows: Sequence[Row]) -> list[Text]:
     if any(row.versus_first and row.versus_first.verdict == "undecided" and row.n for row in rows):
         notes.append("? not distinguishable from #1 by these seeds.")
     return [cell(note, "dim") for note in notes]
-
-
-def conclusion(rows: Sequence[Row]) -> str:
-    """Whether the first of a comparison's groups is better than the second, in a sentence; empty for fewer."""
-    if len(rows) < 2 or not rows[1].n or rows[1].versus_first is None:
-        return ""
-    first, second = (group_name(row.spec, differing_fields([row.spec for row in rows])) for row in rows[:2])
-    versus = rows[1].versus_first
-    if versus.accuracy.mean is None or versus.verdict == "too_few_seeds":
-        return f"#1 {first} or #2 {second}: too few shared seeds to decide."
-    seeds = f"over {versus.accuracy.n} shared seeds"
-    points = percent_interval(versus.accuracy).lstrip("-")
-    if versus.verdict == "behind":
-        return f"#1 {first} is better than #2 {second} by {points} points {seeds}: more than the seeds' spread."
-    if versus.verdict == "ahead":
-        return f"#2 {second} is better than #1 {first} by {points} points {seeds}; #1 leads by seeds that #2 lacks."
-    return f"#1 {first} and #2 {second} differ by {points} points {seeds}: not decided."
 
 
 def runs_table(runs: Sequence[Run], width: int) -> Table:
@@ -157,7 +108,7 @@ def runs_table(runs: Sequence[Run], width: int) -> Table:
         ("acc %", 0, lambda run: percent(run.test_accuracy)),
         ("loss", 0, lambda run: number(run.test_loss)),
         ("time", 100, lambda run: seconds(run.seconds)),
-        ("created", 140, lambda run: _when(run.created)),
+        ("created", 140, lambda run: when(run.created)),
         ("reason", 160, lambda run: run.reason),
     ]
     shown = [(name, value) for name, least, value in columns if width >= least]
@@ -165,86 +116,6 @@ def runs_table(runs: Sequence[Run], width: int) -> Table:
     for run in runs:
         made.add_row(*(cell(value(run)) for _, value in shown))
     return made
-
-
-def _when(at: float | None) -> str:
-    return "–" if at is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
-
-
-def run_page(store: Store, run: Run) -> RenderableType:
-    """All that is known of one run."""
-    title = cell(f"run {run.id}: {run.status}{': ' + run.reason if run.reason else ''}", "bold")
-    facts = table("", "", folded=[""])
-    for name, value in _facts(run):
-        facts.add_row(cell(name, "dim"), cell(value))
-    train, test = store.curve(run.id, "train"), store.curve(run.id, "test")
-    parts: list[RenderableType] = [title, facts, Text()]
-    if train.steps:
-        parts += [
-            _trace("training loss", train.losses, number),
-            _trace("training accuracy %", train.accuracies, percent),
-            cell("(of single batches, first and last step; the test set's below)", "dim"),
-            Text(),
-        ]
-    if test.steps:
-        parts += [_evaluations(test), Text()]
-    happened = table("when", "event", "", folded=[""])
-    for at, kind, detail in store.events(run.id):
-        happened.add_row(cell(_when(at)), cell(kind), cell(detail))
-    parts.append(happened)
-    if run.log_tail:
-        parts += [Text(), cell("end of the worker's log", "bold"), cell(run.log_tail)]
-    return Group(*parts)
-
-
-def _trace(name: str, values: Sequence[float], show: Callable[[float], str]) -> Text:
-    return cell(f"{name:<20} {show(values[0])} {sparkline(values)} {show(values[-1])}")
-
-
-def _facts(run: Run) -> Iterable[tuple[str, object]]:
-    for name, value in spec_document(run.spec).items():
-        yield name.replace("_", " "), short(value)
-    yield "steps", f"{run.step} of {run.total_steps or '?'}"
-    yield "test accuracy", f"{percent(run.test_accuracy)} %"
-    yield "test loss", number(run.test_loss)
-    if run.comparison_id:
-        yield "comparison", f"{run.comparison_id} (initlab-tui leaderboard --comparison {run.comparison_id})"
-    yield "created", _when(run.created)
-    yield "started, ended", f"{_when(run.started)}, {_when(run.ended)}"
-    yield "time", f"{seconds(run.seconds)}, of which {seconds(run.train_seconds)} in training steps"
-    yield "samples/s", rate(run.samples_per_second)
-    for name, value in run.record.items():
-        if isinstance(value, dict):
-            yield name.replace("_", " "), ", ".join(f"{key} {item}" for key, item in value.items())
-        elif name == "compile_seconds":
-            yield "compiled in", seconds(value) if value else "0 s: compiled for an earlier run"
-        elif name == "execution":
-            yield "executed as", value
-        elif value not in (None, ""):
-            yield name.replace("_", " "), value
-
-
-def _evaluations(curve: Curve) -> Table:
-    made = table("step", "test loss", "test acc %", right=("step", "test loss", "test acc %"))
-    count = len(curve.steps)
-    # The first, the last, and some between; --json has all.
-    picked = sorted({round(index * (count - 1) / (SHOWN_EVALUATIONS - 1)) for index in range(SHOWN_EVALUATIONS)})
-    for index in picked:
-        made.add_row(
-            cell(curve.steps[index]), cell(number(curve.losses[index])), cell(percent(curve.accuracies[index]))
-        )
-    return made
-
-
-def sparkline(values: Sequence[float], width: int = 40) -> str:
-    """The values as bars, a bar the last of its share of them; a blank where that one is not finite."""
-    picked = [
-        values[(index + 1) * len(values) // min(width, len(values)) - 1] for index in range(min(width, len(values)))
-    ]
-    finite = [value for value in picked if value == value and abs(value) != float("inf")]
-    low, high = min(finite, default=0.0), max(finite, default=0.0)
-    scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
-    return "".join(BARS[round((value - low) * scale)] if value in finite else " " for value in picked)
 
 
 _INITIALIZERS = ("name", "draws", "parameters", "when to use it")

@@ -1,0 +1,1 @@
+"""What every face of the program says: text, numbers, tables and pages."""

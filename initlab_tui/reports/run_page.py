@@ -1,0 +1,81 @@
+"""All that is known of one run, as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from initlab_tui.reports.sparkline import sparkline
+from initlab_tui.reports.tables import table
+from initlab_tui.reports.text import cell, number, percent, rate, seconds, short, when
+from initlab_tui.runs.store import Curve, Run, Store
+
+SHOWN_EVALUATIONS = 12
+
+
+def run_page(store: Store, run: Run) -> RenderableType:
+    """All that is known of one run."""
+    title = cell(f"run {run.id}: {run.status}{': ' + run.reason if run.reason else ''}", "bold")
+    facts = table("", "", folded=[""])
+    for name, value in _facts(run):
+        facts.add_row(cell(name, "dim"), cell(value))
+    train, test = store.curve(run.id, "train"), store.curve(run.id, "test")
+    parts: list[RenderableType] = [title, facts, Text()]
+    if train.steps:
+        parts += [
+            _trace("training loss", train.losses, number),
+            _trace("training accuracy %", train.accuracies, percent),
+            cell("(of single batches, first and last step; the test set's below)", "dim"),
+            Text(),
+        ]
+    if test.steps:
+        parts += [_evaluations(test), Text()]
+    happened = table("when", "event", "", folded=[""])
+    for at, kind, detail in store.events(run.id):
+        happened.add_row(cell(when(at)), cell(kind), cell(detail))
+    parts.append(happened)
+    if run.log_tail:
+        parts += [Text(), cell("end of the worker's log", "bold"), cell(run.log_tail)]
+    return Group(*parts)
+
+
+def _trace(name: str, values: Sequence[float], show: Callable[[float], str]) -> Text:
+    return cell(f"{name:<20} {show(values[0])} {sparkline(values)} {show(values[-1])}")
+
+
+def _facts(run: Run) -> Iterable[tuple[str, object]]:
+    for name, value in run.spec.model_dump(mode="json").items():
+        yield name.replace("_", " "), short(value)
+    yield "steps", f"{run.step} of {run.total_steps or '?'}"
+    yield "test accuracy", f"{percent(run.test_accuracy)} %"
+    yield "test loss", number(run.test_loss)
+    if run.comparison_id:
+        yield "comparison", f"{run.comparison_id} (initlab-tui leaderboard --comparison {run.comparison_id})"
+    yield "created", when(run.created)
+    yield "started, ended", f"{when(run.started)}, {when(run.ended)}"
+    yield "time", f"{seconds(run.seconds)}, of which {seconds(run.train_seconds)} in training steps"
+    yield "samples/s", rate(run.samples_per_second)
+    for name, value in run.record.items():
+        if isinstance(value, dict):
+            yield name.replace("_", " "), ", ".join(f"{key} {item}" for key, item in value.items())
+        elif name == "compile_seconds":
+            yield "compiled in", seconds(value) if value else "0 s: compiled for an earlier run"
+        elif name == "execution":
+            yield "executed as", value
+        elif value not in (None, ""):
+            yield name.replace("_", " "), value
+
+
+def _evaluations(curve: Curve) -> Table:
+    made = table("step", "test loss", "test acc %", right=("step", "test loss", "test acc %"))
+    count = len(curve.steps)
+    # The first, the last, and some between; --json has all.
+    picked = sorted({round(index * (count - 1) / (SHOWN_EVALUATIONS - 1)) for index in range(SHOWN_EVALUATIONS)})
+    for index in picked:
+        made.add_row(
+            cell(curve.steps[index]), cell(number(curve.losses[index])), cell(percent(curve.accuracies[index]))
+        )
+    return made
