@@ -11,9 +11,9 @@ from rich.console import Console
 from initlab_tui.cli.options import Place
 from initlab_tui.cli.progress import Display, display
 from initlab_tui.experiments.spec import Comparison
-from initlab_tui.runs import preflight, queue, supervisor
+from initlab_tui.runs import launch, queue, supervisor
 from initlab_tui.runs.follow import follow
-from initlab_tui.runs.store import Placement, Run, Store
+from initlab_tui.runs.store import Run, Store
 from initlab_tui.runs.supervisor import Plan
 
 FAILED = 1
@@ -36,17 +36,15 @@ def train(comparison: Comparison, store_path: Path, data_dir: Path | None, place
     Raises:
         InvalidInputError: with nothing written.
     """
-    specs = list(comparison.runs())
-    cleared = preflight.check(specs, data_dir, Path.cwd())
-    plan = supervisor.plan(len(specs), place.device, place.workers, place.threads, cleared.run_bytes)
-    placement = Placement(plan.device, plan.threads, cleared.data_file, Path.cwd())
+    where = launch.Place(place.device, place.workers, place.threads)
+    prepared = launch.prepare(comparison, data_dir, Path.cwd(), where)
     with Store.open(store_path) as store:
-        ids = store.enqueue(comparison, specs, placement)
+        ids = launch.enqueue(store, prepared)
         interrupted = False
         if place.detach:
-            supervisor.start_workers(store, plan)
+            supervisor.start_workers(store, prepared.plan)
         else:
-            interrupted = _to_the_end(store, ids, plan, console)
+            interrupted = _to_the_end(store, ids, prepared.plan, console)
         runs = tuple(store.runs(ids))
     return Trained(runs, interrupted)
 

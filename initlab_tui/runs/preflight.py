@@ -54,13 +54,15 @@ class Cleared:
     run_bytes: int
 
 
-def check(specs: Sequence[RunSpec], data_dir: Path | None, import_folder: Path) -> Cleared:
+def check(specs: Sequence[RunSpec], data_dir: Path | None, import_folder: Path, *, quiet: bool = False) -> Cleared:
     """Clear specs of one dataset for the queue, downloading the data where that is needed.
+
+    A download shows its progress on stderr unless `quiet`.
 
     Raises:
         InvalidInputError: naming everything that stands in the way.
     """
-    facts = dataset_facts(specs[0].dataset, data_dir)
+    facts = dataset_facts(specs[0].dataset, data_dir, quiet=quiet)
     problems = [problem for spec in _one_of_each_size(specs) for problem in _too_large(spec, facts)]
     if problems:
         raise InvalidInputError(dict.fromkeys(problems))
@@ -112,8 +114,8 @@ def run_bytes(spec: RunSpec, facts: Facts) -> int:
     return BASE_BYTES + 2 * facts.data_bytes + own
 
 
-def dataset_facts(name: str, data_dir: Path | None) -> Facts:
-    """Find, check and if need be download a dataset.
+def dataset_facts(name: str, data_dir: Path | None, *, quiet: bool = False) -> Facts:
+    """Find, check and if need be download a dataset, with progress on stderr unless `quiet`.
 
     Raises:
         InvalidInputError: when it is damaged, or neither here nor to be had.
@@ -123,14 +125,14 @@ def dataset_facts(name: str, data_dir: Path | None) -> Facts:
         return Facts(None, entry.shape, entry.classes, entry.train, entry.test)
     from initlab_tui.data.arrays import load, own_file  # NumPy is not needed to refuse a bad spec
 
-    file = own_file(name) or _file_of(name, data_dir)
+    file = own_file(name) or _file_of(name, data_dir, quiet)
     dataset = load(name, file)
     return Facts(
         file, dataset.shape, dataset.classes, len(dataset.y_train), len(dataset.y_test), dataset.x_train.itemsize
     )
 
 
-def _file_of(name: str, data_dir: Path | None) -> Path:
+def _file_of(name: str, data_dir: Path | None, quiet: bool) -> Path:
     from initlab_tui.data.locate import locate, where_to_put
 
     found = locate(name, data_dir)
@@ -143,7 +145,7 @@ def _file_of(name: str, data_dir: Path | None) -> Path:
             # it gets links, so a person's own files stay.
             _link(found.keras_folder, DATASETS[name].keras_files, Path(home) / "datasets")
             environment["KERAS_HOME"] = home
-        answer = ask("fetch", {"name": name, "into": str(found.prepared)}, environment, progress=True)
+        answer = ask("fetch", {"name": name, "into": str(found.prepared)}, environment, progress=not quiet)
     if "error" in answer:
         raise InvalidInputError.of(
             "dataset",
