@@ -91,6 +91,66 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX events_run ON events (run_id)",
     ),
+    # Runs get what people give them: a name, tags, a place in the bin. Since runs can go for good now, their
+    # numbers are counted on (AUTOINCREMENT), so that none is ever given twice.
+    (
+        """
+        CREATE TABLE runs_2 (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            comparison_id INTEGER REFERENCES comparisons (id),
+            spec TEXT NOT NULL,
+            identity TEXT NOT NULL,
+            seed INTEGER NOT NULL,
+            data_file TEXT,
+            import_folder TEXT NOT NULL,
+            device TEXT NOT NULL,
+            threads INTEGER NOT NULL,
+            status TEXT NOT NULL CHECK (status IN (
+                'queued', 'running', 'paused', 'done', 'diverged', 'failed', 'crashed', 'stopped')),
+            request TEXT CHECK (request IN ('stop', 'pause')),
+            reason TEXT NOT NULL DEFAULT '',
+            log_tail TEXT NOT NULL DEFAULT '',
+            checkpoint TEXT,
+            worker_id INTEGER REFERENCES workers (id),
+            created REAL NOT NULL,
+            timed_from REAL,
+            started REAL,
+            ended REAL,
+            busy_seconds REAL NOT NULL DEFAULT 0,
+            train_seconds REAL NOT NULL DEFAULT 0,
+            samples INTEGER NOT NULL DEFAULT 0,
+            step INTEGER NOT NULL DEFAULT 0,
+            total_steps INTEGER,
+            steps_per_epoch INTEGER,
+            test_loss REAL,
+            test_accuracy REAL,
+            fingerprint TEXT,
+            record TEXT NOT NULL DEFAULT '{}',
+            name TEXT NOT NULL DEFAULT '',
+            tags TEXT NOT NULL DEFAULT '',  -- words with a space between
+            deleted REAL                    -- when it was put into the bin; NULL where it is not there
+        ) STRICT
+        """,
+        "INSERT INTO runs_2 SELECT *, '', '', NULL FROM runs",
+        "DROP TABLE runs",
+        "ALTER TABLE runs_2 RENAME TO runs",
+        "CREATE INDEX runs_status ON runs (status)",
+        "CREATE INDEX runs_comparison ON runs (comparison_id)",
+        "CREATE INDEX runs_deleted ON runs (deleted) WHERE deleted IS NOT NULL",
+        """
+        CREATE TABLE events_2 (
+            id INTEGER PRIMARY KEY,
+            run_id INTEGER REFERENCES runs (id) ON DELETE CASCADE,  -- NULL where runs were removed for good
+            at REAL NOT NULL,
+            kind TEXT NOT NULL,
+            detail TEXT NOT NULL DEFAULT ''
+        ) STRICT
+        """,
+        "INSERT INTO events_2 SELECT * FROM events",
+        "DROP TABLE events",
+        "ALTER TABLE events_2 RENAME TO events",
+        "CREATE INDEX events_run ON events (run_id)",
+    ),
 )
 
 
@@ -100,7 +160,10 @@ def version(connection: sqlite3.Connection) -> int:
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the store to the newest schema; safe when several processes do it at once."""
+    """Bring the store to the newest schema; safe when several processes do it at once.
+
+    Foreign keys must not be enforced yet: a table that is made anew would take with it what refers to it.
+    """
     if version(connection) == len(MIGRATIONS):
         return
     connection.execute("BEGIN IMMEDIATE")

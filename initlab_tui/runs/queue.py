@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from initlab_tui.experiments.problems import InvalidInputError
 from initlab_tui.runs.events import Evaluated, Started, Stepped, finite_or_none
 from initlab_tui.runs.store import Run, Store, note
 
@@ -188,10 +187,7 @@ def resume(store: Store, ids: Sequence[int]) -> list[int]:
 
 
 def _ask(store: Store, ids: Sequence[int], request: str | None, waiting: Sequence[str], becomes: str) -> list[int]:
-    found = {run.id: run for run in store.runs(list(ids))}
-    unknown = [str(run_id) for run_id in ids if run_id not in found]
-    if unknown:
-        raise InvalidInputError.of("id", f"no run {', '.join(unknown)} in {store.path}: see initlab-tui runs")
+    store.refuse_unknown(ids, {run.id for run in store.runs(list(ids))})
     asked = []
     with store.transaction() as connection:
         for run_id in dict.fromkeys(ids):

@@ -8,7 +8,7 @@ import math
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -40,7 +40,10 @@ class Placement:
 
 @dataclass(frozen=True)
 class Run:
-    """A run as the store has it; times are seconds since 1970, losses that are not finite are None."""
+    """A run as the store has it; times are seconds since 1970, losses that are not finite are None.
+
+    `name` and `tags` (words with a space between) are what a person called it.
+    """
 
     id: int
     comparison_id: int | None
@@ -70,6 +73,8 @@ class Run:
     test_accuracy: float | None
     fingerprint: str | None
     record_json: str = field(repr=False)
+    name: str
+    tags: str
 
     @cached_property
     def spec(self) -> RunSpec:
@@ -216,21 +221,27 @@ class Store:
         return ids
 
     def run(self, run_id: int) -> Run | None:
-        """One run by its id."""
+        """One run by its id; None where there is none, or it is deleted."""
         return next(iter(self.runs([run_id])), None)
 
     def runs(self, ids: Sequence[int] | None = None) -> list[Run]:
-        """The runs of these ids, or all, oldest first."""
-        where = f"WHERE id IN ({','.join('?' * len(ids))})" if ids is not None else ""
+        """The runs of these ids, or all, oldest first; without those that are deleted."""
+        where = f"AND id IN ({','.join('?' * len(ids))})" if ids is not None else ""
         return self._runs(where, ids or ())
 
     def runs_of(self, comparison_id: int) -> list[Run]:
-        """The runs of one comparison, oldest first."""
-        return self._runs("WHERE comparison_id = ?", (comparison_id,))
+        """The runs of one comparison, oldest first; without those that are deleted."""
+        return self._runs("AND comparison_id = ?", (comparison_id,))
 
     def _runs(self, where: str, values: Sequence[object]) -> list[Run]:
-        query = f"SELECT {_COLUMNS} FROM runs {where} ORDER BY id"  # noqa: S608 - no outside text
+        query = f"SELECT {_COLUMNS} FROM runs WHERE deleted IS NULL {where} ORDER BY id"  # noqa: S608 - no outside text
         return [Run(*row) for row in self.connection.execute(query, tuple(values))]
+
+    def refuse_unknown(self, ids: Sequence[int], known: Collection[int]) -> None:
+        """Raise InvalidInputError naming those of `ids` that are not `known`."""
+        unknown = [str(run_id) for run_id in ids if run_id not in known]
+        if unknown:
+            raise InvalidInputError.of("id", f"no run {', '.join(unknown)} in {self.path}: see initlab-tui runs")
 
     def is_there(self) -> bool:
         """Whether the file is still the one that was opened: it may have been removed, or another put there."""
@@ -269,8 +280,11 @@ def insert(connection: sqlite3.Connection, table: str, values: Mapping[str, obje
     return int(connection.execute(query, tuple(values.values())).lastrowid or 0)
 
 
-def note(connection: sqlite3.Connection, run_id: int, kind: str, detail: str = "") -> None:
-    """Write an event of a run, in the caller's transaction."""
+def note(connection: sqlite3.Connection, run_id: int | None, kind: str, detail: str = "") -> None:
+    """Write an event of a run, or of runs that are no more (None), in the caller's transaction.
+
+    Whatever changes a run but the steps of one that trains is noted: followers look for new events.
+    """
     insert(connection, "events", {"run_id": run_id, "at": time.time(), "kind": kind, "detail": detail})
 
 
@@ -303,8 +317,9 @@ def _connect(path: Path) -> sqlite3.Connection:
         # ones), SQLite stays with its rollback journal, which is slower and correct.
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA foreign_keys = OFF")
         migrations.migrate(connection)
+        connection.execute("PRAGMA foreign_keys = ON")
     except BaseException:
         connection.close()
         raise

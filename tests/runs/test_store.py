@@ -18,7 +18,7 @@ from initlab_tui.experiments.problems import InvalidInputError
 from initlab_tui.experiments.spec import Comparison, RunSpec
 from initlab_tui.runs import migrations, paths, queue, supervisor
 from initlab_tui.runs.events import Evaluated, Started, Stepped, json_ready
-from initlab_tui.runs.store import Placement, Run, Store
+from initlab_tui.runs.store import Placement, Run, Store, insert, note
 
 PLACEMENT = Placement("cpu", 1, None, Path("/"))
 STARTED = Started(0, 100, 50, 10, "CPU", "xla", "", 0.5, "f" * 16, {"tensorflow": "2"})
@@ -62,10 +62,45 @@ def test_the_schema_after_all_migrations(store: Store) -> None:
         name: {row[1] for row in store.connection.execute(f"PRAGMA table_info({name})")}
         for (name,) in store.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     }
-    assert set(tables) == {"comparisons", "workers", "runs", "metrics", "events"}
+    assert set(tables) == {"comparisons", "workers", "runs", "metrics", "events", "sqlite_sequence"}
+    assert {"name", "tags", "deleted"} < tables["runs"]
+    indices = {name for (name,) in store.connection.execute("SELECT name FROM sqlite_master WHERE sql LIKE '%INDEX%'")}
+    assert indices == {"runs_status", "runs_comparison", "runs_deleted", "events_run"}
     assert tables["metrics"] == {"run_id", "split", "step", "loss", "accuracy"}
     assert migrations.version(store.connection) == len(migrations.MIGRATIONS)
     assert store.connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_store_of_an_older_version_keeps_all_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "lab.db"
+    with monkeypatch.context() as then:
+        then.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:1])
+        with Store.open(path) as old:
+            spec = RunSpec(seed=7)
+            insert(
+                old.connection,
+                "runs",
+                {
+                    "id": 5,
+                    "spec": spec.to_json(),
+                    "identity": spec.identity,
+                    "seed": 7,
+                    "created": 1.0,
+                    "status": "done",
+                }
+                | {"import_folder": "/", "device": "cpu", "threads": 1, "test_loss": 0.5},
+            )
+            old.connection.execute("INSERT INTO metrics VALUES (5, 'train', 1, 2.5, 0.25)")
+            note(old.connection, 5, "done")
+    with Store.open(path) as store:
+        (run,) = store.runs()
+        assert (run.id, run.spec, run.status, run.test_loss, run.name, run.tags) == (5, spec, "done", 0.5, "", "")
+        assert store.curve(5, "train").losses == (2.5,)
+        assert [kind for _, kind, _ in store.events(5)] == ["done"]
+        assert queued(store) == [6]
+        assert store.connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        store.connection.execute("DELETE FROM runs WHERE id = 5")
+        assert (store.curve(5, "train").steps, store.events(5)) == ((), [])
 
 
 OPEN = "import sys, pathlib; from initlab_tui.runs.store import Store; Store.open(pathlib.Path(sys.argv[1]))"
