@@ -131,6 +131,15 @@ class Curve:
     accuracies: tuple[float, ...]
 
 
+# By steps and not by rows: a window function over the rows takes three times as long.
+_TREND = """
+    SELECT max(step), iif(count(loss) = count(*), avg(loss), NULL), iif(count(accuracy) = count(*), avg(accuracy), NULL)
+    FROM metrics WHERE run_id = :run AND split = :split AND step <= :last
+    GROUP BY (step - :first) * :buckets / (:last + 1 - :first)
+"""
+_LAST_STEP = "SELECT max(step) FROM metrics WHERE run_id = ? AND split = ?"
+
+
 class Store:
     """An open store. One per thread: SQLite connections are not shared."""
 
@@ -256,11 +265,28 @@ class Store:
             "SELECT step, loss, accuracy FROM metrics WHERE run_id = ? AND split = ? ORDER BY step",
             (run_id, split),
         ).fetchall()
-        return Curve(
-            tuple(row[0] for row in rows),
-            tuple(math.nan if row[1] is None else row[1] for row in rows),
-            tuple(math.nan if row[2] is None else row[2] for row in rows),
-        )
+        return _curve(rows)
+
+    def trend(self, run_id: int, split: str, buckets: int) -> Curve:
+        """A run's curve on `split` in at most `buckets` points, for a place that has no room for more.
+
+        The steps are cut into stretches of one length; a point is a stretch's last step and its mean loss and
+        accuracy, NaN where any was not finite. What is no more than `buckets` rows comes as it is.
+
+        Raises:
+            ValueError: when `buckets` is less than 1.
+        """
+        if buckets < 1:
+            raise ValueError(f"buckets must be >= 1, got {buckets}")
+        rows = self.connection.execute(
+            "SELECT step, loss, accuracy FROM metrics WHERE run_id = ? AND split = ? ORDER BY step LIMIT ?",
+            (run_id, split, buckets + 1),
+        ).fetchall()
+        if len(rows) <= buckets:
+            return _curve(rows)
+        (last,) = self.connection.execute(_LAST_STEP, (run_id, split)).fetchone()
+        values = {"run": run_id, "split": split, "first": rows[0][0], "last": last, "buckets": buckets}
+        return _curve(self.connection.execute(_TREND, values).fetchall())
 
     def events(self, run_id: int) -> list[tuple[float, str, str]]:
         """What happened to a run: (time, kind, detail), oldest first."""
@@ -271,6 +297,19 @@ class Store:
     def data_version(self) -> int:
         """A number that changes when another process has written: what a follower asks before it reads."""
         return int(self.connection.execute("PRAGMA data_version").fetchone()[0])
+
+
+def _curve(rows: Sequence[tuple[int, float | None, float | None]]) -> Curve:
+    return Curve(
+        tuple(row[0] for row in rows),
+        tuple(_or_nan(row[1]) for row in rows),
+        tuple(_or_nan(row[2]) for row in rows),
+    )
+
+
+def _or_nan(value: float | None) -> float:
+    # A mean of large losses may be infinite where none of them was.
+    return value if value is not None and math.isfinite(value) else math.nan
 
 
 def insert(connection: sqlite3.Connection, table: str, values: Mapping[str, object]) -> int:

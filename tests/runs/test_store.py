@@ -369,3 +369,50 @@ def test_a_comparison_is_kept_as_it_was_asked_for(store: Store) -> None:
     assert Comparison.from_json(kept) == comparison
     assert [found.id for found in store.runs_of(run.comparison_id)] == ids
     assert [found.spec for found in store.runs(ids)] == list(comparison.runs())
+
+
+def with_losses(store: Store, losses: list[float], first: int = 1) -> int:
+    run = claimed(store)
+    queue.record_steps(store, run, Stepped(first, tuple(losses), tuple(i / 1e6 for i in range(len(losses))), 1.0, 1))
+    return run.id
+
+
+def test_a_trend_is_the_means_of_equal_stretches_at_their_last_steps(store: Store) -> None:
+    run_id = with_losses(store, [8.0, 6.0, 5.0, 3.0, 2.0, 0.0, 1.0])
+    trend = store.trend(run_id, "train", 3)
+    assert (trend.steps, trend.losses) == ((3, 5, 7), (19 / 3, 2.5, 0.5))
+    assert trend.accuracies == pytest.approx((1e-6, 3.5e-6, 5.5e-6))
+    assert store.trend(run_id, "train", 1).losses == pytest.approx((25 / 7,))
+    assert store.trend(run_id, "test", 3).steps == ()
+    with pytest.raises(ValueError, match="buckets must be >= 1, got 0"):
+        store.trend(run_id, "train", 0)
+
+
+def test_a_short_trend_is_the_curve_itself(store: Store) -> None:
+    run_id = with_losses(store, [3.0, 2.0, 1.0], first=40)
+    for buckets in (3, 4, 1000):
+        assert store.trend(run_id, "train", buckets) == store.curve(run_id, "train")
+
+
+def test_a_trend_has_a_gap_where_any_value_was_not_finite(store: Store) -> None:
+    losses = [1.0, 1.0, math.nan, 1.0, 1.0, math.inf, 1e308, 1.7e308]
+    trend = store.trend(with_losses(store, losses), "train", 4)
+    assert trend.losses[0] == 1.0
+    assert all(map(math.isnan, trend.losses[1:]))  # the last by the sum, which is too large for a float
+    assert not any(map(math.isnan, trend.accuracies))
+
+
+def test_a_trend_of_a_long_run_is_quick_and_keeps_its_mean(store: Store) -> None:
+    run_id = with_losses(store, [1 / step for step in range(1, 15_001)])
+    started = time.perf_counter()
+    trend = store.trend(run_id, "train", 60)
+    assert time.perf_counter() - started < 0.2  # five milliseconds on a machine at rest
+    assert (len(trend.steps), trend.steps[0], trend.steps[-1]) == (60, 250, 15_000)
+    assert sum(trend.losses) / 60 == pytest.approx(sum(store.curve(run_id, "train").losses) / 15_000)
+
+
+def test_a_trend_over_uneven_steps_has_no_more_points_than_asked_for(store: Store) -> None:
+    run = claimed(store)
+    for step in (0, 1, 2, 3, 100):
+        queue.record_evaluation(store, run, Evaluated(step, 1.0, step / 100))
+    assert store.trend(run.id, "test", 4).steps == (3, 100)
