@@ -38,17 +38,33 @@ class Placement:
     import_folder: Path
 
 
+class Specs:
+    """Reads specs; of those that differ in nothing but the seed only one, since that takes its time."""
+
+    def __init__(self) -> None:
+        self._by_identity: dict[str, RunSpec] = {}
+
+    def get(self, identity: str, seed: int, text: str) -> RunSpec:
+        """The spec of this identity and seed, whose JSON is `text`."""
+        known = self._by_identity.get(identity)
+        if known is None:
+            known = self._by_identity[identity] = RunSpec.from_json(text)
+        return known if known.seed == seed else known.model_copy(update={"seed": seed})
+
+
 @dataclass(frozen=True)
 class Run:
     """A run as the store has it; times are seconds since 1970, losses that are not finite are None.
 
-    `name` and `tags` (words with a space between) are what a person called it.
+    `name` and `tags` (words with a space between) are what a person called it; `specs` reads its spec.
     """
 
+    specs: Specs = field(repr=False, compare=False)
     id: int
     comparison_id: int | None
     spec_json: str = field(repr=False)
     identity: str
+    seed: int
     data_file: str | None
     import_folder: str
     device: str
@@ -78,7 +94,7 @@ class Run:
 
     @cached_property
     def spec(self) -> RunSpec:
-        return RunSpec.from_json(self.spec_json)
+        return self.specs.get(self.identity, self.seed, self.spec_json)
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -118,7 +134,9 @@ class Run:
 
 
 _COLUMNS = ", ".join(
-    {"spec_json": "spec", "record_json": "record"}.get(column.name, column.name) for column in fields(Run)
+    {"spec_json": "spec", "record_json": "record"}.get(column.name, column.name)
+    for column in fields(Run)
+    if column.name != "specs"
 )
 
 
@@ -146,6 +164,7 @@ class Store:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path, self.connection = path, connection
         self._inode = path.stat().st_ino
+        self._specs = Specs()
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -235,8 +254,9 @@ class Store:
 
     def runs(self, ids: Sequence[int] | None = None) -> list[Run]:
         """The runs of these ids, or all, oldest first; without those that are deleted."""
-        where = f"AND id IN ({','.join('?' * len(ids))})" if ids is not None else ""
-        return self._runs(where, ids or ())
+        if ids is None:
+            return self._runs("", ())
+        return self._runs("AND id IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),))
 
     def runs_of(self, comparison_id: int) -> list[Run]:
         """The runs of one comparison, oldest first; without those that are deleted."""
@@ -244,7 +264,7 @@ class Store:
 
     def _runs(self, where: str, values: Sequence[object]) -> list[Run]:
         query = f"SELECT {_COLUMNS} FROM runs WHERE deleted IS NULL {where} ORDER BY id"  # noqa: S608 - no outside text
-        return [Run(*row) for row in self.connection.execute(query, tuple(values))]
+        return [Run(self._specs, *row) for row in self.connection.execute(query, tuple(values))]
 
     def refuse_unknown(self, ids: Sequence[int], known: Collection[int]) -> None:
         """Raise InvalidInputError naming those of `ids` that are not `known`."""
@@ -294,8 +314,12 @@ class Store:
             "SELECT at, kind, detail FROM events WHERE run_id = ? ORDER BY id", (run_id,)
         ).fetchall()
 
+    def newest_event(self) -> int:
+        """The number of the newest event of any run, 0 where there is none; it only grows."""
+        return int(self.connection.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()[0])
+
     def data_version(self) -> int:
-        """A number that changes when another process has written: what a follower asks before it reads."""
+        """A number that changes when another connection has written: what a follower asks before it reads."""
         return int(self.connection.execute("PRAGMA data_version").fetchone()[0])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -227,9 +228,11 @@ def bury(store: Store, worker_id: int, how: str) -> list[int]:
     return ids
 
 
-def fail_queued(store: Store, plan: Plan, how: str, *, log: Path | None = None, ids: Sequence[int] = ()) -> None:
+def fail_queued(
+    store: Store, plan: Plan, how: str, *, log: Path | None = None, ids: Sequence[int] | None = None
+) -> None:
     """Fail what waits for workers that cannot even start, unless one lives that could do it; of `ids`, or all."""
-    among = f"AND id IN ({','.join('?' * len(ids))})" if ids else ""
+    among, numbers = _among(ids)
     tail = log_tail(log) if log else ""
     last_words = f": {tail.splitlines()[-1]}" if tail.strip() else ""
     reason = f"no worker could be started: {how}{last_words}"
@@ -242,7 +245,7 @@ def fail_queued(store: Store, plan: Plan, how: str, *, log: Path | None = None, 
                     AND workers.device = runs.device AND workers.threads = runs.threads)
             RETURNING id
             """,  # noqa: S608 - no outside text
-            (reason, tail, time.time(), plan.device, plan.threads, *ids),
+            (reason, tail, time.time(), plan.device, plan.threads, *numbers),
         ).fetchall()
         for (run_id,) in rows:
             note(connection, run_id, "failed", reason)
@@ -253,17 +256,22 @@ def workers_alive(store: Store) -> int:
     return int(store.connection.execute("SELECT count(*) FROM workers WHERE ended IS NULL").fetchone()[0])
 
 
-def needed_again(store: Store, ids: Sequence[int]) -> list[Plan]:
-    """Plans for those of the runs `ids` that wait with no worker alive that could take them."""
-    marks = ",".join("?" * len(ids))
+def _among(ids: Sequence[int] | None) -> tuple[str, tuple[str, ...]]:
+    """What limits a query to these runs, and its values; nothing where all are meant."""
+    return ("", ()) if ids is None else ("AND runs.id IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),))
+
+
+def needed_again(store: Store, ids: Sequence[int] | None = None) -> list[Plan]:
+    """Plans for those runs, of `ids` or of all, that wait with no worker alive that could take them."""
+    among, numbers = _among(ids)
     rows = store.connection.execute(
         f"""
-        SELECT device, threads, count(*) FROM runs WHERE id IN ({marks}) AND status = 'queued'
+        SELECT device, threads, count(*) FROM runs WHERE status = 'queued' {among}
             AND NOT EXISTS (SELECT 1 FROM workers WHERE ended IS NULL
                 AND workers.device = runs.device AND workers.threads = runs.threads)
         GROUP BY device, threads
         """,  # noqa: S608 - no outside text
-        tuple(ids),
+        numbers,
     ).fetchall()
     return [
         Plan(min(waiting, max(1, cores() // threads)) if device == "cpu" else 1, threads, device)
