@@ -225,5 +225,5 @@ def test_the_whole_catalogue_on_the_deepest_net_takes_milliseconds() -> None:
             preview(start, kernels, "relu")
         return time.perf_counter() - began
 
-    # A form is drawn anew at every key. Twice to three times what it takes here, for machines under load.
-    assert min(once() for _ in range(5)) < 0.015
+    # A form is drawn anew at every key. It takes 6 ms here; the bound leaves room for machines under load.
+    assert min(once() for _ in range(5)) < 0.03
