@@ -119,6 +119,7 @@ class Run:
         return Outcome(
             run_id=self.id,
             spec=self.spec,
+            identity=self.identity,
             status=self.status,
             test_accuracy=self.test_accuracy,
             test_loss=self.test_loss,
@@ -271,6 +272,14 @@ class Store:
         unknown = [str(run_id) for run_id in ids if run_id not in known]
         if unknown:
             raise InvalidInputError.of("id", f"no run {', '.join(unknown)} in {self.path}: see initlab-tui runs")
+
+    def last_comparison(self) -> tuple[Comparison, str] | None:
+        """The newest comparison, and the device that its runs were queued for."""
+        row = self.connection.execute(
+            "SELECT comparison, device FROM comparisons JOIN runs ON runs.comparison_id = comparisons.id "
+            "ORDER BY comparisons.id DESC LIMIT 1"
+        ).fetchone()
+        return (Comparison.from_json(row[0]), str(row[1])) if row else None
 
     def is_there(self) -> bool:
         """Whether the file is still the one that was opened: it may have been removed, or another put there."""

@@ -1,6 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
+import statistics
+import time
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from initlab_tui.experiments.leaderboard import Outcome, estimate, leaderboard, varying
 from initlab_tui.experiments.spec import Initializer, RunSpec
@@ -17,7 +23,7 @@ def outcome(
 ) -> Outcome:
     spec = RunSpec(dataset=dataset, initializer=Initializer.parse(initializer), seed=seed)
     loss = None if accuracy is None else 1 - accuracy
-    return Outcome(run_id, spec, status, accuracy, loss, 1.0, 100.0, 44, fingerprint)
+    return Outcome(run_id, spec, spec.identity, status, accuracy, loss, 1.0, 100.0, 44, fingerprint)
 
 
 def test_the_interval_is_students_t() -> None:
@@ -27,6 +33,39 @@ def test_the_interval_is_students_t() -> None:
     assert measured.ci_low == pytest.approx(1.0368, abs=1e-4)
     assert measured.ci_high == pytest.approx(4.9632, abs=1e-4)
     assert measured.half_width == pytest.approx(1.9632, abs=1e-4)
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=30))
+def test_the_standard_deviation_is_the_exact_one_to_the_last_digits(values: list[float]) -> None:
+    measured = estimate(values)
+    assert measured.stddev == pytest.approx(statistics.stdev(values), rel=1e-12, abs=1e-300)
+    assert measured.mean == pytest.approx(statistics.fmean(values), rel=1e-12)
+
+
+def test_equal_values_do_not_deviate_at_all() -> None:
+    measured = estimate([0.1] * 7)
+    assert (measured.stddev, measured.half_width) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(("groups", "seeds"), [(2000, 5), (10_000, 1)])
+def test_ten_thousand_runs_are_ranked_while_a_person_waits(groups: int, seeds: int) -> None:
+    estimate([1, 2])  # imports the t quantile
+    template = outcome(0, "zeros", 0, 0.5)
+    outcomes = [
+        dataclasses.replace(
+            template,
+            run_id=group * seeds + seed,
+            spec=template.spec.model_copy(update={"seed": seed}),
+            identity=str(group),
+            test_accuracy=group / groups,
+        )
+        for group in range(groups)
+        for seed in range(seeds)
+    ]
+    started = time.process_time()
+    rows = leaderboard(outcomes)
+    assert time.process_time() - started < 1.0  # a fifth of that on a machine at rest
+    assert (len(rows), rows[0].n, rows[0].run_ids[0]) == (groups, seeds, (groups - 1) * seeds)
 
 
 def test_one_value_has_no_interval() -> None:
