@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from initlab_tui.cli import options
 from initlab_tui.cli.app import app
+from initlab_tui.experiments import form
 from initlab_tui.experiments.fields import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
 from initlab_tui.experiments.initializers import CATALOGUE
 
@@ -46,7 +46,7 @@ def test_what_it_shows_is_accepted(line: str) -> None:
     if command in ("run", "compare"):
         listed = {key: given[key] for key in ("initializer", "hidden", "activation", "learning_rate")}
         lists = {key: value if isinstance(value, list) else [value] for key, value in listed.items()}
-        comparison = options.comparison(
+        comparison = form.comparison(
             initializers=lists["initializer"],
             hidden=lists["hidden"],
             activations=lists["activation"],

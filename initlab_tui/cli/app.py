@@ -11,8 +11,9 @@ from typing import Annotated
 import typer
 
 import initlab_tui
-from initlab_tui.cli import look, options, steer, train
-from initlab_tui.cli.context import Places, complain
+from initlab_tui.cli import lab, look, options, steer, train
+from initlab_tui.cli.context import Places, complain, store_path
+from initlab_tui.cli.context import data_dir as data_folder
 from initlab_tui.experiments.problems import InvalidInputError
 
 BAD_INPUT = 2
@@ -52,7 +53,11 @@ def root(
 ) -> None:
     context.obj = Places(store, data_dir)
     if context.invoked_subcommand is None:
-        print(context.get_help())
+        if not lab.has_terminal():
+            raise InvalidInputError.of(
+                "terminal", "the lab needs a terminal on stdin, stdout and stderr: see initlab-tui --help for commands"
+            )
+        raise typer.Exit(lab.open_lab(store_path(context, None), data_folder(context, None)))
 
 
 def main() -> None:

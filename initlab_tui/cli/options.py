@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
 from initlab_tui.experiments.datasets import DATASETS, OWN_PREFIX
-from initlab_tui.experiments.fields import ACTIVATIONS, EXECUTIONS, MAX_SEED, OPTIMIZERS
+from initlab_tui.experiments.fields import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
 from initlab_tui.experiments.initializers import CATALOGUE
-from initlab_tui.experiments.problems import InvalidInputError, Problem
-from initlab_tui.experiments.spec import Comparison, RunSpec
-
-T = TypeVar("T")
 
 
 def _starting_with(names: list[str]) -> dict[str, Any]:
@@ -193,80 +188,3 @@ class Place:
     workers: int | None = None
     threads: int | None = None
     detach: bool = False
-
-
-def seeds_from(first: str, count: str) -> tuple[int, ...]:
-    """`count` seeds from `first` up.
-
-    Raises:
-        InvalidInputError: when either is not a whole number in bounds.
-    """
-    start = RunSpec.checked(seed=first).seed
-    most = min(10_000, MAX_SEED - start + 1)
-    try:
-        number = int(count)
-        if not 1 <= number <= most:
-            raise ValueError
-    except ValueError:
-        raise InvalidInputError.of("seeds", f"seeds must be a whole number >= 1 and <= {most}, got {count}") from None
-    return tuple(range(start, start + number))
-
-
-def comparison(
-    *,
-    initializers: list[str],
-    hidden: list[str],
-    activations: list[str],
-    learning_rates: list[str],
-    seed: str,
-    seeds: str,
-    dataset: str,
-    **others: str,
-) -> Comparison:
-    """Read a comparison from the command line's words.
-
-    Raises:
-        InvalidInputError: naming every option that is wrong.
-    """
-    problems: list[Problem] = []
-
-    def gather(build: Callable[[], T], instead: T) -> T:
-        try:
-            return build()
-        except InvalidInputError as error:
-            problems.extend(error.problems)
-            return instead
-
-    base = gather(
-        lambda: RunSpec.checked(
-            dataset=_absolute(dataset),
-            hidden=hidden[0],
-            activation=activations[0],
-            learning_rate=learning_rates[0],
-            initializer=initializers[0],
-            seed=seed,
-            **others,
-        ),
-        RunSpec(),
-    )
-    drawn: tuple[int, ...] = gather(lambda: seeds_from(seed, seeds), (0,))
-    made = gather(
-        lambda: Comparison.checked(
-            base=base,
-            initializers=initializers,
-            seeds=drawn,
-            activations=activations,
-            hidden=hidden,
-            learning_rates=learning_rates,
-        ),
-        None,
-    )
-    if problems or made is None:
-        raise InvalidInputError(dict.fromkeys(problems))
-    return made
-
-
-def _absolute(dataset: str) -> str:
-    if not dataset.startswith(OWN_PREFIX) or dataset == OWN_PREFIX:
-        return dataset
-    return f"{OWN_PREFIX}{Path(dataset.removeprefix(OWN_PREFIX)).expanduser().resolve()}"

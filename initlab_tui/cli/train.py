@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from initlab_tui.cli import context as here
-from initlab_tui.cli import documents, options
+from initlab_tui.cli import documents, lab, options
+from initlab_tui.data import locate
+from initlab_tui.experiments import form
 from initlab_tui.experiments.problems import InvalidInputError
 from initlab_tui.experiments.spec import Comparison, Initializer, RunSpec
 from initlab_tui.reports import tables, text
@@ -24,12 +26,14 @@ def demo(
     store: options.Store = None,
     as_json: options.Json = False,
 ) -> None:
-    """Compare five starts of a ten-layer network on real handwritten digits; seconds, and no network needed."""
+    """Open the lab with five starts of a ten-layer network training on real digits; prints where no terminal is."""
     comparison = Comparison(
         base=RunSpec(hidden=(64,) * 10, batch_size=32, epochs=5),
         initializers=tuple(map(Initializer.parse, DEMO_STARTS)),
         seeds=(0, 1, 2),
     )
+    if lab.has_terminal() and not as_json:
+        raise typer.Exit(lab.open_lab(here.store_path(context, store), here.data_dir(context, None), comparison))
     here.hint(
         "Five starts of one network, ten ReLU layers of 64, on 1,437 real handwritten digits; three seeds each. "
         "TensorFlow takes some seconds to start."
@@ -62,14 +66,14 @@ def run(
         raise InvalidInputError.of(
             "initializer", f"run trains one start, got {len(initializer)}: use initlab-tui compare for several"
         )
-    comparison = options.comparison(
+    comparison = form.comparison(
         initializers=initializer,
         hidden=[hidden],
         activations=[activation],
         learning_rates=[learning_rate],
         seed=seed,
         seeds="1",
-        dataset=dataset,
+        dataset=locate.absolute(dataset),
         optimizer=optimizer,
         batch_size=batch_size,
         epochs=epochs,
@@ -103,14 +107,14 @@ def compare(
     as_json: options.Json = False,
 ) -> None:
     """Train the same network from several starts, over several seeds, and rank them."""
-    comparison = options.comparison(
+    comparison = form.comparison(
         initializers=initializer,
         hidden=hidden,
         activations=activation,
         learning_rates=learning_rate,
         seed=seed,
         seeds=seeds,
-        dataset=dataset,
+        dataset=locate.absolute(dataset),
         optimizer=optimizer,
         batch_size=batch_size,
         epochs=epochs,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
-from initlab_tui.experiments.datasets import DATASETS
+from initlab_tui.experiments.datasets import DATASETS, OWN_PREFIX
 
 
 @dataclass(frozen=True)
@@ -58,3 +58,10 @@ def where_to_put(name: str, data_dir: Path | None) -> str:
     own = sorted({str(Path(file).parent / "*") if "/" in file else file for file in DATASETS[name].keras_files})
     wanted = " or Keras's own ".join(dict.fromkeys([f"{name}.npz", *own]))
     return f"put {wanted} into {folder}, or name the folder it is in with --data-dir"
+
+
+def absolute(dataset: str) -> str:
+    """A person's own file by its full path, since a worker reads it from another folder."""
+    if not dataset.startswith(OWN_PREFIX) or dataset == OWN_PREFIX:
+        return dataset
+    return f"{OWN_PREFIX}{Path(dataset.removeprefix(OWN_PREFIX)).expanduser().resolve()}"

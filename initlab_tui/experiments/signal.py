@@ -44,6 +44,7 @@ FACTORS: Mapping[str, float] = MappingProxyType(
         "softplus": 0.2715145018006,  # E[φ(z)²] - E[φ(z)]², φ(z) = ln(1 + eᶻ); no closed form
     }
 )
+EXACT = ("linear", "relu", "leaky_relu")  # at any depth; for the others the level is a rough one
 SATURATING = ("tanh", "sigmoid")
 
 

@@ -48,7 +48,7 @@ def rename(store: Store, ids: Sequence[int], name: str) -> None:
     Raises:
         InvalidInputError: for a name that does not fit on a line, or a run that is not there.
     """
-    name = _fitting("name", name.strip())
+    name = fitting("name", name.strip())
     with store.transaction() as connection:
         _set(connection, list(_statuses(store, ids)), "name", name, "renamed", name)
 
@@ -59,7 +59,7 @@ def tag(store: Store, ids: Sequence[int], tags: str) -> None:
     Raises:
         InvalidInputError: for tags that do not fit on a line, or a run that is not there.
     """
-    tags = _fitting("tags", " ".join(dict.fromkeys(tags.replace(",", " ").split())))
+    tags = fitting("tags", " ".join(dict.fromkeys(tags.replace(",", " ").split())))
     with store.transaction() as connection:
         _set(connection, list(_statuses(store, ids)), "tags", tags, "tagged", tags)
 
@@ -79,7 +79,12 @@ def purge(store: Store, older_than_seconds: float) -> int:
     return len(rows)
 
 
-def _fitting(field: str, text: str) -> str:
+def fitting(field: str, text: str) -> str:
+    """`text`, if it fits on a line.
+
+    Raises:
+        InvalidInputError: when it is too long, or would act on a terminal.
+    """
     if not text.isprintable() or len(text) > MAX_CHARACTERS:
         shown = text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}…"
         raise InvalidInputError.of(

@@ -13,7 +13,7 @@ from initlab_tui.runs.store import Run
 
 # Of a worker where nothing is known: dense layers at this speed, six operations a weight and sample (two forward,
 # four backward), and what a sample and a step cost however small the network is.
-FLOPS_PER_SECOND = 20e9
+FLOPS_PER_SECOND = 50e9
 FLOPS_PER_WEIGHT = 6.0
 SAMPLE_SECONDS = 1e-5  # so never more than 100,000 samples/s
 STEP_SECONDS = 1e-4  # measured with batches of one on digits: 9e-5

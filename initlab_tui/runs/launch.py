@@ -29,6 +29,7 @@ class Prepared:
 
     comparison: Comparison
     specs: tuple[RunSpec, ...]
+    facts: preflight.Facts
     plan: Plan
     placement: Placement
 
@@ -54,7 +55,9 @@ def prepare(
     specs = tuple(comparison.runs())
     cleared = preflight.check(specs, data_dir, folder, quiet=quiet)
     plan = supervisor.plan(len(specs), place.device, place.workers, place.threads, cleared.run_bytes)
-    return Prepared(comparison, specs, plan, Placement(plan.device, plan.threads, cleared.data_file, folder))
+    return Prepared(
+        comparison, specs, cleared.facts, plan, Placement(plan.device, plan.threads, cleared.facts.file, folder)
+    )
 
 
 def enqueue(store: Store, prepared: Prepared) -> list[int]:

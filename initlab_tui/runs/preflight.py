@@ -48,9 +48,9 @@ class Facts:
 
 @dataclass(frozen=True)
 class Cleared:
-    """Specs that can run: the file their data is in, and the memory that the largest needs, in bytes."""
+    """Specs that can run: what is known of their data, and the memory that the largest needs, in bytes."""
 
-    data_file: Path | None
+    facts: Facts
     run_bytes: int
 
 
@@ -72,7 +72,7 @@ def check(specs: Sequence[RunSpec], data_dir: Path | None, import_folder: Path, 
         answer = ask("draw", {"specs": own, **network})
         if "error" in answer:
             raise InvalidInputError.of("initializer", answer["error"])
-    return Cleared(facts.file, max(run_bytes(spec, facts) for spec in specs))
+    return Cleared(facts, max(run_bytes(spec, facts) for spec in specs))
 
 
 def _one_of_each_size(specs: Iterable[RunSpec]) -> Iterable[RunSpec]:

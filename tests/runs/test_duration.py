@@ -61,14 +61,14 @@ def test_the_same_network_trains_as_fast_as_the_last_time(store: Store) -> None:
 def test_another_network_is_scaled_by_its_work(store: Store) -> None:
     found = expected(varied(hidden=(1000,)), done(store, speed=2000.0))
     # 6 operations a weight at 20 GFLOP/s, 10 µs a sample and 100 µs for each step of 100.
-    scale = ((10 * 1000 + 1001 * 5) * 3e-10 + 11e-6) / (WEIGHTS * 3e-10 + 11e-6)
+    scale = ((10 * 1000 + 1001 * 5) * 1.2e-10 + 11e-6) / (WEIGHTS * 1.2e-10 + 11e-6)
     assert found.seconds == pytest.approx(2.0 + scale * SAMPLES / 2000)
     assert found.basis == "from run 1, scaled to this network"
 
 
 def test_a_first_run_is_a_rough_guess() -> None:
     found = expected(SPEC)
-    assert found.seconds == pytest.approx(3.0 + SAMPLES * (WEIGHTS * 3e-10 + 11e-6))
+    assert found.seconds == pytest.approx(3.0 + SAMPLES * (WEIGHTS * 1.2e-10 + 11e-6))
     assert found.basis == "a rough guess: nothing trained here yet"
     tiny = expected(varied(hidden="none", epochs=1000))
     assert tiny.seconds > 1000 * IMAGES / 100_000
@@ -113,7 +113,7 @@ def test_each_network_is_compiled_and_the_weakest_ground_is_named(store: Store) 
     )
     found = expected(list(comparison.runs()), done(store))
     deeper = WEIGHTS + 110
-    scale = (deeper * 3e-10 + 11e-6) / (WEIGHTS * 3e-10 + 11e-6)
+    scale = (deeper * 1.2e-10 + 11e-6) / (WEIGHTS * 1.2e-10 + 11e-6)
     assert found.seconds == pytest.approx(2 * 2.0 + (4 + 4 * scale) * SAMPLES / 1000)
     assert found.basis == "from run 1, scaled to this network"
 

@@ -36,8 +36,8 @@ def test_kerass_files_in_the_persons_folder_are_read_and_left_alone(
     before = {path: path.read_bytes() for path in fashion.rglob("*") if path.is_file()}
     spec = RunSpec.checked(dataset="fashion_mnist", batch_size=10)
     cleared = preflight.check([spec], fashion, Path("/"))
-    assert cleared.data_file is not None
-    with np.load(cleared.data_file) as archive:
+    assert cleared.facts.file is not None
+    with np.load(cleared.facts.file) as archive:
         assert archive["x_train"].shape == (30, 28, 28)
         assert archive["x_train"].ravel()[:5].tolist() == [0, 1, 2, 3, 4]
         assert archive["y_test"].tolist() == list(range(10))

@@ -1,0 +1,124 @@
+"""Every key of the lab, in one ordered table: bindings, footer, help, palette and README come from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+
+@dataclass(frozen=True)
+class Key:
+    """What one action is bound to and what is said of it.
+
+    `keys` are Textual's names, the first being the one that is shown; `label` stands in the footer where `show`
+    is true, `help` is the sentence for the help and the palette.
+    """
+
+    keys: str
+    action: str
+    label: str
+    help: str
+    show: bool = True
+    priority: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The keys as people write them: `r, F5, ^r`."""
+        return ", ".join(_shown(key) for key in self.keys.split(","))
+
+
+_NAMES = {
+    "question_mark": "?",
+    "slash": "/",
+    "plus": "+",
+    "minus": "-",
+    "equals_sign": "=",
+    "comma": ",",
+    "full_stop": ".",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "space": "space",
+    "enter": "enter",
+    "escape": "esc",
+    "delete": "del",
+    "left": "←",
+    "right": "→",
+    "up": "↑",
+    "down": "↓",
+    "home": "home",
+    "end": "end",
+    "tab": "tab",
+}
+
+
+def _shown(key: str) -> str:
+    if key.startswith("ctrl+"):
+        return f"^{key.removeprefix('ctrl+')}"
+    return _NAMES.get(key, key.upper() if len(key) > 1 and key[0] == "f" and key[1:].isdigit() else key)
+
+
+def bindings(keys: Iterable[Key]) -> list[BindingType]:
+    """The table's part as Textual binds it."""
+    made: list[BindingType] = []
+    for key in keys:
+        for number, name in enumerate(key.keys.split(",")):
+            made.append(
+                Binding(
+                    name,
+                    key.action,
+                    key.label,
+                    show=key.show and number == 0,
+                    key_display=_shown(name),
+                    tooltip=key.help,
+                    # A form's field takes letters for itself: what runs from anywhere goes first.
+                    priority=key.priority or name in PRIORITY,
+                )
+            )
+    return made
+
+
+PRIORITY = ("f1", "f5", "ctrl+r", "ctrl+c", "ctrl+q")
+
+EVERYWHERE = (
+    Key("r,f5,ctrl+r", "run", "Run", "queue the comparison that the setup describes, and train it"),
+    Key("p", "pause", "Pause", "pause the comparison that trains, keeping a checkpoint; again: let it go on"),
+    Key("x", "stop", "Stop", "stop the comparison that trains, keeping what it recorded"),
+    Key("X", "stop_all", "Stop all", "stop everything that is queued, running or paused in this store", show=False),
+    Key("c", "chart", "Chart", "draw the marked groups and runs over each other, or all that the results show"),
+    Key("1,f2", "pane('setup')", "Setup", "go to the setup", show=False),
+    Key("2,f3", "pane('training')", "Training", "go to the training", show=False),
+    Key("3,f4", "pane('results')", "Results", "go to the results", show=False),
+    Key("question_mark,f1", "help", "Help", "show all keys, and what the words mean"),
+    Key("q,ctrl+q,ctrl+c", "quit", "Quit", "leave; what trains can go on without the screen"),
+)
+
+SETUP = (
+    Key("space", "tick", "Tick", "take the initializer into the comparison, or leave it out"),
+    Key("enter", "edit", "Edit", "edit the initializer's parameters in place; esc leaves them"),
+    Key("plus", "another", "Another", "the same initializer once more, to compare other parameters"),
+    Key("minus,delete", "remove", "Remove", "take a line added with + away again", show=False),
+)
+
+TRAINING = (
+    Key("k", "skip", "Skip", "stop this run alone; the next one goes on"),
+    Key("enter,i", "details", "Details", "all that is known of the run under the cursor"),
+    Key("f", "follow", "Follow", "keep the cursor on what trains now", show=False),
+)
+
+RESULTS = (
+    Key("enter", "expand", "Open", "a group: show its runs; a run: all that is known of it"),
+    Key("space", "mark", "Mark", "mark for the chart, delete, rename and tag"),
+    Key("s", "sort", "Sort", "choose the column to sort by; the same again turns the order round"),
+    Key("slash", "filter", "Filter", "show only what holds all the words that you type; esc shows all again"),
+    Key("o", "only", "Only last", "show the newest comparison only, or all that the store has", show=False),
+    Key("i", "details", "Details", "all that is known of the run, or of the group's first run", show=False),
+    Key("d,delete", "delete", "Delete", "delete the marked, or the one under the cursor", show=False),
+    Key("u,ctrl+z", "undo", "Undo", "bring back what was deleted last", show=False),
+    Key("n", "rename", "Name", "give the marked, or the one under the cursor, a name", show=False),
+    Key("t", "tag", "Tag", "give them tags, words to filter by", show=False),
+    Key("escape", "clear", "Clear", "clear the filter, then the marks", show=False),
+)

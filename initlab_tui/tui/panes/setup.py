@@ -1,0 +1,279 @@
+"""The setup pane: what is compared, and what can be said of it before a step is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.message import Message
+from textual.widgets import Static
+
+from initlab_tui.data.locate import absolute
+from initlab_tui.experiments import form
+from initlab_tui.experiments.datasets import DATASETS, OWN_PREFIX
+from initlab_tui.experiments.fields import ACTIVATIONS, EXECUTIONS, OPTIMIZERS, hidden_text
+from initlab_tui.experiments.problems import InvalidInputError, Problem
+from initlab_tui.experiments.signal import EXACT, Preview, preview
+from initlab_tui.experiments.spec import Comparison, Initializer, RunSpec
+from initlab_tui.reports.text import number, plain
+from initlab_tui.tui.widgets.field import ChoiceField, Field, TextField
+from initlab_tui.tui.widgets.starts import StartList, lines
+
+FIRST = Comparison(
+    base=RunSpec(hidden=(64,) * 10, batch_size=32, epochs=5),
+    initializers=tuple(map(Initializer.parse, ("random_normal", "glorot_uniform", "he_normal"))),
+    seeds=(0, 1, 2),
+)
+AUTO = "auto"
+# Where a problem's field is not one of the form's.
+FIELDS = {"seed": "seeds", "initializers": "initializer"}
+MARKS = {"level": "✓", "fades": "▽", "grows": "△", "saturates": "△", "alike": "✗", "shifted": "!", "no_formula": "?"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the pane begins with: a comparison, and the device it was trained on."""
+
+    comparison: Comparison = FIRST
+    device: str = AUTO
+
+
+class Setup(Vertical):
+    """The form. `devices` are those that may be asked for."""
+
+    DEFAULT_CSS = """
+    Setup > Horizontal { height: 1fr; }
+    Setup #fields, Setup #choice { padding: 0 1; height: 1fr; scrollbar-size-vertical: 1; }
+    Setup #summary { height: auto; color: $text; padding: 0 1; }
+    Setup #foretold { height: auto; max-height: 9; scrollbar-size-vertical: 1; }
+    Setup #preview { height: auto; }
+    Setup .title { text-style: bold; color: $text-muted; height: 1; }
+    """
+
+    class Edited(Message):
+        """The form describes something else now."""
+
+    def __init__(self, settings: Settings, devices: Sequence[str]) -> None:
+        super().__init__(id="setup")
+        self.border_title = "1 Setup"
+        self._settings, self._devices = settings, devices
+        self._comparison: Comparison | None = None
+        self._refused: tuple[Problem, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        words = _words(self._settings)
+        own = words["dataset"].startswith(OWN_PREFIX)
+        datasets = [*((name, name) for name in DATASETS), (OWN_PREFIX, "your own npz file")]
+        with Horizontal():
+            with VerticalScroll(id="fields", can_focus=False):
+                yield ChoiceField("dataset", "Dataset", datasets, OWN_PREFIX if own else words["dataset"])
+                yield TextField("file", "File", words["dataset"].removeprefix(OWN_PREFIX) if own else "", "path/to.npz")
+                yield TextField("hidden", "Hidden widths", words["hidden"], "256,256 or 100x30")
+                yield ChoiceField("activation", "Activation", _plain(ACTIVATIONS), words["activation"])
+                yield ChoiceField("optimizer", "Optimizer", _plain(OPTIMIZERS), words["optimizer"])
+                yield TextField("learning_rate", "Learning rate", words["learning_rate"])
+                yield TextField("batch_size", "Batch size", words["batch_size"])
+                yield TextField("epochs", "Epochs", words["epochs"])
+                yield TextField("seeds", "Seeds", words["seeds"], "3, or 3 from 10")
+                yield TextField("eval_every", "Test every", words["eval_every"], "steps; 0: each epoch")
+                yield ChoiceField("execution", "Execution", _plain(EXECUTIONS), words["execution"])
+                yield ChoiceField("device", "Device", _plain((AUTO, *self._devices)), words["device"])
+            with Vertical(id="choice"):
+                yield Static("Initializers: space ticks, + another", classes="title")
+                yield StartList(lines(self._settings.comparison.initializers), id="starts")
+                with VerticalScroll(id="foretold", can_focus=False):
+                    yield Static("", id="preview")
+        yield Static("", id="summary")
+
+    def on_mount(self) -> None:
+        self.check()
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """What the form describes, while nothing in it is wrong."""
+        return self._comparison
+
+    @property
+    def device(self) -> str | None:
+        chosen = self._field("device").value
+        return None if chosen == AUTO else chosen
+
+    @property
+    def fields(self) -> Iterable[Field]:
+        return self.query(Field)
+
+    def _field(self, name: str) -> Field:
+        return next(field for field in self.fields if field.name == name)
+
+    @property
+    def _dataset(self) -> str:
+        chosen = self._field("dataset").value
+        return absolute(OWN_PREFIX + self._field("file").value) if chosen == OWN_PREFIX else chosen
+
+    @on(Field.Changed)
+    @on(StartList.Changed)
+    def _edited(self, event: Message) -> None:
+        event.stop()
+        self._refused = ()
+        self.check()
+
+    def check(self) -> None:
+        """Say beside each field what is wrong with it, and what the comparison amounts to."""
+        self._field("file").display = self._field("dataset").value == OWN_PREFIX
+        problems: Sequence[Problem] = ()
+        try:
+            self._comparison = self._read()
+        except InvalidInputError as error:
+            self._comparison, problems = None, error.problems
+        self._complain([*problems, *self._refused])
+        self.post_message(self.Edited())
+
+    def _read(self) -> Comparison:
+        ticked = self.query_one(StartList).ticked
+        value = {field.name or "": field.value for field in self.fields}
+        count, _, first = value["seeds"].partition(" from ")
+        # What is wrong with an initializer is said under it.
+        sound = [line.words for line in ticked if not line.trouble]
+        unsound = [Problem("initializer", line.trouble) for line in ticked if line.trouble]
+        if not ticked:
+            unsound = [Problem("initializer", "tick at least one initializer")]
+        try:
+            comparison = form.comparison(
+                initializers=sound or ["glorot_uniform"],
+                hidden=value["hidden"].split() or [""],
+                activations=[value["activation"]],
+                learning_rates=value["learning_rate"].split() or [""],
+                seed=first.strip() or "0",
+                seeds=count.strip(),
+                dataset=self._dataset,
+                optimizer=value["optimizer"],
+                batch_size=value["batch_size"],
+                epochs=value["epochs"],
+                eval_every=value["eval_every"],
+                execution=value["execution"],
+            )
+        except InvalidInputError as error:
+            raise InvalidInputError([*error.problems, *unsound]) from None
+        if unsound:
+            raise InvalidInputError(unsound)
+        return comparison
+
+    def refuse(self, problems: Sequence[Problem]) -> None:
+        """Show what stands in the comparison's way that the form alone cannot know."""
+        self._refused = tuple(problems)
+        self.check()
+
+    def _complain(self, problems: Sequence[Problem]) -> None:
+        said: dict[str, str] = {}
+        for problem in problems:
+            name = FIELDS.get(problem.field, problem.field)
+            name = "file" if name == "dataset" and self._field("file").display else name
+            said.setdefault(name, problem.message)
+        for field in self.fields:
+            field.complain(said.pop(field.name or "", ""))
+        others = [message for name, message in said.items() if name != "initializer" or not self._wrong_start]
+        if others:
+            self.tell(f"✗ {others[0]}", wrong=True)
+
+    @property
+    def _wrong_start(self) -> bool:
+        return self.query_one(StartList).wrong is not None
+
+    def tell(self, text: str, *, wrong: bool = False) -> None:
+        """The line under the form: what would be run, or what is wrong with the whole."""
+        summary = self.query_one("#summary", Static)
+        summary.update(Text(plain(text), style="bold red" if wrong else ""))
+
+    def focus_first_wrong(self) -> None:
+        """Put the cursor where something is wrong."""
+        field = next((field for field in self.fields if field.is_wrong), None)
+        starts = self.query_one(StartList)
+        if field:
+            field.query("Input, Select").first().focus()
+        elif starts.wrong:
+            starts.point_to(starts.wrong)
+        else:
+            starts.focus()
+
+    @work(exclusive=True, group="settings")
+    async def put(self, settings: Settings) -> None:
+        """Fill the form."""
+        words = _words(settings)
+        own = words["dataset"].startswith(OWN_PREFIX)
+        words["file"] = words["dataset"].removeprefix(OWN_PREFIX) if own else ""
+        words["dataset"] = OWN_PREFIX if own else words["dataset"]
+        for field in self.query(TextField):
+            field.put(words[field.name or ""])
+        for choice in self.query(ChoiceField):
+            choice.put(words[choice.name or ""])
+        await self.query_one(StartList).put(settings.comparison.initializers)
+        self.check()
+
+    def show_preview(self, comparison: Comparison, shape: Sequence[int], classes: int) -> None:
+        """What each ticked start does to the signal, by the formulas."""
+        kernels = comparison.base.kernels(shape, classes)
+        text = Text()
+        text.append("Foretold: σ by layer, signal at the end", style="dim")
+        for initializer in comparison.initializers:
+            found = preview(initializer, kernels, comparison.base.activation)
+            text.append_text(_preview(initializer, found, comparison.base.activation))
+        self.query_one("#preview", Static).update(text)
+
+
+def _preview(initializer: Initializer, found: Preview, activation: str) -> Text:
+    text = Text("\n")
+    text.append(plain(initializer.name.rpartition(".")[2]), style="bold")
+    text.append(f"  σ {_in_short([layer.stddev for layer in found.layers])}\n")
+    colour = "green" if found.verdict == "level" else "yellow"
+    text.append(f" {MARKS[found.verdict]} {_told(found, activation)}", style=colour)
+    return text
+
+
+def _told(found: Preview, activation: str) -> str:
+    """The verdict with its figures, short enough for the pane."""
+    hidden = found.layers[:-1]
+    last = hidden[-1] if hidden else found.layers[-1]
+    if last.level is None or last.gain is None:
+        return found.reason
+    about = "" if activation in EXACT else "about "
+    return f"{found.verdict} {about}×{last.level:.2g}, gain {last.gain:.2g} a layer"
+
+
+def _in_short(values: Sequence[float | None]) -> str:
+    """`0.05, 0.18 ×9`: neighbours that are the same once, and no more than four of them."""
+    runs: list[list[Any]] = []
+    for value in (number(value) for value in values):
+        if runs and runs[-1][0] == value:
+            runs[-1][1] += 1
+        else:
+            runs.append([value, 1])
+    shown = [value if count == 1 else f"{value} ×{count}" for value, count in runs]
+    return ", ".join(shown if len(shown) <= 4 else [*shown[:2], "…", shown[-1]])
+
+
+def _plain(names: Sequence[str]) -> list[tuple[str, str]]:
+    return [(name, name) for name in names]
+
+
+def _words(settings: Settings) -> dict[str, str]:
+    """A comparison as the form's words."""
+    comparison, base = settings.comparison, settings.comparison.base
+    first, count = comparison.seeds[0], len(comparison.seeds)
+    return {
+        "dataset": base.dataset,
+        "hidden": " ".join(hidden_text(widths) for widths in comparison.hidden or (base.hidden,)),
+        "activation": (comparison.activations or (base.activation,))[0],
+        "optimizer": base.optimizer,
+        "learning_rate": " ".join(f"{rate:g}" for rate in comparison.learning_rates or (base.learning_rate,)),
+        "batch_size": str(base.batch_size),
+        "epochs": str(base.epochs),
+        "seeds": f"{count} from {first}" if first else str(count),
+        "eval_every": str(base.eval_every),
+        "execution": base.execution,
+        "device": settings.device,
+    }

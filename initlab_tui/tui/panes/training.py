@@ -1,0 +1,260 @@
+"""The training pane: the queue, and the run under its cursor as it trains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widgets import Static
+
+from initlab_tui.reports.text import initializer_name, number, percent, plain, rate, seconds, short
+from initlab_tui.runs.store import Run
+from initlab_tui.tui.keys import TRAINING, bindings
+from initlab_tui.tui.states import STATES
+from initlab_tui.tui.trends import Trends, bars
+from initlab_tui.tui.watcher import View
+from initlab_tui.tui.widgets.table import Column, Table
+
+RECENT = 200  # runs that are over and still in the list
+ORDER = ("running", "paused", "queued")
+BAR = 24
+LABEL = 9
+COLUMNS = (
+    Column("state", "state", 10),
+    Column("run", "run", 4, right=True),
+    Column("initializer", "initializer", 20),
+    Column("seed", "seed", 4, right=True),
+    Column("done", "done", 5, right=True),
+    Column("loss", "loss", 8, right=True),
+    Column("acc", "acc %", 5, right=True),
+    Column("time", "time", 7, right=True),
+)
+
+
+class Training(Vertical):
+    """What trains. `trends` has the curves; one that is asked for there is read by the app."""
+
+    DEFAULT_CSS = """
+    Training #now { height: 6; padding: 0 1; }
+    Training Table { padding: 0 1; }
+    """
+    BINDINGS = bindings(TRAINING)
+
+    class Asked(Message):
+        """Something is wanted of a run: skip or details."""
+
+        def __init__(self, action: str, run_id: int) -> None:
+            super().__init__()
+            self.action, self.run_id = action, run_id
+
+    def __init__(self, trends: Trends) -> None:
+        super().__init__(id="training")
+        self.border_title = "2 Training"
+        self._trends = trends
+        self._view: View | None = None
+        self._following = True
+        self._own_move = False
+
+    def compose(self) -> ComposeResult:
+        yield Static("", id="now")
+        yield Table[int](self._cells, id="queue")
+
+    def on_mount(self) -> None:
+        self._draw()
+
+    @property
+    def queue(self) -> Table[int]:
+        """The runs by number: those that train, those that wait, then those that ended, the newest first."""
+        return self.query_one("#queue", Table)
+
+    @property
+    def current(self) -> Run | None:
+        """The run under the cursor."""
+        key = self.queue.current
+        return self._view.runs.get(key) if self._view and key is not None else None
+
+    def show(self, view: View) -> None:
+        """Show the store as it is now."""
+        self._view = view
+        self.queue.show(self._columns(), _order(view))
+        if self._following:
+            self._follow()
+        self.refresh_trends()
+
+    def refresh_trends(self) -> None:
+        """Draw what was read since."""
+        self._draw()
+
+    def _columns(self) -> list[Column]:
+        """The columns, the initializer's as wide as there is room for."""
+        spare = self.queue.size.width - sum(column.width + 1 for column in COLUMNS)
+        return [
+            replace(column, width=min(40, column.width + max(0, spare))) if column.key == "initializer" else column
+            for column in COLUMNS
+        ]
+
+    def _follow(self) -> None:
+        keys = self.queue.keys
+        current = self.current
+        if (current is None or current.status != "running") and keys and self.queue.cursor != 0:
+            self._own_move = True
+            self.queue.cursor = 0
+
+    @on(Table.Moved)
+    def _moved(self, event: Table.Moved) -> None:
+        event.stop()
+        if self._own_move:
+            self._own_move = False
+        elif self.queue.has_focus:
+            self._following = False
+        self._draw()
+
+    @on(Table.Chosen)
+    def _chosen(self, event: Table.Chosen) -> None:
+        event.stop()
+        self.action_details()
+
+    def action_skip(self) -> None:
+        self._ask("skip")
+
+    def action_details(self) -> None:
+        self._ask("details")
+
+    def _ask(self, action: str) -> None:
+        if self.queue.current is not None:
+            self.post_message(self.Asked(action, self.queue.current))
+
+    def action_follow(self) -> None:
+        self._following = True
+        self._follow()
+
+    def _cells(self, run_id: int) -> Sequence[Text]:
+        run = self._view.runs.get(run_id) if self._view else None
+        if run is None:
+            return [Text("")] * len(COLUMNS)
+        state = STATES[run.status]
+        done = f"{100 * run.step // run.total_steps} %" if run.total_steps else ""
+        return (
+            Text(state.label, style=state.style),
+            Text(str(run.id)),
+            Text(plain(initializer_name(run.spec.initializer))),
+            Text(str(run.spec.seed)),
+            Text(done),
+            Text(number(run.test_loss) if run.test_accuracy is not None else ""),
+            Text(percent(run.test_accuracy) if run.test_accuracy is not None else ""),
+            Text(seconds(run.seconds) if run.started else ""),
+        )
+
+    def _draw(self) -> None:
+        run = self.current
+        text = self._waiting() if run is None else self._run(run)
+        now = self.query_one("#now", Static)
+        if text != getattr(now, "content", None):
+            now.update(text, layout=False)
+        self.border_subtitle = self._subtitle()
+
+    def _waiting(self) -> Text:
+        return Text(
+            "Nothing trains yet.\n"
+            "Press r: what the setup describes is queued, and trains here live.\n"
+            "It goes on when you leave, and is here when you come back."
+        )
+
+    def _run(self, run: Run) -> Text:
+        state = STATES[run.status]
+        spec = run.spec
+        text = Text(no_wrap=True, overflow="ellipsis")
+        text.append(f"run {run.id} ", style="bold")
+        text.append(f"{plain(initializer_name(spec.initializer))} · seed {spec.seed}", style="bold")
+        text.append(f" · {plain(spec.dataset)} · {short(list(spec.hidden))} {spec.activation}\n")
+        text.append_text(self._progress(run))
+        trend = self._trends.get(run)
+        width = self._curve_width(run)
+        for label, kind, shown in (("loss", "loss", number), ("accuracy", "accuracy", percent)):
+            values = (trend.curve.losses if kind == "loss" else trend.curve.accuracies) if trend else ()
+            last = f"{shown(values[-1])}{' %' if kind == 'accuracy' else ''}" if values else ""
+            text.append(f"{label:<{LABEL}}", style="dim")
+            text.append(f"{bars([trend], kind, width) if trend else ''} {last}\n")
+        text.append(f"{state.label}", style=state.style)
+        text.append(f"  {_story(run, self._view.workers if self._view else 0)}")
+        return text
+
+    def _curve_width(self, run: Run) -> int:
+        room = max(8, self.size.width - 2 - LABEL - 12)
+        return max(1, math.ceil(room * run.step / run.total_steps)) if run.total_steps else room
+
+    def _progress(self, run: Run) -> Text:
+        if not run.total_steps or not run.steps_per_epoch:
+            return Text("\n")
+        share = run.step / run.total_steps
+        filled = round(BAR * share)
+        text = Text()
+        text.append("█" * filled, style="green")
+        text.append("░" * (BAR - filled), style="dim")
+        epoch = min(run.spec.epochs, run.step // run.steps_per_epoch + 1)
+        text.append(f" {100 * share:3.0f} %  epoch {epoch}/{run.spec.epochs}  step {run.step}/{run.total_steps}")
+        if run.status == "running" and run.step:
+            left = run.train_seconds / run.step * (run.total_steps - run.step)
+            text.append(f"  {seconds(left)} left")
+        text.append(f"  {rate(run.samples_per_second)}/s\n")
+        return text
+
+    def _subtitle(self) -> str:
+        if not self._view:
+            return ""
+        active = self._view.active
+        if not active:
+            return "idle" if self._view.workers else ""
+        number_of = active[0].comparison_id
+        together = [run for run in self._view.runs.values() if run.comparison_id == number_of]
+        over = sum(run.is_over for run in together)
+        waiting = "paused · " if all(run.status == "paused" for run in active) else ""
+        return f"{waiting}{over}/{len(together)} runs done · {_time_left(together)}"
+
+
+def _order(view: View) -> list[int]:
+    active = sorted(view.active, key=lambda run: (ORDER.index(run.status), run.id))
+    over: list[int] = []
+    for run in reversed(view.runs.values()):
+        if len(over) == RECENT:
+            break
+        if run.is_over:
+            over.append(run.id)
+    return [run.id for run in active] + over
+
+
+def _story(run: Run, workers: int) -> str:
+    """What goes on with a run, or went on, in words."""
+    if run.request:
+        return f"asked to {run.request}"
+    if run.status == "queued":
+        return "waits for a worker" if workers else "a worker is being started"
+    if run.status == "running" and run.total_steps is None:
+        return "TensorFlow builds and compiles the network: a few seconds, once for each architecture"
+    if run.status in ("failed", "crashed", "diverged", "stopped") and run.reason:
+        last = run.log_tail.strip().splitlines()[-1:] if run.status in ("failed", "crashed") else []
+        more = f" · log: {last[0]}" if last and last[0] not in run.reason else ""
+        return plain(run.reason.replace("\n", " ") + more)
+    if run.status == "paused":
+        return "p lets it go on from where it was"
+    if run.status == "done":
+        return (
+            f"test accuracy {percent(run.test_accuracy)} %, test loss {number(run.test_loss)}, {seconds(run.seconds)}"
+        )
+    return plain(str(run.record.get("note", "")))
+
+
+def _time_left(runs: Sequence[Run]) -> str:
+    """What is left of a comparison, by the pace of its own runs."""
+    steps = sum(run.step for run in runs if run.total_steps)
+    busy = sum(run.seconds for run in runs if run.total_steps)
+    known = max((run.total_steps or 0 for run in runs), default=0)
+    left = sum((run.total_steps or known) - run.step for run in runs if not run.is_over)
+    workers = max(1, sum(run.status == "running" for run in runs))
+    return f"{seconds(busy / steps * left / workers)} left" if steps and busy else "starting"

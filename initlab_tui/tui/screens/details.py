@@ -1,0 +1,63 @@
+"""All that is known of one run, to read and scroll through."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from rich.console import RenderableType
+from textual import work
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from initlab_tui.tui.keys import Key, bindings
+
+DETAILS_KEYS = (
+    Key("escape,q,enter,i", "dismiss(None)", "Close", "back to the lab"),
+    Key("left", "neighbour(-1)", "Previous run", "the run before"),
+    Key("right", "neighbour(1)", "Next run", "the run after"),
+)
+
+
+class DetailsScreen(Screen[None]):
+    """One run's page; `read` gives it off the screen's thread, or None when the run is gone."""
+
+    DEFAULT_CSS = """
+    DetailsScreen VerticalScroll { padding: 0 1; }
+    DetailsScreen #page { height: auto; }
+    """
+    BINDINGS = bindings(DETAILS_KEYS)
+
+    def __init__(
+        self, run_id: int, ids: Callable[[], list[int]], read: Callable[[int], Awaitable[RenderableType | None]]
+    ) -> None:
+        super().__init__()
+        self._run_id, self._ids, self._read = run_id, ids, read
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(can_focus=True):
+            yield Static("reading …", id="page")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.query_one(VerticalScroll).focus()
+        self._load()
+
+    def refresh_runs(self, changed: frozenset[int]) -> None:
+        """Read it again when it is among those that changed."""
+        if self._run_id in changed:
+            self._load()
+
+    @work(exclusive=True)
+    async def _load(self) -> None:
+        page = await self._read(self._run_id)
+        shown = page if page is not None else f"run {self._run_id} is not in the store any more"
+        self.query_one("#page", Static).update(shown)
+
+    def action_neighbour(self, by: int) -> None:
+        ids = self._ids()
+        if self._run_id in ids:
+            self._run_id = ids[(ids.index(self._run_id) + by) % len(ids)]
+            self.query_one(VerticalScroll).scroll_home(animate=False)
+            self._load()

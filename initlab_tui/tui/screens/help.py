@@ -1,0 +1,73 @@
+"""The help: every key, from the table that binds them, and what the words mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from initlab_tui.tui.keys import Key, bindings
+
+HELP_KEYS = (Key("escape,q,question_mark,f1", "dismiss(None)", "Close", "close the help"),)
+WORDS = (
+    ("initializer", "what a layer's weights are drawn from before the first step; biases start at 0"),
+    ("σ", "standard deviation of the weights; “random” means nothing without it"),
+    ("seed", "fixes the draw and the order of the data: runs of one seed are paired, whatever the initializer"),
+    ("acc %", "accuracy on the test set after the last step: mean over n seeds ± half the 95 % t interval"),
+    ("vs #1", "difference to the best in points, paired by seed; ? where the seeds cannot tell them apart"),
+    ("loss", "cross entropy on the test set; ln(classes) is what guessing gives, 2.303 for ten classes"),
+    ("loss ▇▃▁", "training loss over the steps, bars from 0 to its highest; a blank where it was not finite"),
+    ("acc ▁▅▇", "training accuracy over the steps, bars from 0 to 100 %"),
+    ("diverged", "the loss became NaN or infinite: a result, ranked after those that did not"),
+    ("failed, crashed", "the run could not go on, or its process died: says nothing of the initializer"),
+)
+
+
+class HelpScreen(ModalScreen[None]):
+    """All keys by place; `sections` are titles with the keys that work there."""
+
+    DEFAULT_CSS = """
+    HelpScreen { align: center middle; }
+    HelpScreen VerticalScroll {
+        width: 96; max-width: 100%; height: 100%; max-height: 48; padding: 0 1;
+        border: round $primary; background: $surface; border-title-style: bold;
+    }
+    HelpScreen Static { height: auto; }
+    """
+    BINDINGS = bindings(HELP_KEYS)
+
+    def __init__(self, sections: Sequence[tuple[str, Sequence[Key]]]) -> None:
+        super().__init__()
+        self._sections = sections
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(can_focus=True) as scroll:
+            scroll.border_title = "Help"
+            scroll.border_subtitle = "↑ ↓ scroll   esc close"
+            yield Static(_page(self._sections))
+
+    def on_mount(self) -> None:
+        self.query_one(VerticalScroll).focus()
+
+
+def _page(sections: Sequence[tuple[str, Sequence[Key]]]) -> RenderableType:
+    first = Text("Tick initializers in the setup, press r, watch, and read the leaderboard. Tab: the next field.")
+    parts: list[RenderableType] = [first]
+    for title, keys in sections:
+        parts += [Text(), Text(title, style="bold"), _rows([(key.shown, key.help) for key in keys])]
+    return Group(*parts, Text(), Text("Words", style="bold"), _rows(WORDS))
+
+
+def _rows(pairs: Sequence[tuple[str, str]]) -> Table:
+    made = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    made.add_column(no_wrap=True, style="bold", min_width=15)
+    made.add_column()
+    for left, right in pairs:
+        made.add_row(Text(left), Text(right))
+    return made

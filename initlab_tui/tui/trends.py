@@ -1,0 +1,82 @@
+"""The curves behind the sparklines: read off the screen's thread, kept, and drawn as bars with gaps."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from initlab_tui.reports.sparkline import sparkline
+from initlab_tui.runs.store import Curve, Run, Store
+
+POINTS = 48
+FRESH_SECONDS = 0.5
+AT_ONCE = 60
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A run's training curve in a few points up to `step`; NaN where a loss was not finite."""
+
+    step: int
+    curve: Curve
+
+
+def bars(trends: Sequence[Trend], kind: str, width: int) -> str:
+    """The mean of some runs' curves as bars: a loss from 0 to its highest, an accuracy from 0 to 1."""
+    curves = [trend.curve.losses if kind == "loss" else trend.curve.accuracies for trend in trends]
+    curves = [curve for curve in curves if curve]
+    if not curves or width < 1:
+        return ""
+    points = min(width, *(len(curve) for curve in curves))
+    mean = [_mean([_at(curve, index, points) for curve in curves]) for index in range(points)]
+    return sparkline(mean, width, low=0.0, high=1.0 if kind == "accuracy" else None)
+
+
+def _at(curve: Sequence[float], index: int, points: int) -> float:
+    first, after = index * len(curve) // points, (index + 1) * len(curve) // points
+    return _mean(curve[first : max(after, first + 1)])
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values) if all(map(math.isfinite, values)) else math.nan
+
+
+class Trends:
+    """The trends of the runs that are looked at."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, Trend] = {}
+        self._read_at: dict[int, float] = {}
+        self._wanted: dict[int, Run] = {}
+
+    def get(self, run: Run) -> Trend | None:
+        """A run's trend as known; one that is not, or is out of date, is read with the next `load`."""
+        known = self._kept.get(run.id)
+        if run.step and (known is None or known.step != run.step):
+            self._wanted[run.id] = run
+        return known
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is something to read now."""
+        now = time.monotonic()
+        return any(now - self._read_at.get(run_id, 0.0) >= FRESH_SECONDS for run_id in self._wanted)
+
+    def take(self) -> list[Run]:
+        """The runs to read now, and no longer wanted after."""
+        now = time.monotonic()
+        due = [run for run in self._wanted.values() if now - self._read_at.get(run.id, 0.0) >= FRESH_SECONDS]
+        for run in due[:AT_ONCE]:
+            del self._wanted[run.id]
+            self._read_at[run.id] = now
+        return due[:AT_ONCE]
+
+    def keep(self, trends: dict[int, Trend]) -> None:
+        self._kept |= trends
+
+
+def read(store: Store, runs: Sequence[Run]) -> dict[int, Trend]:
+    """The trends of some runs, on the store's thread."""
+    return {run.id: Trend(run.step, store.trend(run.id, "train", POINTS)) for run in runs}

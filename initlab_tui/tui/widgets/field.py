@@ -1,0 +1,118 @@
+"""One line of a form: a label, what is edited, and below it the reason when it is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.widgets import Input, Label, Select, Static
+
+from initlab_tui.reports.text import plain
+
+
+class Field(Vertical):
+    """A named field of a form; subclasses say what is edited."""
+
+    DEFAULT_CSS = """
+    Field { height: auto; }
+    Field > Horizontal { height: 1; }
+    Field Label { width: 14; color: $text-muted; }
+    Field Input, Field Select { width: 1fr; }
+    Field:focus-within Label { color: $text; text-style: bold; }
+    Field .reason { color: $text-error; height: auto; display: none; }
+    Field.-wrong .reason { display: block; }
+    Field.-wrong Label { color: $text-error; }
+    """
+
+    class Changed(Message):
+        """Something was typed or chosen."""
+
+    def __init__(self, name: str, label: str) -> None:
+        super().__init__(name=name)
+        self._label = label
+        self._reason = ""
+
+    def compose(self) -> ComposeResult:
+        with Horizontal():
+            yield Label(self._label, markup=False)
+            yield from self.editor()
+        yield Static("", classes="reason")
+
+    def editor(self) -> ComposeResult:
+        """The widget that is typed or chosen in."""
+        raise NotImplementedError
+
+    @property
+    def value(self) -> str:
+        """What it holds, as on the command line."""
+        raise NotImplementedError
+
+    def complain(self, reason: str) -> None:
+        """Show why it is wrong; nothing for an empty reason."""
+        if reason != self._reason:
+            self._reason = reason
+            self.set_class(bool(reason), "-wrong")
+            self.query_one(".reason", Static).update(Text(f"✗ {plain(reason)}" if reason else ""))
+
+    @property
+    def is_wrong(self) -> bool:
+        return bool(self._reason)
+
+
+class TextField(Field):
+    """A field that is typed."""
+
+    def __init__(self, name: str, label: str, value: str, placeholder: str = "") -> None:
+        super().__init__(name, label)
+        self._value, self._placeholder = value, placeholder
+
+    def editor(self) -> ComposeResult:
+        yield Input(self._value, placeholder=self._placeholder, compact=True, select_on_focus=False)
+
+    @property
+    def value(self) -> str:
+        return self.query_one(Input).value.strip()
+
+    def put(self, value: str) -> None:
+        """Set what it holds."""
+        self.query_one(Input).value = value
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.post_message(self.Changed())
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.screen.focus_next()
+
+
+class ChoiceField(Field):
+    """A field with a few allowed values."""
+
+    def __init__(self, name: str, label: str, choices: Sequence[tuple[str, str]], value: str) -> None:
+        super().__init__(name, label)
+        self._choices, self._value = choices, value
+
+    def editor(self) -> ComposeResult:
+        options = [(Text(plain(shown)), value) for value, shown in self._choices]
+        yield Select(options, value=self._value, allow_blank=False, compact=True)
+
+    @property
+    def value(self) -> str:
+        return str(self._select.value)
+
+    @property
+    def _select(self) -> Select[Any]:
+        return self.query_one(Select)
+
+    def put(self, value: str) -> None:
+        """Choose one of its values."""
+        self._select.value = value
+
+    def on_select_changed(self, event: Select.Changed) -> None:
+        event.stop()
+        self.post_message(self.Changed())
