@@ -21,7 +21,16 @@ from initlab_tui.reports.text import (
 )
 from initlab_tui.runs.store import Run
 
-HEADERS = {"learning_rate": "lr", "batch_size": "batch", "eval_every": "test every"}
+HEADERS = {
+    "learning_rate": "lr",
+    "batch_size": "batch",
+    "eval_every": "test every",
+    "activation": "act",
+    "optimizer": "opt",
+    "epochs": "ep",
+    "execution": "exec",
+}
+MOST_FIELD = 16  # cells of a field's column
 Sortable = float | str
 
 
@@ -104,11 +113,12 @@ def _sortable(value: object) -> Sortable:
     return value if isinstance(value, int | float) else str(value)
 
 
-def _field(name: str) -> Heading:
+def _field(name: str, shown: Sequence[Group]) -> Heading:
+    title = HEADERS.get(name, name)
     return Heading(
         name,
-        HEADERS.get(name, name),
-        10,
+        title,
+        min(MOST_FIELD, max([len(title), *(len(group.field(name)) for group in shown)])),
         lambda group: group.field(name),
         _nothing,
         lambda group: _sortable(getattr(group.row.spec, name)),
@@ -194,7 +204,7 @@ def headings(shown: Sequence[Group]) -> tuple[Heading, ...]:
     contents = {group.row.fingerprint for group in shown if group.row.fingerprint}
     data = [DATA] if "dataset" not in differing and len(contents) > 1 else []
     tags = [TAGS] if any(group.tags for group in shown) else []
-    fields = [_field(name) for name in differing]
+    fields = [_field(name, shown) for name in differing]
     broken = [STATUS] if any(group.row.status != "done" for group in shown) else []
     return (RANK, NAME, *fields, *data, *MEASURES, *TRENDS, *broken, VERSUS, *COSTS, *tags)
 

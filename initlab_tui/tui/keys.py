@@ -103,6 +103,12 @@ SETUP = (
     Key("minus,delete", "remove", "Remove", "take a line added with + away again", show=False),
 )
 
+FIELD = (
+    Key("enter,tab", "app.focus_next", "Next", "go to the next field"),
+    Key("escape", "leave", "Initializers", "back to the list of initializers"),
+    Key("ctrl+r", "app.run", "Run", "run, from a field, which takes letters for itself"),
+)
+
 TRAINING = (
     Key("k", "skip", "Skip", "stop this run alone; the next one goes on"),
     Key("enter,i", "details", "Details", "all that is known of the run under the cursor"),
@@ -120,5 +126,5 @@ RESULTS = (
     Key("u,ctrl+z", "undo", "Undo", "bring back what was deleted last", show=False),
     Key("n", "rename", "Name", "give the marked, or the one under the cursor, a name", show=False),
     Key("t", "tag", "Tag", "give them tags, words to filter by", show=False),
-    Key("escape", "clear", "Clear", "clear the filter, then the marks", show=False),
+    Key("escape", "clear", "Clear", "clear the filter, then the marks"),
 )

@@ -118,6 +118,7 @@ class Results(Vertical):
         self._marked &= self._still_there()
         self.board.show(self._columns(shown), keys)
         self._say(found, shown)
+        self.refresh_bindings()
 
     @property
     def _found(self) -> Sequence[Group]:
@@ -255,12 +256,23 @@ class Results(Vertical):
         name = group_of.name if group_of else ""
         return Series(f"{name} seed {runs[0].spec.seed}" if key[0] == RUN else name, ids)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Show only keys that can do something now; the filter takes letters for itself."""
+        if action == "clear":
+            return bool(self._choice.words or self._marked or self._is_typing)
+        return not self._is_typing or action not in [key.action for key in RESULTS]
+
+    @property
+    def _is_typing(self) -> bool:
+        return self.is_mounted and self.query_one(Input).has_focus
+
     def action_mark(self) -> None:
         key = self.board.current
         if key:
             self._marked ^= {key}
             self.board.repaint_changed()
             self.board.action_move(1)
+            self.refresh_bindings()
             self.border_subtitle = self._subtitle(self._found, list(self._shown.values()))
 
     def action_expand(self) -> None:

@@ -21,7 +21,7 @@ from initlab_tui.experiments.problems import InvalidInputError, Problem
 from initlab_tui.experiments.signal import EXACT, Preview, preview
 from initlab_tui.experiments.spec import Comparison, Initializer, RunSpec
 from initlab_tui.reports.text import number, plain
-from initlab_tui.tui.widgets.field import ChoiceField, Field, TextField
+from initlab_tui.tui.widgets.field import ChoiceField, Field, FieldInput, TextField
 from initlab_tui.tui.widgets.starts import StartList, lines
 
 FIRST = Comparison(
@@ -122,6 +122,11 @@ class Setup(Vertical):
         self._refused = ()
         self.check()
 
+    @on(FieldInput.Left)
+    def _left(self, event: Message) -> None:
+        event.stop()
+        self.query_one(StartList).leave()
+
     def check(self) -> None:
         """Say beside each field what is wrong with it, and what the comparison amounts to."""
         self._field("file").display = self._field("dataset").value == OWN_PREFIX
@@ -176,9 +181,9 @@ class Setup(Vertical):
             said.setdefault(name, problem.message)
         for field in self.fields:
             field.complain(said.pop(field.name or "", ""))
-        others = [message for name, message in said.items() if name != "initializer" or not self._wrong_start]
-        if others:
-            self.tell(f"✗ {others[0]}", wrong=True)
+        if problems:
+            others = [message for name, message in said.items() if name != "initializer" or not self._wrong_start]
+            self.tell(f"✗ {(others or ['not ready to run: see the marked field'])[0]}", wrong=True)
 
     @property
     def _wrong_start(self) -> bool:

@@ -12,6 +12,22 @@ from textual.message import Message
 from textual.widgets import Input, Label, Select, Static
 
 from initlab_tui.reports.text import plain
+from initlab_tui.tui.keys import FIELD, bindings
+
+
+class FieldInput(Input):
+    """A line of text in a form: takes letters for itself, so what works here has its own keys."""
+
+    BINDINGS = bindings(FIELD)
+
+    class Left(Message):
+        """It is to be left for the list of initializers."""
+
+    def __init__(self, value: str, *, placeholder: str = "", name: str | None = None) -> None:
+        super().__init__(value, placeholder=placeholder, name=name, compact=True, select_on_focus=False)
+
+    def action_leave(self) -> None:
+        self.post_message(self.Left())
 
 
 class Field(Vertical):
@@ -71,7 +87,7 @@ class TextField(Field):
         self._value, self._placeholder = value, placeholder
 
     def editor(self) -> ComposeResult:
-        yield Input(self._value, placeholder=self._placeholder, compact=True, select_on_focus=False)
+        yield FieldInput(self._value, placeholder=self._placeholder)
 
     @property
     def value(self) -> str:
@@ -84,10 +100,6 @@ class TextField(Field):
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
         self.post_message(self.Changed())
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.screen.focus_next()
 
 
 class ChoiceField(Field):

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rich.text import Text
-from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
@@ -16,6 +15,7 @@ from initlab_tui.experiments.initializers import CATALOGUE
 from initlab_tui.experiments.spec import IMPORT_PREFIX, Initializer
 from initlab_tui.reports.text import initializer_name, plain
 from initlab_tui.tui.keys import SETUP, bindings
+from initlab_tui.tui.widgets.field import FieldInput
 
 OWN = "your own"
 PATH = "import"
@@ -121,27 +121,18 @@ class StartItem(ListItem):
         self.show()
         self.post_message(StartList.Changed())
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        inputs = list(self.query(Input))
-        after = inputs.index(event.input) + 1
-        if after < len(inputs):
-            inputs[after].focus()
-        elif isinstance(self.parent, StartList):
-            self.parent.action_leave()
-
 
 def _parameter(name: str, key: str, value: str) -> Horizontal:
     entry = CATALOGUE.get(name)
     parameter = entry.parameter(key) if entry else None
     shown = "σ stddev" if key == "stddev" else key
-    box = Input(value, name=key, compact=True, placeholder="package.module.Name" if name == OWN else "")
+    box = FieldInput(value, name=key, placeholder="package.module.Name" if name == OWN else "")
     if parameter:
         box.tooltip = f"{parameter.meaning}; {parameter.allowed}"
     return Horizontal(Label(f"    {shown}", markup=False), box)
 
 
-class StartList(ListView):
+class StartList(ListView, can_focus_children=True):
     """The catalogue's initializers, any of them several times, and a person's own."""
 
     DEFAULT_CSS = """
@@ -223,18 +214,16 @@ class StartList(ListView):
             await self.pop(self.index)
             self.post_message(self.Changed())
 
-    def action_leave(self) -> None:
+    def leave(self) -> None:
         """From a parameter back to the list."""
         for item in self.items:
             if item.is_open:
                 self.run_worker(item.close())
         self.focus()
 
-    def on_key(self, event: events.Key) -> None:
-        # ListView has no binding for it, and fields inside let it through.
-        if event.key == "escape" and any(item.is_open for item in self.items):
-            event.stop()
-            self.action_leave()
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Show only keys that the parameters' fields do not take for themselves."""
+        return self.has_focus or action not in [key.action for key in SETUP]
 
     async def put(self, initializers: Sequence[Initializer]) -> None:
         """Tick just these, with their parameters."""
