@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +22,27 @@ class LostRunError(Exception):
     """The run is no longer this worker's: it was taken for dead, or the run was removed."""
 
 
+_WAITING = """
+    SELECT runs.id FROM runs JOIN workers ON workers.id = :worker
+    WHERE status = 'queued' AND runs.device = workers.device AND runs.threads = workers.threads
+        AND workers.ended IS NULL
+    ORDER BY runs.id LIMIT 1
+"""
+
+
 def claim(store: Store, worker_id: int) -> Run | None:
     """Take the oldest queued run that this worker can do, atomically: no two workers get the same one."""
+    # Looked for without the lock first: a worker that stands idle asks often, and others have to write.
+    if not store.connection.execute(_WAITING, {"worker": worker_id}).fetchone():
+        return None
     now = time.time()
     with store.transaction() as connection:
         row = connection.execute(
-            """
+            f"""
             UPDATE runs SET status = 'running', worker_id = :worker, timed_from = :now, request = NULL,
                 started = coalesce(started, :now)
-            WHERE id = (
-                SELECT runs.id FROM runs JOIN workers ON workers.id = :worker
-                WHERE status = 'queued' AND runs.device = workers.device AND runs.threads = workers.threads
-                    AND workers.ended IS NULL
-                ORDER BY runs.id LIMIT 1)
-            RETURNING id
-            """,
+            WHERE id = ({_WAITING}) RETURNING id
+            """,  # noqa: S608 - no outside text
             {"worker": worker_id, "now": now},
         ).fetchone()
         if row:
@@ -82,30 +88,42 @@ def record_started(store: Store, run: Run, event: Started, record: Mapping[str, 
         )
 
 
-def record_steps(store: Store, run: Run, event: Stepped) -> str | None:
-    """Record training steps, and return what is asked of the run: stop, pause or None."""
-    rows = zip(range(event.step, event.last + 1), event.losses, event.accuracies, strict=True)
+def record(store: Store, run: Run, events: Sequence[Stepped | Evaluated]) -> str | None:
+    """Record what a run did, at least one event, and return what is asked of it: stop, pause or None.
+
+    Raises:
+        LostRunError: with nothing recorded, when it is no longer this worker's.
+    """
+    steps = [event for event in events if isinstance(event, Stepped)]
+    evaluations = [event for event in events if isinstance(event, Evaluated)]
+    values: dict[str, object] = {}
+    if steps:
+        values["step"] = steps[-1].last
+    if evaluations:
+        values["test_loss"] = finite_or_none(evaluations[-1].loss)
+        values["test_accuracy"] = evaluations[-1].accuracy
     with store.transaction() as connection:
         connection.executemany(
-            "INSERT OR REPLACE INTO metrics (run_id, split, step, loss, accuracy) VALUES (?, 'train', ?, ?, ?)",
-            [(run.id, step, finite_or_none(loss), accuracy) for step, loss, accuracy in rows],
+            "INSERT OR REPLACE INTO metrics (run_id, split, step, loss, accuracy) VALUES (?, ?, ?, ?, ?)",
+            [
+                (run.id, split, step, finite_or_none(loss), accuracy)
+                for event in events
+                for split, step, loss, accuracy in _rows(event)
+            ],
         )
         connection.execute(
             "UPDATE runs SET train_seconds = train_seconds + ?, samples = samples + ? WHERE id = ?",
-            (event.seconds, event.samples, run.id),
+            (sum(event.seconds for event in steps), sum(event.samples for event in steps), run.id),
         )
-        return _update(store, run, step=event.last)
+        return _update(store, run, **values)
 
 
-def record_evaluation(store: Store, run: Run, event: Evaluated) -> str | None:
-    """Record an evaluation on the test set, and return what is asked of the run."""
-    loss = finite_or_none(event.loss)
-    with store.transaction() as connection:
-        connection.execute(
-            "INSERT OR REPLACE INTO metrics (run_id, split, step, loss, accuracy) VALUES (?, 'test', ?, ?, ?)",
-            (run.id, event.step, loss, event.accuracy),
-        )
-        return _update(store, run, test_loss=loss, test_accuracy=event.accuracy)
+def _rows(event: Stepped | Evaluated) -> Iterator[tuple[str, int, float, float]]:
+    if isinstance(event, Evaluated):
+        yield "test", event.step, event.loss, event.accuracy
+        return
+    for step, (loss, accuracy) in enumerate(zip(event.losses, event.accuracies, strict=True), event.step):
+        yield "train", step, loss, accuracy
 
 
 def release(

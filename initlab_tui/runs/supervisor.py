@@ -261,6 +261,13 @@ def _among(ids: Sequence[int] | None) -> tuple[str, tuple[str, ...]]:
     return ("", ()) if ids is None else ("AND runs.id IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),))
 
 
+def dismiss(store: Store, worker_ids: Sequence[int]) -> None:
+    """Let workers end as soon as they have no work: those that stand idle now, those that train with the queue."""
+    store.connection.execute(
+        "UPDATE workers SET idle = 0 WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(worker_ids)),)
+    )
+
+
 def needed_again(store: Store, ids: Sequence[int] | None = None) -> list[Plan]:
     """Plans for those runs, of `ids` or of all, that wait with no worker alive that could take them."""
     among, numbers = _among(ids)

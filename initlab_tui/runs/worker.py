@@ -29,6 +29,7 @@ from initlab_tui.data import arrays
 from initlab_tui.experiments.spec import IMPORT_PREFIX, Initializer
 from initlab_tui.runs import paths, queue
 from initlab_tui.runs.events import Checkpointed, Evaluated, Finished, Started, Stepped
+from initlab_tui.runs.recorder import Recorder
 from initlab_tui.runs.store import Run, Store
 from initlab_tui.runs.supervisor import HEARTBEAT_SECONDS
 
@@ -46,8 +47,8 @@ class Worker:
 
     def __init__(self, store: Store, worker_id: int, programs: Programs) -> None:
         self.store, self.id, self._programs = store, worker_id, programs
-        self.device, self.threads, self.idle, log = store.connection.execute(
-            "SELECT device, threads, idle, log FROM workers WHERE id = ?", (worker_id,)
+        self.device, self.threads, log = store.connection.execute(
+            "SELECT device, threads, log FROM workers WHERE id = ?", (worker_id,)
         ).fetchone()
         self.log = Path(log)
         self.terminated = False
@@ -62,17 +63,22 @@ class Worker:
             self._device_note = "There is a GPU that TensorFlow does not see: trained on the CPU."
 
     def work(self) -> None:
-        """Train what is queued until nothing has been for `idle` seconds, or until told to end."""
+        """Train what is queued until nothing has been for its registration's `idle` seconds, or until told to end."""
         last_work = time.monotonic()
         while not self.terminated:
             run = queue.claim(self.store, self.id)
             if run:
                 self._perform(run)
                 last_work = time.monotonic()
-            elif time.monotonic() - last_work >= self.idle and queue.retire_if_idle(self.store, self.id):
+            elif time.monotonic() - last_work >= self._idle() and queue.retire_if_idle(self.store, self.id):
                 return
             else:
                 time.sleep(POLL_SECONDS)
+
+    def _idle(self) -> float:
+        # Asked for each time: it may be dismissed meanwhile.
+        query = "SELECT idle FROM workers WHERE id = ?"
+        return float(self.store.connection.execute(query, (self.id,)).fetchone()[0])
 
     def _perform(self, run: Run) -> None:
         try:
@@ -107,16 +113,15 @@ class Worker:
             resume=load_checkpoint(run),
             wants_checkpoint=lambda: request == "pause",
         )
-        with importing_from(run.import_folder), contextlib.closing(events):
+        with importing_from(run.import_folder), contextlib.closing(events), Recorder(self.store, run) as recorder:
             for event in events:
                 match event:
                     case Started():
                         request = queue.record_started(self.store, run, event, self._record(run, event))
-                    case Stepped():
-                        request = queue.record_steps(self.store, run, event)
-                    case Evaluated():
-                        request = queue.record_evaluation(self.store, run, event)
+                    case Stepped() | Evaluated():
+                        request = recorder.add(event)
                     case Checkpointed():
+                        recorder.write()
                         return "paused", "", self._save(run, event)
                     case Finished():
                         return event.outcome, event.reason, None

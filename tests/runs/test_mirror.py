@@ -93,9 +93,9 @@ def test_the_steps_of_a_run_are_seen_and_rank_nothing_anew(store: Store) -> None
         queue.record_started(writer, run, STARTED, {})
         change = seen(mirror, writer)
         assert change is not None and change.ranked  # the data are known now
-        queue.record_steps(writer, run, Stepped(1, (1.0,), (0.5,), 0.1, 10))
+        queue.record(writer, run, [Stepped(1, (1.0,), (0.5,), 0.1, 10)])
         assert seen(mirror, writer) == Change(frozenset({run_id}), NOTHING, False)
-        queue.record_evaluation(writer, run, Evaluated(1, 0.9, 0.6))
+        queue.record(writer, run, [Evaluated(1, 0.9, 0.6)])
         assert seen(mirror, writer) == Change(frozenset({run_id}), NOTHING, False)
         queue.release(writer, run, "done")
         assert seen(mirror, writer) == Change(frozenset({run_id}), NOTHING, True)

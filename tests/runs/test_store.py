@@ -192,6 +192,13 @@ def test_a_worker_takes_only_what_it_can_do(store: Store) -> None:
     assert run is not None and [run.id] == gpu
 
 
+def test_a_worker_that_finds_nothing_takes_no_lock(store: Store) -> None:
+    worker_id = a_worker(store)
+    with Store.open(store.path) as other, other.transaction():
+        store.connection.execute("PRAGMA busy_timeout = 0")
+        assert queue.claim(store, worker_id) is None
+
+
 def test_a_worker_retires_only_when_nothing_waits_for_it(store: Store) -> None:
     worker_id = a_worker(store)
     queued(store)
@@ -204,8 +211,8 @@ def test_a_worker_retires_only_when_nothing_waits_for_it(store: Store) -> None:
 
 def test_what_is_not_finite_travels_as_null_and_comes_back_as_nan(store: Store) -> None:
     run = claimed(store)
-    queue.record_steps(store, run, Stepped(1, (1.0, math.inf, math.nan), (0.1, 0.2, 0.3), 0.5, 30))
-    queue.record_evaluation(store, run, Evaluated(3, math.inf, 0.25))
+    queue.record(store, run, [Stepped(1, (1.0, math.inf, math.nan), (0.1, 0.2, 0.3), 0.5, 30)])
+    queue.record(store, run, [Evaluated(3, math.inf, 0.25)])
     rows = store.connection.execute("SELECT loss FROM metrics WHERE split = 'train' ORDER BY step").fetchall()
     assert rows == [(1.0,), (None,), (None,)]
     curve = store.curve(run.id, "train")
@@ -218,17 +225,17 @@ def test_what_is_not_finite_travels_as_null_and_comes_back_as_nan(store: Store) 
 
 def test_speed_is_of_training_steps_alone(store: Store) -> None:
     run = claimed(store)
-    queue.record_steps(store, run, Stepped(1, (1.0,), (0.1,), 0.5, 100))
-    queue.record_steps(store, run, Stepped(2, (1.0,), (0.1,), 0.5, 200))
+    queue.record(store, run, [Stepped(1, (1.0,), (0.1,), 0.5, 100)])
+    queue.record(store, run, [Stepped(2, (1.0,), (0.1,), 0.5, 200)])
     found = store.run(run.id)
     assert found is not None and found.samples_per_second == 300
 
 
 def test_a_request_reaches_the_worker_with_its_next_record(store: Store) -> None:
     run = claimed(store)
-    assert queue.record_steps(store, run, Stepped(1, (1.0,), (0.1,), 0.1, 10)) is None
+    assert queue.record(store, run, [Stepped(1, (1.0,), (0.1,), 0.1, 10)]) is None
     assert queue.stop(store, [run.id]) == [run.id]
-    assert queue.record_steps(store, run, Stepped(2, (1.0,), (0.1,), 0.1, 10)) == "stop"
+    assert queue.record(store, run, [Stepped(2, (1.0,), (0.1,), 0.1, 10)]) == "stop"
     queue.release(store, run, "stopped", "on request")
     assert status(store, run.id) == "stopped"
     assert queue.stop(store, [run.id]) == []
@@ -252,7 +259,7 @@ def test_a_run_that_was_taken_for_dead_is_not_written_to(store: Store) -> None:
     assert run.worker_id is not None
     supervisor.bury(store, run.worker_id, "exit code 3")
     with pytest.raises(queue.LostRunError):
-        queue.record_steps(store, run, Stepped(1, (1.0,), (0.1,), 0.1, 10))
+        queue.record(store, run, [Stepped(1, (1.0,), (0.1,), 0.1, 10)])
     with pytest.raises(queue.LostRunError):
         queue.release(store, run, "done")
     assert status(store, run.id) == "crashed"
@@ -300,7 +307,7 @@ def test_a_stop_is_not_taken_back_by_a_pause(store: Store) -> None:
     run = claimed(store)
     queue.stop(store, [run.id])
     queue.pause(store, [run.id])
-    assert queue.record_steps(store, run, Stepped(1, (1.0,), (0.1,), 0.1, 10)) == "stop"
+    assert queue.record(store, run, [Stepped(1, (1.0,), (0.1,), 0.1, 10)]) == "stop"
 
 
 def test_stopping_a_paused_run_takes_its_checkpoint_away(store: Store, tmp_path: Path) -> None:
@@ -373,7 +380,7 @@ def test_a_comparison_is_kept_as_it_was_asked_for(store: Store) -> None:
 
 def with_losses(store: Store, losses: list[float], first: int = 1) -> int:
     run = claimed(store)
-    queue.record_steps(store, run, Stepped(first, tuple(losses), tuple(i / 1e6 for i in range(len(losses))), 1.0, 1))
+    queue.record(store, run, [Stepped(first, tuple(losses), tuple(i / 1e6 for i in range(len(losses))), 1.0, 1)])
     return run.id
 
 
@@ -414,5 +421,5 @@ def test_a_trend_of_a_long_run_is_quick_and_keeps_its_mean(store: Store) -> None
 def test_a_trend_over_uneven_steps_has_no_more_points_than_asked_for(store: Store) -> None:
     run = claimed(store)
     for step in (0, 1, 2, 3, 100):
-        queue.record_evaluation(store, run, Evaluated(step, 1.0, step / 100))
+        queue.record(store, run, [Evaluated(step, 1.0, step / 100)])
     assert store.trend(run.id, "test", 4).steps == (3, 100)

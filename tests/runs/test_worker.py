@@ -200,6 +200,46 @@ def test_without_work_a_worker_ends_by_itself(lab: Store) -> None:
     assert how == "idle"
 
 
+def test_dismissed_a_worker_ends_as_soon_as_it_has_no_work(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "lab.db") as store:
+        run_id = enqueue(store, **ENDLESS)
+        (worker_id,) = supervisor.start_workers(store, PLAN, idle=3600)
+        until_training(store, run_id)
+        supervisor.dismiss(store, [worker_id])
+        last = enqueue(store)
+        queue.stop(store, [run_id])
+        wait_until(lambda: supervisor.workers_alive(store) == 0)
+        assert found(store, last).status == "done"  # what was queued by then is still trained
+
+
+def test_dismissed_a_worker_that_stands_idle_ends(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "lab.db") as store:
+        ids = supervisor.start_workers(store, PLAN, idle=3600)
+        ended = finished(store, enqueue(store)).ended or 0
+        beat = "SELECT heartbeat FROM workers WHERE ended IS NULL"
+        wait_until(lambda: store.connection.execute(beat).fetchone()[0] > ended)  # it has stood idle for a while
+        supervisor.dismiss(store, ids)
+        wait_until(lambda: supervisor.workers_alive(store) == 0, seconds=10)
+
+
+def test_a_stop_does_not_wait_for_the_lock_of_one_who_writes_all_the_time(lab: Store) -> None:
+    # A tiny network measured after each step yields hundreds of events a second.
+    run_id = enqueue(lab, epochs=1_000_000, hidden="16", eval_every=1)
+    supervisor.start_workers(lab, PLAN)
+    until_training(lab, run_id, step=50)
+    with Store.open(lab.path) as person:
+        asked = time.monotonic()
+        queue.stop(person, [run_id])
+        told = time.monotonic()
+        wait_until(lambda: found(person, run_id).status == "stopped", seconds=10)
+        ended = time.monotonic()
+    assert told - asked < 1
+    assert ended - told < 2
+    run = found(lab, run_id)
+    assert lab.curve(run_id, "train").steps == tuple(range(1, run.step + 1))
+    assert set(lab.curve(run_id, "test").steps) >= set(range(run.step))
+
+
 def test_a_worker_whose_store_is_removed_ends_and_makes_no_other(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "lab.db")
     run_id = enqueue(store, **ENDLESS)
