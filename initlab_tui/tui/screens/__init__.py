@@ -1,0 +1,1 @@
+"""Whole screens over the lab: help, details, dialogs, the chart."""
