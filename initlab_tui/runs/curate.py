@@ -42,6 +42,12 @@ def restore(store: Store, ids: Sequence[int]) -> list[int]:
     return deleted
 
 
+def restore_newest(store: Store) -> list[int]:
+    """Take back what was deleted last, together; returns the runs' ids, none where nothing is deleted."""
+    query = "SELECT id FROM runs WHERE deleted = (SELECT max(deleted) FROM runs)"
+    return restore(store, [run_id for (run_id,) in store.connection.execute(query)])
+
+
 def rename(store: Store, ids: Sequence[int], name: str) -> None:
     """Give runs a name; '' takes it away.
 

@@ -83,7 +83,7 @@ def bindings(keys: Iterable[Key]) -> list[BindingType]:
 
 PRIORITY = ("f1", "f5", "ctrl+r", "ctrl+c", "ctrl+q")
 
-EVERYWHERE = (
+LAB = (
     Key("r,f5,ctrl+r", "run", "Run", "queue the comparison that the setup describes, and train it"),
     Key("p", "pause", "Pause", "pause the comparison that trains, keeping a checkpoint; again: let it go on"),
     Key("x", "stop", "Stop", "stop the comparison that trains, keeping what it recorded"),
@@ -92,6 +92,9 @@ EVERYWHERE = (
     Key("1,f2", "pane('setup')", "Setup", "go to the setup", show=False),
     Key("2,f3", "pane('training')", "Training", "go to the training", show=False),
     Key("3,f4", "pane('results')", "Results", "go to the results", show=False),
+)
+
+EVERYWHERE = (
     Key("question_mark,f1", "help", "Help", "show all keys, and what the words mean"),
     Key("q,ctrl+q,ctrl+c", "quit", "Quit", "leave; what trains can go on without the screen"),
 )

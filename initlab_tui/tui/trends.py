@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from initlab_tui.reports.sparkline import sparkline
-from initlab_tui.runs.store import Curve, Run, Store
+from initlab_tui.runs.store import Curve, Run
 
 POINTS = 48
 FRESH_SECONDS = 0.5
@@ -58,12 +58,6 @@ class Trends:
             self._wanted[run.id] = run
         return known
 
-    @property
-    def is_behind(self) -> bool:
-        """Whether there is something to read now."""
-        now = time.monotonic()
-        return any(now - self._read_at.get(run_id, 0.0) >= FRESH_SECONDS for run_id in self._wanted)
-
     def take(self) -> list[Run]:
         """The runs to read now, and no longer wanted after."""
         now = time.monotonic()
@@ -75,8 +69,3 @@ class Trends:
 
     def keep(self, trends: dict[int, Trend]) -> None:
         self._kept |= trends
-
-
-def read(store: Store, runs: Sequence[Run]) -> dict[int, Trend]:
-    """The trends of some runs, on the store's thread."""
-    return {run.id: Trend(run.step, store.trend(run.id, "train", POINTS)) for run in runs}

@@ -34,13 +34,13 @@ class Choose(ModalScreen[str | None]):
 
     def __init__(self, question: str, answers: Sequence[tuple[str, str]], highlighted: str | None = None) -> None:
         super().__init__()
-        self._question, self._answers = question, answers
+        self._question, self.answers = question, answers
         self._highlighted = next((n for n, (key, _) in enumerate(answers) if key == highlighted), 0)
 
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(Text(plain(self._question)))
-            options = [Option(Text(plain(label)), id=key) for key, label in self._answers]
+            options = [Option(Text(plain(label)), id=key) for key, label in self.answers]
             yield OptionList(*options, compact=True)
             yield Static("↑ ↓ enter: choose   esc: cancel", id="hint")
 

@@ -1,0 +1,310 @@
+"""The lab itself: the three panes together, or one at a time, and what their keys do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.events import Click
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Footer, Static
+
+from initlab_tui.experiments.datasets import DATASETS
+from initlab_tui.experiments.problems import InvalidInputError, Problem
+from initlab_tui.experiments.spec import Comparison
+from initlab_tui.reports.text import plain, seconds
+from initlab_tui.runs import curate, queue, supervisor
+from initlab_tui.runs.duration import expected_seconds
+from initlab_tui.runs.preflight import Facts
+from initlab_tui.runs.store import Run, Store
+from initlab_tui.tui.desk import Desk, devices
+from initlab_tui.tui.keys import LAB, bindings
+from initlab_tui.tui.panes.results import Results
+from initlab_tui.tui.panes.setup import Settings, Setup
+from initlab_tui.tui.panes.training import Training
+from initlab_tui.tui.screens.dialogs import Ask, Choose
+from initlab_tui.tui.trends import Trends
+from initlab_tui.tui.watcher import View
+
+NOTICE_SECONDS = 15.0
+HOMES = {"setup": "#starts", "training": "#queue", "results": "#board"}
+KEPT = "Stopping {} runs; what they recorded is kept."
+
+
+class LabScreen(Screen[None]):
+    """The panes over what `desk` reads; begins with `settings` in the form."""
+
+    BINDINGS = bindings(LAB)
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide"), (160, "-very-wide")]
+
+    def __init__(self, desk: Desk, trends: Trends, settings: Settings) -> None:
+        super().__init__()
+        self._desk, self._trends, self._settings = desk, trends, settings
+        self._view: View | None = None
+        self._facts: dict[str, Facts] = {}
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="tabs"):
+            for number, name in enumerate(HOMES, 1):
+                yield Static(f"{number} {name.capitalize()}", id=f"tab-{name}", classes="tab")
+        with Horizontal(id="lab"):
+            yield Setup(self._settings, devices())
+            with Vertical(id="right"):
+                yield Training(self._trends)
+                yield Results(self._trends)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.action_pane("setup")
+
+    @property
+    def setup(self) -> Setup:
+        return self.query_one(Setup)
+
+    @property
+    def training(self) -> Training:
+        return self.query_one(Training)
+
+    @property
+    def results(self) -> Results:
+        return self.query_one(Results)
+
+    def home(self, pane: str) -> Widget:
+        """Where the cursor goes in a pane."""
+        return self.query_one(HOMES[pane])
+
+    @property
+    def active(self) -> list[Run]:
+        """The runs that wait, train or are paused."""
+        return list(self._view.active) if self._view else []
+
+    @property
+    def run_ids(self) -> list[int]:
+        """All runs, oldest first."""
+        return list(self._view.runs) if self._view else []
+
+    def show(self, view: View) -> None:
+        """Show the store as it is now."""
+        before, self._view = self._view, view
+        self.training.show(view)
+        self.results.show(view)
+        self._show_tabs(view)
+        if before is None or bool(before.active) != bool(view.active) or bool(before.groups) != bool(view.groups):
+            self.refresh_bindings()
+        if before is None or (view.ranked and not view.active):
+            self._sum_up()
+
+    def refresh_trends(self) -> None:
+        """Draw the curves that were read since."""
+        self.training.refresh_trends()
+        self.results.refresh_trends()
+
+    def _show_tabs(self, view: View) -> None:
+        busy = sum(run.status == "running" for run in view.active)
+        waiting = len(view.active) - busy
+        going_on = [f"{busy} running"] * bool(busy) + [f"{waiting} waiting"] * bool(waiting)
+        told = {"training": f"2 Training {', '.join(going_on)}".rstrip(), "results": f"3 Results {len(view.groups)}"}
+        for name, text in told.items():
+            tab = self.query_one(f"#tab-{name}", Static)
+            if str(tab.content) != text:
+                tab.update(Content(text))
+
+    @on(Click, ".tab")
+    def _tab_clicked(self, event: Click) -> None:
+        if event.widget and event.widget.id:
+            self.action_pane(event.widget.id.removeprefix("tab-"))
+
+    def action_pane(self, name: str) -> None:
+        """Go to a pane; where there is room for one only, show it."""
+        for pane in HOMES:
+            self.set_class(pane == name, f"show-{pane}")
+            self.query_one(f"#tab-{pane}").set_class(pane == name, "-current")
+        self.home(name).focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Show only keys that can do something now."""
+        if action in ("pause", "stop", "stop_all"):
+            return bool(self.active)
+        if action == "chart":
+            return bool(self._view and self._view.groups)
+        return True
+
+    # What would be run, and running it.
+
+    @on(Setup.Edited)
+    def _sum_up(self) -> None:
+        comparison = self.setup.comparison
+        if comparison is None:
+            return
+        specs = list(comparison.runs())
+        amount = f"{len(specs)} runs: {len(specs) // len(comparison.seeds)} starts × {len(comparison.seeds)} seeds"
+        data = self._data_of(comparison.base.dataset)
+        if data is None:
+            self.setup.tell(f"{amount}; how long is known once the file was read")
+            return
+        self.setup.show_preview(comparison, data.shape, data.classes)
+        workers = min(supervisor.cores(), len(specs))
+        done = reversed(self._view.runs.values()) if self._view else ()
+        expected = expected_seconds(specs, data.shape, data.classes, data.train, workers, done)
+        self.setup.tell(f"{amount}, about {seconds(expected.seconds)} ({expected.basis})")
+
+    def _data_of(self, dataset: str) -> Facts | None:
+        """What is known of a dataset without reading it, or from when it was read last."""
+        entry = DATASETS.get(dataset)
+        known = Facts(None, entry.shape, entry.classes, entry.train, entry.test) if entry else None
+        return self._facts.get(dataset, known)
+
+    def action_run(self) -> None:
+        """Queue what the form describes."""
+        comparison = self.setup.comparison
+        if comparison is None:
+            self.action_pane("setup")
+            self.setup.focus_first_wrong()
+            self.notify("Not queued: see what is marked in the setup.", severity="error", markup=False)
+        elif self._is_under_way(comparison):
+            self._ask_whether_again(comparison)
+        else:
+            self._launch(comparison)
+
+    def _is_under_way(self, comparison: Comparison) -> bool:
+        active = {(run.identity, run.spec.seed) for run in self.active}
+        return all((spec.identity, spec.seed) in active for spec in comparison.runs())
+
+    def _ask_whether_again(self, comparison: Comparison) -> None:
+        def answered(answer: str | None) -> None:
+            if answer == "yes":
+                self._launch(comparison)
+
+        answers = [("no", "Leave it at that"), ("yes", "Queue it once more")]
+        self.app.push_screen(Choose("The same comparison is queued or trains already.", answers), answered)
+
+    @work(group="launch")
+    async def _launch(self, comparison: Comparison) -> None:
+        self.setup.tell("checking the data …")
+        try:
+            facts = await self._desk.launch(comparison, self.setup.device)
+        except InvalidInputError as error:
+            self._refuse(error.problems)
+            return
+        self._facts[comparison.base.dataset] = facts
+        self._sum_up()
+        self.action_pane("training")
+
+    def _refuse(self, problems: Sequence[Problem]) -> None:
+        self.action_pane("setup")
+        self.setup.refuse(problems)
+        self.setup.focus_first_wrong()
+        told = plain(problems[0].message)
+        self.notify(told, title="Not queued", severity="error", timeout=NOTICE_SECONDS, markup=False)
+
+    # Steering what trains.
+
+    def _under_way(self) -> list[Run]:
+        """The active runs of the comparison under the training pane's cursor, else of the one that trains."""
+        active, current = self.active, self.training.current
+        chosen = current if current and not current.is_over else next(iter(active), None)
+        if chosen is None or chosen.comparison_id is None:
+            return [chosen] if chosen else []
+        return [run for run in active if run.comparison_id == chosen.comparison_id]
+
+    def action_pause(self) -> None:
+        """Pause the comparison, or let it go on."""
+        runs = self._under_way()
+        going_on = [run.id for run in runs if run.status != "paused"]
+        if going_on:
+            self._write(lambda store: queue.pause(store, going_on), "Pausing {} runs; p lets them go on.")
+        elif runs:
+            self._resume([run.id for run in runs])
+
+    @work(group="write")
+    async def _resume(self, ids: list[int]) -> None:
+        self.notify(f"{len(await self._desk.resume(ids))} runs go on.", markup=False)
+
+    def action_stop(self) -> None:
+        """Stop the comparison."""
+        ids = [run.id for run in self._under_way()]
+        self._write(lambda store: queue.stop(store, ids), KEPT)
+
+    def action_stop_all(self) -> None:
+        """Stop everything."""
+        ids = [run.id for run in self.active]
+        self._write(lambda store: queue.stop(store, ids), KEPT)
+
+    @work(group="write")
+    async def _write(self, change: Callable[[Store], Sequence[int] | None], told: str) -> None:
+        try:
+            ids = await self._desk.write(change)
+        except InvalidInputError as error:
+            self.notify(plain(str(error)), severity="error", timeout=NOTICE_SECONDS, markup=False)
+        else:
+            self.notify(told.format(len(ids or ())), markup=False)
+
+    @on(Training.Asked)
+    def _training_asked(self, message: Training.Asked) -> None:
+        if message.action == "skip":
+            self._write(lambda store: queue.stop(store, [message.run_id]), "Skipping {} run.")
+        else:
+            self._details(message.run_id)
+
+    # Looking at results, and keeping them in order.
+
+    @on(Results.Asked)
+    def _results_asked(self, message: Results.Asked) -> None:
+        ids = message.ids
+        match message.action:
+            case "details":
+                self._details(ids[0])
+            case "sort":
+                self._sort()
+            case "delete":
+                self._write(lambda store: curate.delete(store, ids), "Deleted {} runs; u brings them back.")
+                self.results.unmark()
+            case "undo":
+                self._write(curate.restore_newest, "Brought back {} runs.")
+            case "rename":
+                self._rename(ids)
+            case "tag":
+                self._tag(ids)
+
+    def _sort(self) -> None:
+        def answered(key: str | None) -> None:
+            if key is not None:
+                self.results.sort_by(key)
+
+        self.app.push_screen(Choose("Sort by", self.results.sortable, self.results.choice.sort), answered)
+
+    def _rename(self, ids: list[int]) -> None:
+        names = {run.name for run in self._runs(ids)}
+        name = names.pop() if len(names) == 1 else ""
+        question = f"Name of {len(ids)} runs; empty for none"
+        self._ask("name", question, name, lambda store, text: curate.rename(store, ids, text))
+
+    def _tag(self, ids: list[int]) -> None:
+        tags = dict.fromkeys(tag for run in self._runs(ids) for tag in run.tags.split())
+        question = f"Tags of {len(ids)} runs: words to filter by"
+        self._ask("tags", question, " ".join(tags), lambda store, text: curate.tag(store, ids, text))
+
+    def _ask(self, field: str, question: str, value: str, change: Callable[[Store, str], None]) -> None:
+        def answered(text: str | None) -> None:
+            if text is not None:
+                self._write(lambda store: change(store, text), "Noted.")
+
+        self.app.push_screen(Ask(question, value, lambda text: curate.fitting(field, text.strip())), answered)
+
+    def _runs(self, ids: Iterable[int]) -> list[Run]:
+        return [self._view.runs[run_id] for run_id in ids if run_id in self._view.runs] if self._view else []
+
+    def _details(self, run_id: int) -> None:
+        from initlab_tui.tui.screens.details import DetailsScreen  # the first paint does without
+
+        self.app.push_screen(DetailsScreen(run_id, lambda: self.run_ids, self._desk.page))
+
+    def action_chart(self) -> None:
+        """Draw the marked groups and runs, or all on show."""
+        from initlab_tui.tui.screens.chart import ChartScreen  # with NumPy and the plot widget
+
+        self.app.push_screen(ChartScreen(self.results.series, self._desk.curve))
