@@ -303,9 +303,8 @@ class ChartScreen(Screen[None]):
         #chart-body { height: 1fr; layout: vertical; }
         #chart-plot { width: 1fr; height: 1fr; }
         #chart-empty { width: 1fr; height: 1fr; content-align: center middle; }
-        #chart-reading { padding: 0 1; height: auto; }
+        #chart-reading { padding: 0 1; }
         &.-wide #chart-body { layout: horizontal; }
-        &.-wide #chart-reading { height: 1fr; }
     }
     """
 
@@ -513,7 +512,8 @@ class ChartScreen(Screen[None]):
     # Words
 
     def _write_title(self, status: str = "") -> None:
-        self.query_one("#chart-title", Static).update(Text(" · ".join(self._title(status or self._status))))
+        words = Text(" · ".join(self._title(status or self._status)))
+        self.query_one("#chart-title", Static).update(words, layout=False)
 
     def _title(self, status: str) -> list[str]:
         showing, several = self.showing, any(len(series.runs) > 1 for series in self.series)
@@ -533,9 +533,12 @@ class ChartScreen(Screen[None]):
         """What the lines say at the cursor; it is the legend as well."""
         reading = self.query_one("#chart-reading", Static)
         room = self._room_for_reading()
-        reading.styles.width = room.width + 2
+        text = reading_text(self._heading(), self._entries(), room, self._first_entry)
+        # A change of these lays the screen out anew; a new text must not, or each move of the cursor paints it all.
         reading.display = bool(self._lines)
-        reading.update(reading_text(self._heading(), self._entries(), room, self._first_entry))
+        reading.styles.width = room.width + 2
+        reading.styles.height = text.plain.count("\n") + 1
+        reading.update(text, layout=False)
 
     def _room_for_reading(self) -> Room:
         """A column at the side where there is room, else some rows below the plot."""
