@@ -106,13 +106,13 @@ def _pace(spec: RunSpec, weights: int, newest: dict[_Network, Run], recent: Sequ
     alike = [run for run in known if run.spec.execution == spec.execution]
     compiling = _compile_seconds(spec, [*([same] if same else []), *alike])
     if same:
-        return _Pace(1 / (same.samples_per_second or 1.0), compiling, 0, f"as fast as run {same.id}, the same network")
+        return _Pace(1 / (same.samples_per_second or 1.0), compiling, 0, f"by run {same.id}")
     if known:
         other = (alike or known)[0]
         scale = modelled / _modelled_sample_seconds(other.spec, _weights_of(other))
         seconds = scale / (other.samples_per_second or 1.0)
-        return _Pace(seconds, compiling, 1, f"from run {other.id}, scaled to this network")
-    return _Pace(modelled, compiling, 2, "a rough guess: nothing trained here yet")
+        return _Pace(seconds, compiling, 1, f"scaled from run {other.id}")
+    return _Pace(modelled, compiling, 2, "a rough guess")
 
 
 def _modelled_sample_seconds(spec: RunSpec, weights: int) -> float:

@@ -78,6 +78,8 @@ class LabApp(App[None]):
             self._prepare(comparison)
 
     def _suit_the_terminal(self) -> None:
+        if self.is_headless:
+            return
         if self.console.color_system == "standard" and "TEXTUAL_THEME" not in os.environ:
             self.theme = "ansi-dark"  # sixteen colours are the terminal's own
         if "SSH_CONNECTION" in os.environ and "TEXTUAL_ANIMATIONS" not in os.environ:

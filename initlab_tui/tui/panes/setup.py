@@ -20,7 +20,7 @@ from initlab_tui.experiments.fields import ACTIVATIONS, EXECUTIONS, OPTIMIZERS, 
 from initlab_tui.experiments.problems import InvalidInputError, Problem
 from initlab_tui.experiments.signal import EXACT, Preview, preview
 from initlab_tui.experiments.spec import Comparison, Initializer, RunSpec
-from initlab_tui.reports.text import number, plain
+from initlab_tui.reports.text import plain
 from initlab_tui.tui.widgets.field import ChoiceField, Field, FieldInput, TextField
 from initlab_tui.tui.widgets.starts import StartList, lines
 
@@ -252,7 +252,7 @@ def _told(found: Preview, activation: str) -> str:
 def _in_short(values: Sequence[float | None]) -> str:
     """`0.05, 0.18 ×9`: neighbours that are the same once, and no more than four of them."""
     runs: list[list[Any]] = []
-    for value in (number(value) for value in values):
+    for value in ("–" if value is None else f"{value:.3g}" for value in values):
         if runs and runs[-1][0] == value:
             runs[-1][1] += 1
         else:

@@ -59,7 +59,6 @@ class Training(Vertical):
         self._trends = trends
         self._view: View | None = None
         self._following = True
-        self._own_move = False
 
     def compose(self) -> ComposeResult:
         yield Static("", id="now")
@@ -103,17 +102,17 @@ class Training(Vertical):
         keys = self.queue.keys
         current = self.current
         if (current is None or current.status != "running") and keys and self.queue.cursor != 0:
-            self._own_move = True
             self.queue.cursor = 0
 
     @on(Table.Moved)
     def _moved(self, event: Table.Moved) -> None:
         event.stop()
-        if self._own_move:
-            self._own_move = False
-        elif self.queue.has_focus:
-            self._following = False
         self._draw()
+
+    @on(Table.Steered)
+    def _steered(self, event: Table.Steered) -> None:
+        event.stop()
+        self._following = False
 
     @on(Table.Chosen)
     def _chosen(self, event: Table.Chosen) -> None:
@@ -131,6 +130,7 @@ class Training(Vertical):
             self.post_message(self.Asked(action, self.queue.current))
 
     def action_follow(self) -> None:
+        """Keep the cursor on what trains from now on."""
         self._following = True
         self._follow()
 

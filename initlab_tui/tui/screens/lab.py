@@ -83,9 +83,9 @@ class LabScreen(Screen[None]):
         return list(self._view.active) if self._view else []
 
     @property
-    def run_ids(self) -> list[int]:
+    def runs(self) -> list[Run]:
         """All runs, oldest first."""
-        return list(self._view.runs) if self._view else []
+        return list(self._view.runs.values()) if self._view else []
 
     def show(self, view: View) -> None:
         """Show the store as it is now."""
@@ -150,7 +150,7 @@ class LabScreen(Screen[None]):
         workers = min(supervisor.cores(), len(specs))
         done = reversed(self._view.runs.values()) if self._view else ()
         expected = expected_seconds(specs, data.shape, data.classes, data.train, workers, done)
-        self.setup.tell(f"{amount}, about {seconds(expected.seconds)} ({expected.basis})")
+        self.setup.tell(f"{amount}, about {_roughly(expected.seconds)} ({expected.basis})")
 
     def _data_of(self, dataset: str) -> Facts | None:
         """What is known of a dataset without reading it, or from when it was read last."""
@@ -192,6 +192,7 @@ class LabScreen(Screen[None]):
             return
         self._facts[comparison.base.dataset] = facts
         self._sum_up()
+        self.training.action_follow()
         self.action_pane("training")
 
     def _refuse(self, problems: Sequence[Problem]) -> None:
@@ -301,10 +302,15 @@ class LabScreen(Screen[None]):
     def _details(self, run_id: int) -> None:
         from initlab_tui.tui.screens.details import DetailsScreen  # the first paint does without
 
-        self.app.push_screen(DetailsScreen(run_id, lambda: self.run_ids, self._desk.page))
+        self.app.push_screen(DetailsScreen(run_id, lambda: [run.id for run in self.runs], self._desk.page))
 
     def action_chart(self) -> None:
         """Draw the marked groups and runs, or all on show."""
         from initlab_tui.tui.screens.chart import ChartScreen  # with NumPy and the plot widget
 
         self.app.push_screen(ChartScreen(self.results.series, self._desk.curve))
+
+
+def _roughly(value: float) -> str:
+    """A time that is not known to a tenth of a second."""
+    return seconds(value) if value < 10 else seconds(round(value)).replace(".0", "")

@@ -81,6 +81,17 @@ class Table(ScrollView, Generic[K], can_focus=True):
         def control(self) -> Table[Any]:
             return self.table
 
+    class Steered(Message):
+        """The person moved the cursor."""
+
+        def __init__(self, table: Table[Any]) -> None:
+            super().__init__()
+            self.table = table
+
+        @property
+        def control(self) -> Table[Any]:
+            return self.table
+
     class Chosen(Message):
         """A row was clicked while it had the cursor."""
 
@@ -230,14 +241,18 @@ class Table(ScrollView, Generic[K], can_focus=True):
         if key in self._keys:
             self.cursor = list(self._keys).index(key)
 
+    def _steer(self, index: int) -> None:
+        self.cursor = max(0, min(len(self._keys) - 1, index))
+        self.post_message(self.Steered(self))
+
     def action_move(self, by: int) -> None:
-        self.cursor = max(0, min(len(self._keys) - 1, self.cursor + by))
+        self._steer(self.cursor + by)
 
     def action_page(self, by: int) -> None:
         self.action_move(by * max(1, self.size.height - 2))
 
     def action_move_to(self, index: int) -> None:
-        self.cursor = max(0, index if index >= 0 else len(self._keys) + index)
+        self._steer(index if index >= 0 else len(self._keys) + index)
 
     def action_sideways(self, by: int) -> None:
         """Scroll by a column."""
@@ -264,4 +279,4 @@ class Table(ScrollView, Generic[K], can_focus=True):
         if index < len(self._keys):
             if index == self.cursor:
                 self.post_message(self.Chosen(self))
-            self.cursor = index
+            self._steer(index)
