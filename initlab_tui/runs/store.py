@@ -182,7 +182,9 @@ class Store:
             if made:
                 path.unlink()
             if isinstance(error, sqlite3.DatabaseError):
-                raise _unusable(path, f"cannot be used: {error}; name another file with --store") from None
+                raise _unusable(
+                    path, f"cannot be used: {error} (see initlab-tui doctor, or name another file with --store)"
+                ) from None
             raise
 
     @classmethod
