@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import signal
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from textual import on, work
@@ -17,11 +18,11 @@ from initlab_tui.reports.text import plain
 from initlab_tui.runs import queue, supervisor
 from initlab_tui.runs.store import Store
 from initlab_tui.tui.desk import Desk
-from initlab_tui.tui.keys import EVERYWHERE, FIELD, LAB, RESULTS, SETUP, TRAINING, Key, bindings
+from initlab_tui.tui.keys import EVERYWHERE, LAB, RESULTS, SETUP, TRAINING, Key, bindings
 from initlab_tui.tui.messages import Looked
 from initlab_tui.tui.panes.setup import AUTO, Settings
 from initlab_tui.tui.screens.dialogs import Choose
-from initlab_tui.tui.screens.help import HELP_KEYS, HelpScreen
+from initlab_tui.tui.screens.help import HelpScreen
 from initlab_tui.tui.screens.lab import NOTICE_SECONDS, LabScreen
 from initlab_tui.tui.trends import Trends
 from initlab_tui.tui.watcher import Ended
@@ -88,6 +89,8 @@ class LabApp(App[None]):
     @work(group="prepare")
     async def _prepare(self, comparison: Comparison) -> None:
         await self._desk.warm(len(list(comparison.runs())), self.lab.setup.device)
+        # The first chart need not wait for NumPy either.
+        await asyncio.to_thread(importlib.import_module, "initlab_tui.tui.screens.chart")
 
     @work(group="follow")
     async def _follow(self) -> None:
@@ -120,27 +123,9 @@ class LabApp(App[None]):
             markup=False,
         )
 
-    @property
-    def key_sections(self) -> list[tuple[str, Sequence[Key]]]:
-        """All keys by the place where they work."""
-        from initlab_tui.tui.screens.chart import CHART_KEYS  # with NumPy and the plot widget
-        from initlab_tui.tui.screens.details import DETAILS_KEYS
-
-        return [
-            ("In the lab", LAB),
-            ("Everywhere", EVERYWHERE),
-            ("1 Setup: the initializers", SETUP),
-            ("1 Setup: the fields", FIELD),
-            ("2 Training", TRAINING),
-            ("3 Results", RESULTS),
-            ("Chart", CHART_KEYS),
-            ("Details", DETAILS_KEYS),
-            ("Help", HELP_KEYS),
-        ]
-
     def action_help(self) -> None:
         """Show all keys."""
-        self.push_screen(HelpScreen(self.key_sections))
+        self.push_screen(HelpScreen())
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every action of the lab, and Textual's own, the themes among them."""

@@ -131,3 +131,49 @@ RESULTS = (
     Key("t", "tag", "Tag", "give them tags, words to filter by", show=False),
     Key("escape", "clear", "Clear", "clear the filter, then the marks"),
 )
+
+CHART = (
+    Key("l", "metric('loss')", "Loss", "draw the loss"),
+    Key("a", "metric('accuracy')", "Acc", "draw the accuracy"),
+    Key("t", "split", "Test/train", "change between the test data and the training data"),
+    Key("y", "log", "Log", "make the value axis logarithmic, or linear again"),
+    Key("m", "smooth(1)", "Smooth", "smooth more: an exponential moving average over the steps"),
+    Key("n", "smooth(-1)", "Less", "smooth less", show=False),
+    Key("b", "spread", "Band", "show the seeds as an interval, as thin lines, or their mean alone"),
+    Key("f", "fit", "Fit", "fit the value axis to what is drawn between the left and the right side", show=False),
+    Key("plus,equals_sign", "zoom(1)", "Zoom", "zoom in on the cursor"),
+    Key("minus", "zoom(-1)", "Out", "zoom out", show=False),
+    Key("z", "zoom(1, True)", "Zoom steps", "zoom in on the cursor's step, the values as they are", show=False),
+    Key("Z", "zoom(-1, True)", "Widen steps", "zoom out of the steps, the values as they are", show=False),
+    Key("left", "pan(-1, 0)", "Left", "move the view to earlier steps", show=False),
+    Key("right", "pan(1, 0)", "Right", "move the view to later steps", show=False),
+    Key("up", "pan(0, 1)", "Up", "move the view to higher values", show=False),
+    Key("down", "pan(0, -1)", "Down", "move the view to lower values", show=False),
+    Key("0,home", "reset", "All", "show all again"),
+    Key("comma", "cursor(-1)", "Cursor", "move the cursor one point to the left"),
+    Key("full_stop", "cursor(1)", "Cursor", "move the cursor one point to the right", show=False),
+    Key("less_than_sign", "cursor(-10)", "Cursor -10", "move the cursor ten points to the left", show=False),
+    Key("greater_than_sign", "cursor(10)", "Cursor +10", "move the cursor ten points to the right", show=False),
+    Key("g", "more", "More", "show the next names and values, where they do not all fit", show=False),
+    Key("escape,q,c", "close", "Close", "go back to the lab"),
+)
+
+DETAILS = (
+    Key("escape,q,enter,i", "dismiss(None)", "Close", "back to the lab"),
+    Key("left", "neighbour(-1)", "Previous run", "the run before"),
+    Key("right", "neighbour(1)", "Next run", "the run after"),
+)
+
+HELP = (Key("escape,q,question_mark,f1", "dismiss(None)", "Close", "close the help"),)
+
+SECTIONS = (
+    ("In the lab", LAB),
+    ("Everywhere", EVERYWHERE),
+    ("1 Setup: the initializers", SETUP),
+    ("1 Setup: the fields", FIELD),
+    ("2 Training", TRAINING),
+    ("3 Results", RESULTS),
+    ("Chart", CHART),
+    ("Details", DETAILS),
+    ("Help", HELP),
+)

@@ -16,7 +16,9 @@ from textual_plot.plot_widget import LinePlot, ScatterPlot
 from initlab_tui.experiments.problems import InvalidInputError
 from initlab_tui.runs.store import Curve
 from initlab_tui.tui.curves import Series
-from initlab_tui.tui.screens.chart import CHART_KEYS, NOTHING, Band, ChartScreen, CurvePlot, PlotCanvas
+from initlab_tui.tui.keys import CHART
+from initlab_tui.tui.screens.chart import NOTHING, ChartScreen
+from initlab_tui.tui.widgets.curve_plot import Band, CurvePlot, PlotCanvas
 
 pytestmark = pytest.mark.asyncio
 
@@ -400,14 +402,14 @@ async def test_it_closes(key: str) -> None:
 
 
 async def test_every_key_is_explained_and_free_of_alt() -> None:
-    names = [name for key in CHART_KEYS for name in key.keys.split(",")]
+    names = [name for key in CHART for name in key.keys.split(",")]
     assert len(set(names)) == len(names)
     assert not [name for name in names if "alt" in name]
-    assert all(key.help and key.label for key in CHART_KEYS)
+    assert all(key.help and key.label for key in CHART)
 
 
 async def test_the_footer_fits_eighty_columns() -> None:
     async with chart(recorded(), HE, size=(80, 24)) as shown:
-        labels = [key for key in CHART_KEYS if key.show]
+        labels = [key for key in CHART if key.show]
         assert sum(len(key.label) + len(key.shown.split(", ")[0]) + 2 for key in labels) <= 80
         assert shown.screen.query_one("Footer").region.width == 80

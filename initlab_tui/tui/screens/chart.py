@@ -7,33 +7,28 @@ import math
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from time import monotonic
 from typing import Any
 
 import numpy as np
-from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Container, Grid
-from textual.geometry import Region, Size
+from textual.containers import Container
 from textual.screen import Screen
-from textual.strip import Strip
 from textual.timer import Timer
 from textual.widgets import Footer, Static
 from textual.worker import Worker
-from textual_hires_canvas import Canvas
 from textual_plot import HiResMode, PlotWidget
-from textual_plot.axis_formatter import AxisFormatter
-from textual_plot.plot_widget import Legend, LinePlot
 
 from initlab_tui.experiments.leaderboard import CONFIDENCE
 from initlab_tui.experiments.problems import InvalidInputError
-from initlab_tui.reports.text import number, plain
+from initlab_tui.reports.text import plain
 from initlab_tui.runs.store import Curve
 from initlab_tui.tui import curves
-from initlab_tui.tui.curves import Array, Dots, Line, Points, Series, View
-from initlab_tui.tui.keys import Key, bindings
+from initlab_tui.tui.curves import Array, Line, Points, Series, View
+from initlab_tui.tui.keys import CHART, bindings
+from initlab_tui.tui.widgets.curve_plot import CurvePlot, Tag, ValueAxis
+from initlab_tui.tui.widgets.legend import Entry, Room, reading_text, sign, value_text
 
 Load = Callable[[int, str], Awaitable[Curve]]
 
@@ -46,8 +41,6 @@ WIDE = 110
 NOTHING = Curve((), (), ())
 FULL_ACCURACY = (-2.0, 103.0)  # 0 to 100 %, and room to see a line that lies on either
 
-# One sign for each series, so that none is told by its colour alone.
-SIGNS = "123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # Six colours that stay six in 256 and in 16 colours, light ones for dark themes and dark ones for light themes;
 # where the theme is the terminal's own, so are the colours.
 PALETTES = {
@@ -55,32 +48,6 @@ PALETTES = {
     "light": ("#005fd7", "#af5f00", "#008700", "#d70000", "#8700af", "#008787"),
     "ansi": ("blue", "yellow", "green", "red", "magenta", "cyan"),
 }
-
-CHART_KEYS = (
-    Key("l", "metric('loss')", "Loss", "draw the loss"),
-    Key("a", "metric('accuracy')", "Acc", "draw the accuracy"),
-    Key("t", "split", "Test/train", "change between the test data and the training data"),
-    Key("y", "log", "Log", "make the value axis logarithmic, or linear again"),
-    Key("m", "smooth(1)", "Smooth", "smooth more: an exponential moving average over the steps"),
-    Key("n", "smooth(-1)", "Less", "smooth less", show=False),
-    Key("b", "spread", "Band", "show the seeds as an interval, as thin lines, or their mean alone"),
-    Key("f", "fit", "Fit", "fit the value axis to what is drawn between the left and the right side", show=False),
-    Key("plus,equals_sign", "zoom(1)", "Zoom", "zoom in on the cursor"),
-    Key("minus", "zoom(-1)", "Out", "zoom out", show=False),
-    Key("z", "zoom(1, True)", "Zoom steps", "zoom in on the cursor's step, the values as they are", show=False),
-    Key("Z", "zoom(-1, True)", "Widen steps", "zoom out of the steps, the values as they are", show=False),
-    Key("left", "pan(-1, 0)", "Left", "move the view to earlier steps", show=False),
-    Key("right", "pan(1, 0)", "Right", "move the view to later steps", show=False),
-    Key("up", "pan(0, 1)", "Up", "move the view to higher values", show=False),
-    Key("down", "pan(0, -1)", "Down", "move the view to lower values", show=False),
-    Key("0,home", "reset", "All", "show all again"),
-    Key("comma", "cursor(-1)", "Cursor", "move the cursor one point to the left"),
-    Key("full_stop", "cursor(1)", "Cursor", "move the cursor one point to the right", show=False),
-    Key("less_than_sign", "cursor(-10)", "Cursor -10", "move the cursor ten points to the left", show=False),
-    Key("greater_than_sign", "cursor(10)", "Cursor +10", "move the cursor ten points to the right", show=False),
-    Key("g", "more", "More", "show the next names and values, where they do not all fit", show=False),
-    Key("escape,q,c", "close", "Close", "go back to the lab"),
-)
 
 
 @dataclass(frozen=True)
@@ -98,204 +65,10 @@ class Showing:
         return curves.logged(values) if self.log else values
 
 
-@dataclass(frozen=True)
-class Tag:
-    """The sign of a line, to be written at the line's end."""
-
-    sign: str
-    style: str
-    x: Array
-    y: Array
-
-
-@dataclass
-class Band(LinePlot):
-    """What lies between two lines, shaded."""
-
-    low: Array
-    high: Array
-
-
-class StepAxis(AxisFormatter):
-    """Whole steps."""
-
-    def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
-        return curves.nice_ticks(min_, max_, max_ticks, smallest=1)
-
-    def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
-        return [f"{tick:.0f}" if abs(tick) < 1e6 else f"{tick:.4g}" for tick in ticks]
-
-
-class ValueAxis(AxisFormatter):
-    """Values; on a logarithmic axis their exponents are what is given."""
-
-    def __init__(self, log: bool = False) -> None:
-        self.log = log
-
-    def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
-        return curves.log_ticks(min_, max_, max_ticks) if self.log else curves.nice_ticks(min_, max_, max_ticks)
-
-    def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
-        if self.log:
-            return [f"1e{tick:.0f}" if abs(tick) > 4 and tick == round(tick) else f"{10**tick:.3g}" for tick in ticks]
-        largest = max(map(abs, ticks), default=0.0)
-        if not 1e-3 <= largest < 1e5:
-            return [f"{tick:.1e}".replace("e+", "e") if tick else "0" for tick in ticks]
-        distance = min((abs(after - tick) for tick, after in pairwise(ticks)), default=1.0)
-        decimals = max(0, -math.floor(math.log10(distance) + 1e-9))
-        return [f"{tick:.{decimals}f}" for tick in ticks]
-
-
-class PlotCanvas(Canvas):
-    """A canvas with a cursor over it."""
-
-    def __init__(self, id: str) -> None:  # noqa: A002 - Textual's name
-        super().__init__(1, 1, id=id)
-        self._under_cursor: list[tuple[int, int, str, str]] = []
-
-    def reset(self, size: Size | None = None, refresh: bool = True) -> None:
-        self._under_cursor = []
-        super().reset(size, refresh)
-
-    def render_line(self, y: int) -> Strip:
-        strip = super().render_line(y)
-        # A line beyond the canvas comes without a style, on which Textual's NO_COLOR filter fails.
-        return strip if strip.cell_length else Strip.blank(self.size.width, self.rich_style)
-
-    def move_cursor(self, column: int | None, style: str) -> None:
-        """Draw the cursor in this column, and what was there before in the old one; nothing else is painted."""
-        old = {at for at, *_ in self._under_cursor}
-        for at, row, character, was in self._under_cursor:
-            # Not `set_pixel`, which has the whole canvas painted.
-            self._buffer[row][at], self._styles[row][at] = character, was
-        self._under_cursor = []
-        if column is not None:
-            self._draw_cursor(column, style)
-        for at in old | {at for at, *_ in self._under_cursor}:
-            self.refresh(Region(at, 0, 1, self.size.height))
-
-    def _draw_cursor(self, column: int, style: str) -> None:
-        for row in range(1, self._canvas_size.height - 1):
-            character, was = self.get_pixel(column, row)
-            # Lines stay visible through the cursor; bands need not.
-            if character == " " or was.startswith("dim"):
-                self._under_cursor.append((column, row, character, was))
-                self._buffer[row][column], self._styles[row][column] = "│", style
-
-
-class CurvePlot(PlotWidget, can_focus=False):
-    """A plot of many lines with their signs, shaded bands, and a cursor that moves without drawing them again.
-
-    The library draws a line dot by dot in Python, 10 ms each: too slow for fifty. Here NumPy does it for all its
-    dots at once. That, and the cursor, use what the library keeps to itself, so its version is held in pyproject.
-    """
-
-    COMPONENT_CLASSES = {"plot--cursor"}
-    DEFAULT_CSS = """
-    CurvePlot {
-        & > .plot--axis { color: $foreground 50%; }
-        & > .plot--tick { color: $foreground 80%; text-style: none; }
-        & > .plot--cursor { color: $foreground 70%; }
-    }
-    """
-
-    def __init__(self, id: str | None = None) -> None:  # noqa: A002 - Textual's name
-        super().__init__(id=id)
-        self._tags: list[Tag] = []
-        self._cursor: float | None = None
-        self.set_x_formatter(StepAxis())
-
-    def compose(self) -> ComposeResult:
-        with Grid():
-            for part in ("margin-top", "margin-left", "plot", "margin-bottom"):
-                yield PlotCanvas(part)
-        yield Legend(id="legend")
-
-    def on_mount(self) -> None:
-        super().on_mount()
-        self.margin_top, self.margin_bottom, self.margin_left = 0, 1, 9
-
-    def clear(self) -> None:
-        self._tags = []
-        super().clear()
-
-    def band(self, x: Array, low: Array, high: Array, style: str) -> None:
-        """Shade what lies between two lines."""
-        self._datasets.append(Band(x, high, HiResMode.BRAILLE, style, low, high))
-        self._labels.append(None)
-
-    def tag(self, tag: Tag) -> None:
-        """Write a sign at the end of a line, or along it where the place is taken."""
-        self._tags.append(tag)
-
-    def show(self, view: View) -> None:
-        """Set all limits at once."""
-        self.set_xlimits(view.left, view.right)
-        self.set_ylimits(view.bottom, view.top)
-
-    def move_cursor(self, step: float | None) -> None:
-        """Draw the cursor at `step`, and nothing anew."""
-        self._cursor = step
-        column = None
-        if step is not None and self._x_min <= step <= self._x_max:
-            column = min(self.get_pixel_from_coordinate(step, 0.0)[0], self._cells[0])
-        self._canvas.move_cursor(column, str(self.get_component_rich_style("plot--cursor")))
-
-    @property
-    def _canvas(self) -> PlotCanvas:
-        return self.query_one("#plot", PlotCanvas)
-
-    @property
-    def _cells(self) -> tuple[int, int]:
-        return self._scale_rectangle.width, self._scale_rectangle.height
-
-    @property
-    def _view(self) -> View:
-        return View(self._x_min, self._x_max, self._y_min, self._y_max)
-
-    def _render_plot(self) -> None:
-        if not self.is_mounted or min(self._cells) < 1:
-            return
-        with self._canvas.batch_refresh():
-            super()._render_plot()
-            self.query_one("#margin-bottom", Canvas).write_text(0, 0, "step")
-            self._draw_tags()
-            self.move_cursor(self._cursor)
-
-    def _render_line_plot(self, dataset: LinePlot) -> None:
-        x, y = np.asarray(dataset.x, float), np.asarray(dataset.y, float)
-        if isinstance(dataset, Band):
-            dots = curves.band_dots(x, dataset.low, dataset.high, self._view, *self._cells)
-        else:
-            dots = curves.line_dots(x, y, self._view, *self._cells)
-        self._put(dots, dataset.line_style)
-
-    def _put(self, dots: Dots, style: str) -> None:
-        canvas = self._canvas
-        for column, row, character in curves.braille(dots):
-            canvas.set_pixel(column + 1, row + 1, character, style)
-
-    def _draw_tags(self) -> None:
-        taken: set[tuple[int, int]] = set()
-        for tag in self._tags:
-            places = list(curves.track(tag.x, tag.y, self._view, *self._cells))
-            self._draw_tag(tag, places, taken)
-            if self.app.no_color:
-                # Where lines run together at their ends, they are told apart half way.
-                self._draw_tag(tag, places[len(places) // 2 :], taken)
-
-    def _draw_tag(self, tag: Tag, places: Iterable[tuple[int, int]], taken: set[tuple[int, int]]) -> None:
-        for column, row in places:
-            if not taken & {(column - 1, row), (column, row), (column + 1, row)}:
-                taken.add((column, row))
-                self._canvas.set_pixel(column + 1, row + 1, tag.sign, tag.style)
-                break
-
-
 class ChartScreen(Screen[None]):
     """Draws series that it reads with `load(run id, split)`; `refresh_runs` tells it which have grown."""
 
-    BINDINGS = bindings(CHART_KEYS)
+    BINDINGS = bindings(CHART)
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
     DEFAULT_CSS = """
     ChartScreen {
@@ -465,7 +238,7 @@ class ChartScreen(Screen[None]):
 
     def _plot_band(self, plot: CurvePlot, line: Line, index: int) -> None:
         if self.showing.spread == "band" and line.half is not None:
-            low, high = (self.showing.on_axis(line.mean + sign * line.half) for sign in (-1, 1))
+            low, high = (self.showing.on_axis(line.mean + side * line.half) for side in (-1, 1))
             if self.showing.log:
                 low = np.where(np.isfinite(high) & np.isnan(low), -np.inf, low)
             plot.band(line.steps, low, high, f"dim {self._style(index)}")
@@ -479,7 +252,7 @@ class ChartScreen(Screen[None]):
         values = self.showing.on_axis(line.mean)
         self._plot_parts(plot, line.steps, values, self._style(index))
         finite = np.isfinite(values)
-        plot.tag(Tag(_sign(index), f"bold {self._style(index)}", line.steps[finite], values[finite]))
+        plot.tag(Tag(sign(index), f"bold {self._style(index)}", line.steps[finite], values[finite]))
 
     @staticmethod
     def _plot_parts(plot: CurvePlot, steps: Array, values: Array, style: str) -> None:
@@ -561,7 +334,7 @@ class ChartScreen(Screen[None]):
             order = math.inf if math.isnan(mean) else mean if self.showing.metric == "loss" else -mean
             begun = f" {len(line.runs)} of {len(series.runs)}" if len(line.runs) < len(series.runs) else ""
             value = value_text(mean, half, self.showing.metric)
-            found.append((order, Entry(_sign(index), f"bold {self._style(index)}", plain(series.label), begun, value)))
+            found.append((order, Entry(sign(index), f"bold {self._style(index)}", plain(series.label), begun, value)))
         return [entry for _, entry in sorted(found, key=lambda pair: pair[0])]
 
     @property
@@ -672,72 +445,6 @@ class ChartScreen(Screen[None]):
 
     def action_close(self) -> None:
         self.dismiss()
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A series in the legend: its sign, name, how many of its seeds have begun, and its value at the cursor."""
-
-    sign: str
-    style: str
-    label: str
-    begun: str
-    value: str
-
-
-@dataclass(frozen=True)
-class Room:
-    """How much the legend can hold: the cells of a row, the rows, and the entries in a row."""
-
-    width: int
-    rows: int
-    columns: int
-
-    def fitting(self, count: int) -> int:
-        """How many of `count` entries are shown at a time: one less than there are places, if not all fit."""
-        places = max((self.rows - 1) * self.columns, 2)
-        return count if count <= places else places - 1
-
-
-def reading_text(heading: str, entries: Sequence[Entry], room: Room, first: int = 0) -> Text:
-    """The heading and as many entries as fit from the `first` on, down the columns; then how many do not."""
-    shown = entries[first : first + room.fitting(len(entries))]
-    each = (room.width - 2 * (room.columns - 1)) // room.columns
-    longest = max((cell_len(entry.value) for entry in shown), default=0)
-    cells = [_cell(entry, each, longest) for entry in shown]
-    if len(shown) < len(entries):
-        cells.append(Text(set_cell_size(f"… {len(entries) - len(shown)} more: press g", each), style="dim"))
-    down = math.ceil(len(cells) / room.columns)
-    lines = [Text("  ").join(cells[row::down]) for row in range(down)]
-    return Text("\n", no_wrap=True).join([Text(heading, style="bold"), *lines])
-
-
-def _cell(entry: Entry, width: int, value_width: int) -> Text:
-    name_width = max(width - value_width - 4, 0)
-    label = _cut(entry.label, name_width - cell_len(entry.begun))
-    name = set_cell_size(label + entry.begun, name_width)
-    return Text.assemble((f"{entry.sign}━ ", entry.style), name, " ", entry.value.rjust(value_width))
-
-
-def _cut(label: str, width: int) -> str:
-    """The label in so many cells; cut in its middle, since names tend to differ at the end."""
-    if cell_len(label) <= width:
-        return label
-    end = chop_cells(label[::-1], max(width // 2, 1))[0][::-1]
-    return set_cell_size(label, max(width - 1 - cell_len(end), 0)).rstrip() + "…" + end
-
-
-def value_text(mean: float, half: float | None, metric: str) -> str:
-    """`95.2 ± 0.3` in percent, or a loss with four digits; a dash where there is none."""
-    if not math.isfinite(mean):
-        return "–"
-    if metric == "accuracy":
-        return f"{mean:.1f}" + ("" if half is None else f" ± {half:.1f}")
-    return number(mean) + ("" if half is None else f" ± {half:.2g}")
-
-
-def _sign(index: int) -> str:
-    return SIGNS[index] if index < len(SIGNS) else "•"
 
 
 def _other(split: str) -> str:

@@ -11,13 +11,7 @@ from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from initlab_tui.tui.keys import Key, bindings
-
-DETAILS_KEYS = (
-    Key("escape,q,enter,i", "dismiss(None)", "Close", "back to the lab"),
-    Key("left", "neighbour(-1)", "Previous run", "the run before"),
-    Key("right", "neighbour(1)", "Next run", "the run after"),
-)
+from initlab_tui.tui.keys import DETAILS, bindings
 
 
 class DetailsScreen(Screen[None]):
@@ -27,7 +21,7 @@ class DetailsScreen(Screen[None]):
     DetailsScreen VerticalScroll { padding: 0 1; }
     DetailsScreen #page { height: auto; }
     """
-    BINDINGS = bindings(DETAILS_KEYS)
+    BINDINGS = bindings(DETAILS)
 
     def __init__(
         self, run_id: int, ids: Callable[[], list[int]], read: Callable[[int], Awaitable[RenderableType | None]]

@@ -12,9 +12,8 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from initlab_tui.tui.keys import Key, bindings
+from initlab_tui.tui.keys import HELP, SECTIONS, Key, bindings
 
-HELP_KEYS = (Key("escape,q,question_mark,f1", "dismiss(None)", "Close", "close the help"),)
 WORDS = (
     ("initializer", "what a layer's weights are drawn from before the first step; biases start at 0"),
     ("σ", "standard deviation of the weights; “random” means nothing without it"),
@@ -30,7 +29,7 @@ WORDS = (
 
 
 class HelpScreen(ModalScreen[None]):
-    """All keys by place; `sections` are titles with the keys that work there."""
+    """All keys by place, and what the words mean."""
 
     DEFAULT_CSS = """
     HelpScreen { align: center middle; }
@@ -40,17 +39,13 @@ class HelpScreen(ModalScreen[None]):
     }
     HelpScreen Static { height: auto; }
     """
-    BINDINGS = bindings(HELP_KEYS)
-
-    def __init__(self, sections: Sequence[tuple[str, Sequence[Key]]]) -> None:
-        super().__init__()
-        self._sections = sections
+    BINDINGS = bindings(HELP)
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=True) as scroll:
             scroll.border_title = "Help"
             scroll.border_subtitle = "↑ ↓ scroll   esc close"
-            yield Static(_page(self._sections))
+            yield Static(_page(SECTIONS))
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()

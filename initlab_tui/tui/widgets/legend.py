@@ -1,0 +1,82 @@
+"""The legend of a chart: which line is which, and what each says at the cursor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len, chop_cells, set_cell_size
+from rich.text import Text
+
+from initlab_tui.reports.text import number
+
+# One sign for each series, so that none is told by its colour alone.
+SIGNS = "123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A series in the legend: its sign, name, how many of its seeds have begun, and its value at the cursor."""
+
+    sign: str
+    style: str
+    label: str
+    begun: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Room:
+    """How much the legend can hold: the cells of a row, the rows, and the entries in a row."""
+
+    width: int
+    rows: int
+    columns: int
+
+    def fitting(self, count: int) -> int:
+        """How many of `count` entries are shown at a time: one less than there are places, if not all fit."""
+        places = max((self.rows - 1) * self.columns, 2)
+        return count if count <= places else places - 1
+
+
+def reading_text(heading: str, entries: Sequence[Entry], room: Room, first: int = 0) -> Text:
+    """The heading and as many entries as fit from the `first` on, down the columns; then how many do not."""
+    shown = entries[first : first + room.fitting(len(entries))]
+    each = (room.width - 2 * (room.columns - 1)) // room.columns
+    longest = max((cell_len(entry.value) for entry in shown), default=0)
+    cells = [_cell(entry, each, longest) for entry in shown]
+    if len(shown) < len(entries):
+        cells.append(Text(set_cell_size(f"… {len(entries) - len(shown)} more: press g", each), style="dim"))
+    down = math.ceil(len(cells) / room.columns)
+    lines = [Text("  ").join(cells[row::down]) for row in range(down)]
+    return Text("\n", no_wrap=True).join([Text(heading, style="bold"), *lines])
+
+
+def _cell(entry: Entry, width: int, value_width: int) -> Text:
+    name_width = max(width - value_width - 4, 0)
+    label = _cut(entry.label, name_width - cell_len(entry.begun))
+    name = set_cell_size(label + entry.begun, name_width)
+    return Text.assemble((f"{entry.sign}━ ", entry.style), name, " ", entry.value.rjust(value_width))
+
+
+def _cut(label: str, width: int) -> str:
+    """The label in so many cells; cut in its middle, since names tend to differ at the end."""
+    if cell_len(label) <= width:
+        return label
+    end = chop_cells(label[::-1], max(width // 2, 1))[0][::-1]
+    return set_cell_size(label, max(width - 1 - cell_len(end), 0)).rstrip() + "…" + end
+
+
+def value_text(mean: float, half: float | None, metric: str) -> str:
+    """`95.2 ± 0.3` in percent, or a loss with four digits; a dash where there is none."""
+    if not math.isfinite(mean):
+        return "–"
+    if metric == "accuracy":
+        return f"{mean:.1f}" + ("" if half is None else f" ± {half:.1f}")
+    return number(mean) + ("" if half is None else f" ± {half:.2g}")
+
+
+def sign(index: int) -> str:
+    """The sign of the series at this place."""
+    return SIGNS[index] if index < len(SIGNS) else "•"
