@@ -13,6 +13,7 @@ from initlab_tui.cli.app import app
 from initlab_tui.experiments import form
 from initlab_tui.experiments.fields import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
 from initlab_tui.experiments.initializers import CATALOGUE
+from initlab_tui.tui.keys import SECTIONS
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
@@ -58,3 +59,25 @@ def test_what_it_shows_is_accepted(line: str) -> None:
             eval_every=given["eval_every"],
         )
         assert list(comparison.runs())
+
+
+def test_its_table_of_keys_is_that_of_the_bindings() -> None:
+    bound = [(key.shown, key.help) for _, keys in SECTIONS for key in keys]
+    assert re.findall(r"^\| `([^|]+)` \| (.+) \|$", _keys_table(), re.MULTILINE) == bound
+
+
+def _keys_table() -> str:
+    return README[README.index("### Keys") : README.index("## What to do with it")]
+
+
+def test_each_key_of_the_walk_through_is_bound() -> None:
+    walk = README[README.index("## A first comparison") : README.index("### Keys")]
+    known = {shown for _, keys in SECTIONS for key in keys for shown in key.shown.split(", ")} | {"↓", "tab", ","}
+    spoken = set(re.findall(r"`([^` ]{1,5})`", walk))
+    assert spoken
+    assert spoken <= known
+
+
+@pytest.mark.parametrize("picture", re.findall(r"\]\((screenshots/[^)]+)\)", README))
+def test_each_picture_is_there(picture: str) -> None:
+    assert (Path(__file__).parents[1] / picture).read_text().startswith("<svg")

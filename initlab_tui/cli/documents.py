@@ -63,6 +63,8 @@ def run_document(run: Run) -> dict[str, Any]:
     return {
         "id": run.id,
         "comparison": run.comparison_id,
+        "name": run.name,
+        "tags": run.tags.split(),
         "spec": spec_document(run.spec),
         "status": run.status,
         "reason": run.reason,

@@ -49,6 +49,10 @@ def _trace(name: str, values: Sequence[float], show: Callable[[float], str]) -> 
 def _facts(run: Run) -> Iterable[tuple[str, object]]:
     for name, value in run.spec.model_dump(mode="json").items():
         yield name.replace("_", " "), short(value)
+    if run.name:
+        yield "name", run.name
+    if run.tags:
+        yield "tags", run.tags
     yield "steps", f"{run.step} of {run.total_steps or '?'}"
     yield "test accuracy", f"{percent(run.test_accuracy)} %"
     yield "test loss", number(run.test_loss)

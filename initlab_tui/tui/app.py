@@ -6,13 +6,16 @@ import asyncio
 import importlib
 import os
 import signal
+import sqlite3
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from rich.text import Text
 from textual import on, work
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 
+from initlab_tui.experiments.problems import InvalidInputError
 from initlab_tui.experiments.spec import Comparison
 from initlab_tui.reports.text import plain
 from initlab_tui.runs import queue, supervisor
@@ -28,6 +31,7 @@ from initlab_tui.tui.trends import Trends
 from initlab_tui.tui.watcher import Ended
 
 LOOK_SECONDS = 0.2
+UNUSABLE = 2
 LEAVING = (
     ("keep", "Leave and keep them going; the next start shows them"),
     ("stop", "Leave and stop them; what they recorded is kept"),
@@ -94,15 +98,24 @@ class LabApp(App[None]):
 
     @work(group="follow")
     async def _follow(self) -> None:
-        while True:
-            view = await self._desk.look()
-            if view is not None:
-                self.post_message(Looked(view))
-            wanted = self._trends.take()
-            if wanted:
-                self._trends.keep(await self._desk.trends(wanted))
-                self.lab.refresh_trends()
-            await asyncio.sleep(LOOK_SECONDS)
+        try:
+            while True:
+                await self._look()
+                await asyncio.sleep(LOOK_SECONDS)
+        except InvalidInputError as error:
+            self.exit(return_code=UNUSABLE, message=Text(plain(str(error))))
+        except sqlite3.DatabaseError as error:
+            told = f"the store cannot be used: {error}; what trains goes on (see initlab-tui doctor)"
+            self.exit(return_code=UNUSABLE, message=Text(plain(told)))
+
+    async def _look(self) -> None:
+        view = await self._desk.look()
+        if view is not None:
+            self.post_message(Looked(view))
+        wanted = self._trends.take()
+        if wanted:
+            self._trends.keep(await self._desk.trends(wanted))
+            self.lab.refresh_trends()
 
     @on(Looked)
     def _looked(self, message: Looked) -> None:

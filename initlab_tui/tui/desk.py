@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -95,7 +97,9 @@ class Desk:
             InvalidInputError: with nothing queued, naming what stands in the way.
         """
         place = launch.Place(device=device)
-        prepared = await asyncio.to_thread(launch.prepare, comparison, self._data_dir, self._folder, place, quiet=True)
+        prepared = await _abandonable(
+            lambda: launch.prepare(comparison, self._data_dir, self._folder, place, quiet=True)
+        )
 
         def start(store: Store) -> None:
             launch.enqueue(store, prepared)
@@ -138,8 +142,36 @@ class Desk:
         """Let go of the store, and of the workers that only wait; those that train end when nothing is left."""
         self._reading.close()
         self._writing.close()
-        with Store.open(self._path) as store:
-            supervisor.dismiss(store, self._workers)
+        store = Store.open_existing(self._path)
+        if store:
+            with store:
+                supervisor.dismiss(store, self._workers)
+
+
+async def _abandonable(work: Callable[[], T]) -> T:
+    """The result of `work` on a thread that nobody waits for when the program ends, though it may be downloading."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if future.cancelled():
+            return
+        if error:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type] # there is a result where there is no error
+
+    def run() -> None:
+        result, failure = None, None
+        try:
+            result = work()
+        except BaseException as error:
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the program has ended
+            loop.call_soon_threadsafe(settle, result, failure)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await future
 
 
 def devices() -> list[str]:

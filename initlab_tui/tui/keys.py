@@ -96,6 +96,7 @@ LAB = (
 
 EVERYWHERE = (
     Key("question_mark,f1", "help", "Help", "show all keys, and what the words mean"),
+    Key("ctrl+p", "command_palette", "Palette", "find any action or theme by its name", show=False),
     Key("q,ctrl+q,ctrl+c", "quit", "Quit", "leave; what trains can go on without the screen"),
 )
 

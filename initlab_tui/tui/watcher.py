@@ -52,7 +52,7 @@ class Watcher:
         self._groups: tuple[Group, ...] = ()
         self._newest: tuple[Group, ...] = ()
         self._newest_id: int | None = None
-        self._under_way: frozenset[int] = frozenset()
+        self._told_of: set[int] | None = None
         self._rank_due = False
         self._rank_after = 0.0
         self._workers = 0
@@ -89,7 +89,7 @@ class Watcher:
             newest_id=self._newest_id,
             changed=change.changed,
             ranked=ranked,
-            ended=self._ended(runs, active),
+            ended=self._ended(runs, active, change.changed),
             workers=self._workers,
         )
 
@@ -103,10 +103,15 @@ class Watcher:
         took = time.monotonic() - began
         self._rank_after = began + (took / RANKING_SHARE if took > AT_ONCE_SECONDS else 0.0)
 
-    def _ended(self, runs: dict[int, Run], active: tuple[Run, ...]) -> tuple[Ended, ...]:
-        under_way = frozenset(run.comparison_id for run in active if run.comparison_id is not None)
-        over = sorted(self._under_way - under_way)
-        self._under_way = under_way
+    def _ended(self, runs: dict[int, Run], active: tuple[Run, ...], changed: frozenset[int]) -> tuple[Ended, ...]:
+        """The comparisons that ended since the last look, those included that also began since."""
+        under_way = {run.comparison_id for run in active}
+        touched = {runs[run_id].comparison_id for run_id in changed if run_id in runs}
+        at_rest = {number for number in touched - under_way if number is not None}
+        # What had ended before the first look is no news.
+        before = at_rest if self._told_of is None else self._told_of
+        self._told_of = (before | at_rest) - under_way
+        over = sorted(at_rest - before)
         return tuple(_ending(number, [run for run in runs.values() if run.comparison_id == number]) for number in over)
 
 

@@ -266,7 +266,7 @@ def test_version_help_and_completion(initlab: Command) -> None:
     from initlab_tui import __version__
 
     assert initlab("--version").out == f"initlab-tui {__version__}\n"
-    for arguments in ([], ["--help"], ["-h"]):
+    for arguments in (["--help"], ["-h"]):
         ran = initlab(*arguments)
         assert ran.code == 0 and "initlab-tui demo" in ran.out
     completed = initlab(

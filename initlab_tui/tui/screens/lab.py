@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 
 from textual import on, work
@@ -190,6 +191,9 @@ class LabScreen(Screen[None]):
         except InvalidInputError as error:
             self._refuse(error.problems)
             return
+        except sqlite3.Error as error:
+            self._refuse([Problem("store", f"the store cannot be written: {error}")])
+            return
         self._facts[comparison.base.dataset] = facts
         self._sum_up()
         self.training.action_follow()
@@ -239,7 +243,7 @@ class LabScreen(Screen[None]):
     async def _write(self, change: Callable[[Store], Sequence[int] | None], told: str) -> None:
         try:
             ids = await self._desk.write(change)
-        except InvalidInputError as error:
+        except (InvalidInputError, sqlite3.Error) as error:
             self.notify(plain(str(error)), severity="error", timeout=NOTICE_SECONDS, markup=False)
         else:
             self.notify(told.format(len(ids or ())), markup=False)

@@ -1,0 +1,575 @@
+"""How quick the lab is on the screen, and what it costs: the real program on a pseudo-terminal of 120x36.
+
+    python -m tests.benchmarks.screen [--quick] [--data-dir ../shared/data] [--only NAME ...]
+
+The machine may be shared: starts take turns with those of a bare Textual, training is measured alternately with
+the screen open and without it, and what is printed is medians, 95th percentiles and ratios. Keys are sent when
+they are due and not when the last was answered, so that a stall is counted for every key that waits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import json
+import os
+import platform
+import random
+import re
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+from initlab_tui.experiments.spec import Comparison, RunSpec
+from initlab_tui.runs.store import Store
+from tests.benchmarks.terminal import Box, Terminal
+
+BARE = [sys.executable, "-c", "import textual.app"]
+MINIMAL = """
+from textual.app import App
+from textual.widgets import Static
+class Minimal(App):
+    def compose(self):
+        yield Static("painted")
+Minimal().run()
+"""
+BARS = re.compile("[▁-█]")  # sparklines, which follow when their curves are read
+BRAILLE = re.compile("[\u2801-\u28ff]")
+
+
+@dataclass(frozen=True)
+class Timed:
+    """How long something took, and the processor time that the program spent meanwhile: the part that is its own."""
+
+    seconds: float
+    cpu: float
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long and how often is measured."""
+
+    starts: int = 7
+    keys: int = 70  # in each pane
+    rounds: int = 5
+    window: float = 24.0
+    groups: int = 2000
+    steps: int = 500
+    sorts: int = 24
+    charts: int = 5
+
+
+QUICK = Effort(starts=1, keys=12, rounds=1, window=4.0, groups=100, steps=50, sorts=3, charts=1)
+
+
+# What is printed.
+
+
+def section(title: str) -> None:
+    load = f"(load {os.getloadavg()[0]:.1f})"
+    print(f"\n{title:<54} {load:>8} {'median':>9} {'p95':>9} {'max':>9} {'CPU':>8}   target", flush=True)
+
+
+def figure(what: str, measured: str, target: str = "", met: bool | None = None) -> None:
+    """One line of the table."""
+    verdict = "" if met is None else "met" if met else "NOT MET"
+    print(f"  {what:<61} {measured:>38}   {target:<17} {verdict}".rstrip(), flush=True)
+
+
+def times(what: str, timed: Sequence[Timed], judged: str = "", most: float = 0.0) -> None:
+    """One line of the table; `judged` is which of median, p95 and max has to be `most` seconds at most."""
+    seconds = [each.seconds for each in timed]
+    found = {"median": statistics.median(seconds), "p95": p95(seconds), "max": max(seconds)}
+    words = [f"{1000 * value:6,.0f} ms" for value in found.values()]
+    cpu = statistics.median(each.cpu for each in timed)
+    words.append(f"{1000 * cpu:5,.0f} ms" if cpu else " " * 8)
+    target = f"{judged} <= {1000 * most:.0f} ms" if judged else ""
+    figure(f"{what}, {len(timed)} ×", " ".join(words), target, found[judged] <= most if judged else None)
+
+
+def p95(values: Sequence[float]) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+
+
+def machine() -> str:
+    """What was measured on, in a line."""
+    models = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    return (
+        f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores of {next(iter(models), platform.machine())}, "
+        f"load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}, Textual {version('textual')}"
+    )
+
+
+# The program, and what is seen of it.
+
+
+@contextlib.contextmanager
+def place() -> Iterator[Path]:
+    """A folder for a store; at the end whatever was started on it is ended."""
+    with tempfile.TemporaryDirectory(prefix="initlab-screen-") as folder:
+        try:
+            yield Path(folder)
+        finally:
+            # Those that stand idle were dismissed when the lab was left.
+            end_workers(Path(folder))
+
+
+def end_workers(folder: Path, patience: float = 0.0) -> None:
+    """Wait until the workers and watchers of the stores in `folder` are gone; end those that are not by then."""
+    mine = [process for process in psutil.process_iter(["cmdline"]) if names(process, folder)]
+    _, left = psutil.wait_procs(mine, patience)
+    for process in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    for process in psutil.wait_procs(left, 10)[1]:
+        process.kill()
+
+
+def names(process: psutil.Process, folder: Path) -> bool:
+    """Whether the process was started with something in `folder`; a zombie's command line is None."""
+    return any(str(folder) in argument for argument in process.info["cmdline"] or ())
+
+
+def command(store: Path, data_dir: Path, *arguments: str) -> list[str]:
+    places = ["--store", str(store), "--data-dir", str(data_dir.resolve())]
+    return [sys.executable, "-m", "initlab_tui", *places, *arguments]
+
+
+def lab(store: Path, data_dir: Path) -> Terminal:
+    return Terminal(command(store, data_dir), store.parent)
+
+
+def cpu_seconds(terminal: Terminal) -> float:
+    """Processor time of the program on the terminal until now."""
+    spent = terminal.process.cpu_times()
+    return spent.user + spent.system
+
+
+def timed_start(terminal: Terminal, holds: Callable[[Terminal], bool]) -> Timed:
+    """From the start of the program to the first frame on which `holds`."""
+    return Timed(terminal.until(holds) - terminal.started, cpu_seconds(terminal))
+
+
+def shows_setup(terminal: Terminal) -> bool:
+    """Whether the setup is painted with its fields."""
+    text = "\n".join(terminal.lines)
+    return all(word in text for word in ("1 Setup", "Learning rate", "he_normal"))
+
+
+def shows_rows(terminal: Terminal) -> bool:
+    """Whether the leaderboard has rows."""
+    text = "\n".join(terminal.lines)
+    return "3 Results" in text and "▸" in text
+
+
+def told(terminal: Terminal, box: Box) -> tuple[str, ...]:
+    """What a pane says, but for the sparklines; what covers it counts too."""
+    return tuple(BARS.sub(" ", line) for line in terminal.text(box))
+
+
+# 1. The first paint.
+
+
+def starts(data_dir: Path, effort: Effort) -> None:
+    """The first paint of an empty lab, in turn with a bare import of Textual and with a minimal app."""
+    bare, minimal, first, loaded = [], [], [], []
+    for _ in range(effort.starts + 1):
+        began = time.perf_counter()
+        subprocess.run(BARE, check=True)
+        bare.append(Timed(time.perf_counter() - began, 0.0))
+        with place() as folder:
+            with Terminal([sys.executable, "-c", MINIMAL], folder) as terminal:
+                minimal.append(timed_start(terminal, lambda shown: "painted" in shown.lines[0]))
+            with lab(folder / "lab.db", data_dir) as terminal:
+                first.append(timed_start(terminal, shows_setup))
+                loaded.append(has_tensorflow(terminal))
+            end_workers(folder, patience=20)
+    section("1. Start, on an empty store")
+    # The first of each found nothing in the file cache.
+    times("first paint of the lab", first[1:], "median", 0.8)
+    times("first paint of a minimal Textual app", minimal[1:])
+    times("import textual.app, a whole process", bare[1:])
+    ratio = statistics.median(mine.seconds / other.seconds for mine, other in zip(first, minimal, strict=True))
+    figure("the lab's first paint beside the minimal app's", f"{ratio:.2f} ×")
+    figure("TensorFlow in the screen's process", "yes" if any(loaded) else "no", "no", not any(loaded))
+
+
+def has_tensorflow(terminal: Terminal) -> bool:
+    return any("tensorflow" in library.path for library in terminal.process.memory_maps())
+
+
+# 2. While it trains.
+
+
+def training(data_dir: Path, effort: Effort) -> None:
+    """Keys, CPU, bytes and the speed of training, with a comparison on MNIST under way."""
+    if not (data_dir / "mnist.npz").is_file():
+        print(
+            f"\n2. While training: skipped, no MNIST here: {data_dir / 'mnist.npz'} (name its folder with --data-dir)"
+        )
+        return
+    with place() as folder:
+        store = folder / "lab.db"
+        fill(store, groups=40, steps=50)
+        options = ["--dataset", "mnist", "--epochs", "100000", "--seeds", "2", "--detach"]
+        starts_of = ["--initializer", "he_normal", "--initializer", "glorot_uniform"]
+        compare = command(store, data_dir, "compare", *starts_of, *options)
+        subprocess.run(compare, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with Store.open(store) as opened:
+            wait_for_training(opened.connection)
+            section("2. While a comparison on MNIST trains on all cores")
+            with settled_lab(store, data_dir) as terminal:
+                answer_times(terminal, effort)
+            beside_training(opened.connection, store, data_dir, effort)
+
+
+def wait_for_training(connection: sqlite3.Connection) -> None:
+    """Until every worker has compiled and trains."""
+    while len(steps_so_far(connection)) < min(2, os.cpu_count() or 1) or not all(steps_so_far(connection).values()):
+        time.sleep(0.2)
+    time.sleep(2)
+
+
+@contextlib.contextmanager
+def settled_lab(store: Path, data_dir: Path) -> Iterator[Terminal]:
+    """The lab once it has shown all that it has to say of itself."""
+    with lab(store, data_dir) as terminal:
+        terminal.until(shows_rows)
+        terminal.rest(3)
+        yield terminal
+
+
+def answer_times(terminal: Terminal, effort: Effort) -> None:
+    """How long until the cursor has moved, in each pane."""
+    everywhere: list[Timed] = []
+    for key, title in (("1", "1 Setup"), ("2", "2 Training"), ("3", "3 Results")):
+        terminal.press(key)
+        terminal.rest(0.5)
+        terminal.press("home")
+        terminal.rest(0.5)
+        found = cursor_times(terminal, terminal.box(title), effort.keys)
+        everywhere += found
+        times(f"key to moved cursor, {title[2:]}", found)
+    times("key to moved cursor, all panes", everywhere, "p95", 0.06)
+
+
+def cursor_times(terminal: Terminal, box: Box, count: int) -> list[Timed]:
+    """From each of `count` keys, at irregular moments, to the frame in which the cursor is where it leads."""
+    top = terminal.cursor_row(box)
+    assert top is not None, "no row has the cursor"
+    chance = random.Random(count)
+    # Down three rows and up again: near keys never lead to the same row.
+    moves = itertools.islice(itertools.cycle([*range(1, 4), *range(2, -1, -1)]), count)
+    sent, before = [], 0
+    for row in moves:
+        sent.append((terminal.press("down" if row > before else "up"), top + row))
+        before = row
+        time.sleep(chance.uniform(0.06, 0.4))
+    seen = terminal.changes(lambda shown: shown.cursor_row(box), 1)
+    return [Timed(answered(sent[number:], seen), 0.0) for number in range(len(sent))]
+
+
+def answered(sent: Sequence[tuple[float, int]], seen: Sequence[tuple[float, int | None]]) -> float:
+    """How long after the first of these keys the cursor stood where it leads, or further on where it was skipped."""
+    reached = [at for pressed, goal in sent[:3] for at, row in seen if at >= pressed and row == goal][:3]
+    return min(reached, default=float("inf")) - sent[0][0]
+
+
+def beside_training(connection: sqlite3.Connection, store: Path, data_dir: Path, effort: Effort) -> None:
+    """CPU and bytes of the open screen, and the speed of training with it and without it in turn."""
+    closed, opened, cpu, written = [steps_per_second(connection, effort.window)], [], [], []
+    for _ in range(effort.rounds):
+        with settled_lab(store, data_dir) as terminal:
+            began, used, wrote = time.perf_counter(), cpu_seconds(terminal), terminal.written
+            opened.append(steps_per_second(connection, effort.window))
+            seconds = time.perf_counter() - began
+            cpu.append((cpu_seconds(terminal) - used) / seconds)
+            written.append((terminal.written - wrote) / seconds)
+        time.sleep(1)
+        closed.append(steps_per_second(connection, effort.window))
+    # Each beside the mean of its neighbours, so that a machine that grows slower or faster does not count.
+    ratios = [
+        with_it * 2 / (before + after)
+        for with_it, (before, after) in zip(opened, itertools.pairwise(closed), strict=True)
+    ]
+    share, rate, ratio = statistics.median(cpu), statistics.median(written), statistics.median(ratios)
+    figure(
+        f"CPU of the screen, of one core, {effort.rounds} × {effort.window:.0f} s",
+        f"{share:.1%} (up to {max(cpu):.1%})",
+        "<= 10 %",
+        share <= 0.1,
+    )
+    figure(
+        "written to the terminal",
+        f"{rate / 1000:.1f} kB/s (up to {max(written) / 1000:.1f})",
+        "<= 20 kB/s",
+        rate <= 20_000,
+    )
+    figure(
+        "training with the screen, of that without",
+        f"{ratio:.3f} ({min(ratios):.3f} to {max(ratios):.3f})",
+        ">= 0.97",
+        ratio >= 0.97,
+    )
+    spread = f"{statistics.median(opened):,.0f} and {statistics.median(closed):,.0f}"
+    figure("steps/s with the screen and without", spread)
+
+
+def steps_so_far(connection: sqlite3.Connection) -> dict[int, int]:
+    return dict(connection.execute("SELECT id, step FROM runs WHERE status = 'running'").fetchall())
+
+
+def steps_per_second(connection: sqlite3.Connection, seconds: float) -> float:
+    """Of all runs that train. Each is timed from record to record, since steps are recorded some at a time."""
+    began = next_records(connection)
+    time.sleep(seconds)
+    ended = next_records(connection)
+    return sum((step - began[run][1]) / (at - began[run][0]) for run, (at, step) in ended.items())
+
+
+def next_records(connection: sqlite3.Connection) -> dict[int, tuple[float, int]]:
+    """For each run that trains, when its next steps were recorded, and how many it has then."""
+    before, found = steps_so_far(connection), dict[int, tuple[float, int]]()
+    while found.keys() != before.keys():
+        time.sleep(0.002)
+        now = time.perf_counter()
+        for run, step in steps_so_far(connection).items():
+            if step != before[run]:
+                found.setdefault(run, (now, step))
+    return found
+
+
+# 3. A large store.
+
+DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10")
+HIDDEN = ((24, 24), (40, 40), (72, 72), (96, 96), (200, 200))
+RATES = (0.0007, 0.0013, 0.0023, 0.0031, 0.0047, 0.0053, 0.0061, 0.0079, 0.0083, 0.0091)
+INITIALIZERS = (
+    *("glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "he_fan_avg", "lecun_normal", "lecun_uniform"),
+    *("random_normal:stddev=0.05", "random_normal:stddev=1.0", "truncated_normal"),
+)
+SEEDS = 5
+ONE_COMPARISON = "cifar10 40,40 0.0007"  # the words that leave the groups of one comparison
+TYPED = ("he_normal fashion 0.0023", "lecun 200,200 cifar10", "diverged")
+RECORD = {
+    "versions": {"initlab-tui": "0.1.0", "python": "3.11.7", "tensorflow": "2.20.0", "keras": "3.12.0", "numpy": "2.3"},
+    "platform": "Linux-6.1-x86_64-with-glibc2.36",
+    "host": "lab",
+    "device": "cpu",
+    "threads": 1,
+    "execution": "xla",
+    "note": "",
+    "weights": 269_322,
+    "compile_seconds": 3.2,
+    "data_file": None,
+    "data_fingerprint": "1f5e8a3b0c7d2e46",
+    "resumed_at_step": None,
+}
+
+
+def fill(path: Path, groups: int, steps: int) -> None:
+    """Write a store of `groups` × 5 runs with so many training steps each, by SQL: through workers it takes days."""
+    bases = [
+        RunSpec(dataset=dataset, hidden=hidden, learning_rate=rate)
+        for rate, hidden, dataset in itertools.product(RATES, HIDDEN, DATASETS)
+    ][: -(-groups // len(INITIALIZERS))]
+    with Store.open(path) as store, store.transaction() as connection:
+        for number, base in enumerate(bases, 1):
+            comparison = Comparison.checked(base=base, initializers=INITIALIZERS, seeds=range(SEEDS))
+            connection.execute("INSERT INTO comparisons VALUES (?, ?, ?)", (number, 1e9, comparison.to_json()))
+            names = ", ".join(run_row(number, base))
+            marks = ", ".join("?" * len(run_row(number, base)))
+            rows = [tuple(run_row(number, spec).values()) for spec in comparison.runs()]
+            connection.executemany(f"INSERT INTO runs ({names}) VALUES ({marks})", rows)  # noqa: S608 - no outside text
+        fill_curves(connection, steps)
+
+
+def run_row(comparison_id: int, spec: RunSpec) -> dict[str, object]:
+    """A run that is over: one in thirty diverged, one in fifty failed."""
+    chance = random.Random(f"{spec.identity} {spec.seed}")
+    status = chance.choices(("done", "diverged", "failed"), (94, 4, 2))[0]
+    done = status == "done"
+    return {
+        "comparison_id": comparison_id,
+        "spec": spec.to_json(),
+        "identity": spec.identity,
+        "seed": spec.seed,
+        "import_folder": "/",
+        "device": "cpu",
+        "threads": 1,
+        "status": status,
+        "reason": "" if done else f"{status} at step 300",
+        "created": 1e9,
+        "started": 1e9,
+        "ended": 1e9 + 5,
+        "busy_seconds": chance.uniform(2, 6),
+        "train_seconds": chance.uniform(1, 2),
+        "samples": 64_000,
+        "step": 500,
+        "total_steps": 500,
+        "steps_per_epoch": 100,
+        "test_loss": chance.uniform(0.1, 0.6) if done else None,
+        "test_accuracy": chance.uniform(0.8, 0.98) if done else 0.1,
+        "fingerprint": f"{spec.dataset}-1f5e8a3b0c7d2e46",
+        "record": json.dumps(RECORD),
+    }
+
+
+def fill_curves(connection: sqlite3.Connection, steps: int) -> None:
+    """A point on the training data for each step, on the test data for each 25th, and the events of a run's life."""
+    connection.execute("CREATE TEMP TABLE grid (split TEXT, step INTEGER, loss REAL)")
+    points = [("test", step, 2.3 / (1 + step / 30)) for step in range(0, steps + 1, 25)]
+    points += [("train", step, 2.3 / (1 + step / 20)) for step in range(1, steps + 1)]
+    connection.executemany("INSERT INTO grid VALUES (?, ?, ?)", points)
+    # In the order of the key, and each run with a curve of its own.
+    connection.execute(
+        "INSERT INTO metrics SELECT id, split, grid.step, "
+        "iif(status = 'diverged' AND grid.step > 300, NULL, loss * (1 + id % 17 / 10.0)), "
+        "coalesce(test_accuracy, 0.1) * (1 - loss / 3) FROM runs CROSS JOIN grid ORDER BY id"
+    )
+    for kind in ("queued", "claimed", "started"):
+        connection.execute("INSERT INTO events (run_id, at, kind) SELECT id, created, ? FROM runs", (kind,))
+    connection.execute("INSERT INTO events (run_id, at, kind, detail) SELECT id, ended, status, reason FROM runs")
+    connection.execute("DROP TABLE grid")
+
+
+def large(data_dir: Path, effort: Effort) -> None:
+    """Start, sorting, filtering, charts and memory with thousands of runs."""
+    with place() as folder:
+        store = folder / "lab.db"
+        began = time.perf_counter()
+        fill(store, effort.groups, effort.steps)
+        took = time.perf_counter() - began
+        with Store.open(store) as opened:
+            (runs,) = opened.connection.execute("SELECT count(*) FROM runs").fetchone()
+            (rows,) = opened.connection.execute("SELECT count(*) FROM metrics").fetchone()
+        section(f"3. A store of {runs:,} runs, {rows:,} metric rows")
+        figure("written in", f"{took:.0f} s, {store.stat().st_size / 1e6:,.0f} MB")
+        large_starts(store, data_dir, effort)
+        with settled_lab(store, data_dir) as terminal:
+            terminal.press("3")
+            terminal.rest(1)
+            results = terminal.box("3 Results")
+            sort_times(terminal, results, effort)
+            filter_times(terminal, results)
+            chart_times(terminal, effort)
+            memory(terminal)
+
+
+def large_starts(store: Path, data_dir: Path, effort: Effort) -> None:
+    painted, ranked = [], []
+    for _ in range(effort.starts + 1):
+        with lab(store, data_dir) as terminal:
+            painted.append(timed_start(terminal, shows_setup))
+            ranked.append(timed_start(terminal, shows_rows))
+        end_workers(store.parent, patience=20)
+    times("first paint", painted[1:], "median", 1.5)
+    times("leaderboard on the screen", ranked[1:])
+
+
+def sort_times(terminal: Terminal, results: Box, effort: Effort) -> None:
+    """From the enter that chooses a column to the last change of the results."""
+    found = []
+    for number in range(effort.sorts):
+        terminal.press("s")
+        terminal.shows("Sort by")
+        terminal.press("home", *["down"] * (number % 12))
+        terminal.rest(0.5)
+        chosen = time_of_change(terminal, results, "enter")
+        assert chosen, "\n".join(["nothing was sorted:", *terminal.lines])
+        found.append(chosen)
+    times("sort, from enter", found, "p95", 0.15)
+    terminal.press("s")
+    terminal.shows("Sort by")
+    terminal.press("home", "enter")
+    terminal.rest(1)
+
+
+def filter_times(terminal: Terminal, results: Box) -> None:
+    """From each letter of a filter, typed and taken back, to the last change of the results."""
+    found = []
+    for words in TYPED:
+        terminal.press("/")
+        terminal.shows("Filter")
+        keys = [*words, *["backspace"] * len(words)]
+        found += [took for key in keys if (took := time_of_change(terminal, results, key)) is not None]
+        terminal.press("escape")
+        terminal.rest(1)
+    times("filter, from each letter", found, "p95", 0.15)
+
+
+def time_of_change(terminal: Terminal, box: Box, key: str) -> Timed | None:
+    """From a key to the frame after which what is in the box is as it stays; None for a blank, which shows nothing."""
+    used, pressed = cpu_seconds(terminal), terminal.press(key)
+    seen = terminal.changes(lambda shown: told(shown, box), 1.0)
+    return Timed(seen[-1][0] - pressed, cpu_seconds(terminal) - used) if seen else None
+
+
+def chart_times(terminal: Terminal, effort: Effort) -> None:
+    """From c to the last change of the screen: 10 groups of 5 runs, then the 50 runs one by one."""
+    terminal.press("/")
+    terminal.shows("Filter")
+    terminal.press(*ONE_COMPARISON, "enter")
+    terminal.rest(2)
+    chart("chart of 50 runs in 10 groups", terminal, effort)
+    terminal.press("home")
+    for _ in range(len(INITIALIZERS)):
+        # Open the group, mark its runs (which moves on by itself), and so come to the next one.
+        terminal.press("enter")
+        terminal.rest(0.3)
+        terminal.press("down", *["space"] * SEEDS)
+        terminal.rest(0.3)
+    chart("chart of 50 runs, each a line", terminal, effort)
+
+
+def chart(what: str, terminal: Terminal, effort: Effort) -> None:
+    found = []
+    for _ in range(effort.charts + 1):
+        used, pressed = cpu_seconds(terminal), terminal.press("c")
+        seen = terminal.changes(lambda shown: tuple(shown.lines), 2)
+        assert BRAILLE.search("".join(terminal.lines)), "\n".join(["no chart:", *terminal.lines])
+        found.append(Timed(seen[-1][0] - pressed, cpu_seconds(terminal) - used))
+        terminal.press("escape")
+        terminal.rest(1)
+    times(f"{what}, the first", found[:1], "max", 0.3)
+    times(f"{what}, again", found[1:], "median", 0.3)
+
+
+def memory(terminal: Terminal) -> None:
+    taken = terminal.process.memory_full_info()
+    most = max(taken.rss, taken.uss)
+    figure(
+        "memory after all that, RSS and USS",
+        f"{taken.rss / 1e6:.0f} MB   {taken.uss / 1e6:.0f} MB",
+        "<= 300 MB",
+        most <= 300e6,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a smoke run: small, short, its figures mean little")
+    parser.add_argument("--data-dir", type=Path, default=Path("../shared/data"))
+    parser.add_argument(
+        "--only", nargs="*", choices=("starts", "training", "large"), default=("starts", "training", "large")
+    )
+    options = parser.parse_args()
+    effort = QUICK if options.quick else Effort()
+    print(machine())
+    for name in options.only:
+        {"starts": starts, "training": training, "large": large}[name](options.data_dir, effort)
+
+
+if __name__ == "__main__":
+    main()

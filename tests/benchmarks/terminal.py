@@ -1,0 +1,189 @@
+"""The real program on a real pseudo-terminal: keys go in, and what comes out is drawn and timed."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Self, TypeVar
+
+import psutil
+import pyte
+
+T = TypeVar("T")
+
+KEYS = MappingProxyType(
+    {
+        "up": b"\x1b[A",
+        "down": b"\x1b[B",
+        "home": b"\x1b[H",
+        "enter": b"\r",
+        "escape": b"\x1b",
+        "backspace": b"\x7f",
+        "space": b" ",
+    }
+)
+POLL_SECONDS = 0.005
+# Textual asks whether the terminal can hold back a frame until it is whole, as most can, and marks the end of each.
+ASKS_FOR_FRAMES, HAS_FRAMES, END_OF_FRAME = b"\x1b[?2026$p", b"\x1b[?2026;2$y", b"\x1b[?2026l"
+# Modes of the keyboard, which pyte would take for text.
+UNKNOWN_TO_PYTE = re.compile(rb"\x1b\[[<>=]\d*u|\x1b\]22;[^\x07]*\x07")
+
+
+@dataclass(frozen=True)
+class Box:
+    """The inside of a bordered pane: `left` and `top` belong to it, `right` and `bottom` do not."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+class Terminal:
+    """A program on a terminal of its own.
+
+    What it writes is taken off by a thread that notes when it came; it is drawn only when asked for, so that
+    drawing takes no time from what is measured. All times are those of `time.perf_counter`.
+    """
+
+    def __init__(self, command: Sequence[str], home: Path, columns: int = 120, rows: int = 36) -> None:
+        self.written = 0
+        self._screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self._screen)
+        self._chunks: list[tuple[float, bytes]] = []
+        self._drawn, self._rest = 0, b""
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"}
+        self.started = time.perf_counter()
+        self._process = subprocess.Popen(
+            command,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            env={**environment, "TERM": "xterm-256color", "COLORTERM": "truecolor"},
+        )
+        os.close(slave)
+        self._taker = threading.Thread(target=self._take, daemon=True)
+        self._taker.start()
+
+    def _take(self) -> None:
+        while True:
+            try:
+                data = os.read(self._master, 1 << 16)
+            except OSError:  # how a pseudo-terminal says that the other side is gone
+                return
+            self._chunks.append((time.perf_counter(), data))
+            self.written += len(data)
+            if ASKS_FOR_FRAMES in data:
+                os.write(self._master, HAS_FRAMES)
+
+    @property
+    def process(self) -> psutil.Process:
+        return psutil.Process(self._process.pid)
+
+    def press(self, *keys: str) -> float:
+        """Press keys, named or typed as they are; returns when."""
+        data = b"".join(KEYS.get(key, key.encode()) for key in keys)
+        now = time.perf_counter()
+        os.write(self._master, data)
+        return now
+
+    def frames(self) -> Iterator[float]:
+        """Draw, one after the other, the frames that have come since; yields when each was whole."""
+        while self._drawn < len(self._chunks):
+            at, data = self._chunks[self._drawn]
+            self._drawn += 1
+            *whole, self._rest = (self._rest + data).split(END_OF_FRAME)
+            for frame in whole:
+                self._stream.feed(UNKNOWN_TO_PYTE.sub(b"", frame))
+                yield at
+
+    def until(self, holds: Callable[[Self], bool], seconds: float = 60.0) -> float:
+        """When the first frame was whole on which `holds`; frames after it are left to be drawn.
+
+        Raises:
+            TimeoutError: with what is on the screen.
+        """
+        deadline = time.perf_counter() + seconds
+        while time.perf_counter() < deadline:
+            for at in self.frames():
+                if holds(self):
+                    return at
+            if self._process.poll() is not None:
+                break
+            time.sleep(POLL_SECONDS)
+        raise TimeoutError("\n".join([f"not within {seconds:.0f} s, or ended:", *self.lines]))
+
+    def shows(self, text: str, seconds: float = 60.0) -> float:
+        """When the first frame was whole that holds `text`."""
+        return self.until(lambda terminal: any(text in line for line in terminal.lines), seconds)
+
+    def rest(self, seconds: float) -> None:
+        """Wait so long, then draw what has come."""
+        self.changes(lambda _: None, seconds)
+
+    def changes(self, look: Callable[[Self], T], seconds: float) -> list[tuple[float, T]]:
+        """Wait so long, then draw what was not yet drawn: when what `look` sees changed, and to what."""
+        time.sleep(seconds)
+        before, found = look(self), []
+        for at in self.frames():
+            now = look(self)
+            if now != before:
+                before = now
+                found.append((at, now))
+        return found
+
+    @property
+    def lines(self) -> list[str]:
+        """What is on the screen."""
+        return list(self._screen.display)
+
+    def box(self, title: str) -> Box:
+        """The pane whose upper border has this title."""
+        lines = self.lines
+        top, line = next((n, line) for n, line in enumerate(lines) if f"─ {title} " in line)
+        left = line.rindex("╭", 0, line.index(title))
+        right = line.index("╮", left)
+        bottom = next(n for n in range(top, len(lines)) if lines[n][left] == "╰")
+        return Box(left + 1, top + 1, right, bottom)
+
+    def text(self, box: Box) -> tuple[str, ...]:
+        """What is in a pane, its lower border included, which counts what is shown."""
+        return tuple(line[box.left : box.right] for line in self.lines[box.top : box.bottom + 1])
+
+    def cursor_row(self, box: Box) -> int | None:
+        """The only row of a pane whose background, near its left side, is not that of the others."""
+        grounds = [self._screen.buffer[row][box.left + 3].bg for row in range(box.top, box.bottom)]
+        rare = [row for row, ground in enumerate(grounds, box.top) if grounds.count(ground) == 1]
+        return rare[0] if len(rare) == 1 else None
+
+    def close(self) -> None:
+        """Ask the program to leave, and see that it does."""
+        if self._process.poll() is None:
+            self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._taker.join(5)
+        os.close(self._master)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
