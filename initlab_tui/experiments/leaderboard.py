@@ -228,6 +228,8 @@ def _difference(group: Sequence[Outcome], first: Mapping[int, float]) -> Differe
 
 def varying(specs: Sequence[RunSpec]) -> list[str]:
     """The names of the fields in which the specs differ, the seed left out, in the order of the spec."""
-    dumped = [spec.model_dump(mode="json", exclude={"seed"}) for spec in specs]
-    names = dumped[0] if dumped else {}
-    return [name for name in names if any(other[name] != dumped[0][name] for other in dumped)]
+    if not specs:
+        return []
+    first = specs[0]
+    names = [name for name in RunSpec.model_fields if name != "seed"]
+    return [name for name in names if any(getattr(spec, name) != getattr(first, name) for spec in specs)]

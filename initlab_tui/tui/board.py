@@ -58,18 +58,28 @@ class Group:
     @cached_property
     def text(self) -> str:
         """What the filter looks through."""
-        fields = " ".join(self.field(name) for name in type(self.row.spec).model_fields if name != "seed")
+        fields = " ".join(self.fields.values())
         return f"{self.name} {' '.join(self.tags)} {fields} {statuses(self.row)}".lower()
 
-    def field(self, name: str) -> str:
-        """A field of the spec as on the command line."""
-        value = getattr(self.row.spec, name)
-        return plain(short(list(value)) if isinstance(value, tuple) else str(value))
+    @cached_property
+    def fields(self) -> dict[str, str]:
+        """The fields of the spec as on the command line, the seed left out."""
+        return {
+            name: plain(short(list(value)) if isinstance(value, tuple) else str(value))
+            for name, value in self.row.spec
+            if name != "seed"
+        }
 
 
-def groups(rows: Sequence[Row], runs: Mapping[int, Run]) -> tuple[Group, ...]:
-    """The rows with their runs."""
-    return tuple(Group(row, tuple(runs[run_id] for run_id in row.run_ids)) for row in rows)
+def groups(rows: Sequence[Row], runs: Mapping[int, Run], known: Sequence[Group] = ()) -> tuple[Group, ...]:
+    """The rows with their runs; those of `known` that are still the same, with all that was worked out of them."""
+    before = {group.row.run_ids: group for group in known}
+    made = []
+    for row in rows:
+        of_row = tuple(runs[run_id] for run_id in row.run_ids)
+        same = before.get(row.run_ids)
+        made.append(same if same and same.row == row and same.runs == of_row else Group(row, of_row))
+    return tuple(made)
 
 
 @dataclass(frozen=True)
@@ -118,8 +128,8 @@ def _field(name: str, shown: Sequence[Group]) -> Heading:
     return Heading(
         name,
         title,
-        min(MOST_FIELD, max([len(title), *(len(group.field(name)) for group in shown)])),
-        lambda group: group.field(name),
+        min(MOST_FIELD, max([len(title), *(len(group.fields[name]) for group in shown)])),
+        lambda group: group.fields[name],
         _nothing,
         lambda group: _sortable(getattr(group.row.spec, name)),
         right=False,

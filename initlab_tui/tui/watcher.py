@@ -96,7 +96,9 @@ class Watcher:
     def _rank(self, runs: dict[int, Run]) -> None:
         began = time.monotonic()
         self._rank_due = False
-        self._groups = groups(leaderboard(run.outcome for run in runs.values()), runs)
+        self._groups = groups(leaderboard(run.outcome for run in runs.values()), runs, self._groups)
+        for group in self._groups:
+            _ = group.text  # worked out here, off the screen's thread, and not at the first letter of a filter
         self._newest_id = max((run.comparison_id or 0 for run in runs.values()), default=0) or None
         newest = [run for run in runs.values() if run.comparison_id == self._newest_id]
         self._newest = groups(leaderboard(run.outcome for run in newest), runs)

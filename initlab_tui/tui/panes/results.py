@@ -250,7 +250,7 @@ class Results(Vertical):
         ids = tuple(run.id for run in runs)
         if key[0] == GROUP and key in self._shown:
             group = self._shown[key]
-            fields = [group.field(each.key) for each in self._headings if each.is_field]
+            fields = [group.fields[each.key] for each in self._headings if each.is_field]
             return Series(" ".join([group.name, *fields]), ids)
         group_of = next((group for group in self._found if ids[0] in group.row.run_ids), None)
         name = group_of.name if group_of else ""
