@@ -137,7 +137,9 @@ def _field(name: str, shown: Sequence[Group]) -> Heading:
     )
 
 
-RANK = Heading("#", "#", 3, lambda group: str(group.row.rank), _nothing, lambda group: group.row.rank)
+RANK = Heading(
+    "#", "#", 3, lambda group: str(group.row.rank) if group.row.n else "", _nothing, lambda group: group.row.rank
+)
 NAME = Heading(
     "initializer",
     "initializer",
@@ -160,7 +162,7 @@ MEASURES = (
     Heading(
         "loss",
         "loss",
-        7,
+        9,
         lambda group: number(group.row.test_loss.mean),
         lambda run: number(run.test_loss),
         lambda group: group.row.test_loss.mean,

@@ -26,7 +26,7 @@ STATES: Mapping[str, State] = MappingProxyType(
         "running": State("»", "running", "bold cyan"),
         "paused": State("=", "paused", "yellow"),
         "done": State("✓", "done", "green"),
-        "diverged": State("~", "diverged", "magenta"),
+        "diverged": State("~", "diverged", "bold magenta"),
         "failed": State("✗", "failed", "bold red"),
         "crashed": State("✗", "crashed", "bold red"),
         "stopped": State("■", "stopped", "yellow"),

@@ -243,6 +243,8 @@ def _told(found: Preview, activation: str) -> str:
     """The verdict with its figures, short enough for the pane."""
     hidden = found.layers[:-1]
     last = hidden[-1] if hidden else found.layers[-1]
+    if found.verdict == "alike":
+        return "all units of a layer stay alike"
     if last.level is None or last.gain is None:
         return found.reason
     about = "" if activation in EXACT else "about "

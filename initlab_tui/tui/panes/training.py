@@ -28,10 +28,10 @@ LABEL = 9
 COLUMNS = (
     Column("state", "state", 10),
     Column("run", "run", 4, right=True),
-    Column("initializer", "initializer", 20),
+    Column("initializer", "initializer", 19),
     Column("seed", "seed", 4, right=True),
     Column("done", "done", 5, right=True),
-    Column("loss", "loss", 8, right=True),
+    Column("loss", "loss", 9, right=True),
     Column("acc", "acc %", 5, right=True),
     Column("time", "time", 7, right=True),
 )
