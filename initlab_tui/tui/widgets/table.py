@@ -70,49 +70,32 @@ class Table(ScrollView, Generic[K], can_focus=True):
 
     cursor = reactive(0, repaint=False)
 
-    class Moved(Message):
+    class Told(Message):
+        """Something about a table."""
+
+        def __init__(self, table: Table[Any]) -> None:
+            super().__init__()
+            self.table = table
+
+        @property
+        def control(self) -> Table[Any]:
+            return self.table
+
+    class Moved(Told):
         """The cursor stands on another row, by the person's doing or because that row came under it."""
 
-        def __init__(self, table: Table[Any]) -> None:
-            super().__init__()
-            self.table = table
-
-        @property
-        def control(self) -> Table[Any]:
-            return self.table
-
-    class Steered(Message):
+    class Steered(Told):
         """The person moved the cursor."""
 
-        def __init__(self, table: Table[Any]) -> None:
-            super().__init__()
-            self.table = table
-
-        @property
-        def control(self) -> Table[Any]:
-            return self.table
-
-    class Chosen(Message):
+    class Chosen(Told):
         """A row was clicked while it had the cursor."""
 
-        def __init__(self, table: Table[Any]) -> None:
-            super().__init__()
-            self.table = table
-
-        @property
-        def control(self) -> Table[Any]:
-            return self.table
-
-    class HeaderClicked(Message):
+    class HeaderClicked(Told):
         """A column's title was clicked."""
 
         def __init__(self, table: Table[Any], column: str) -> None:
-            super().__init__()
-            self.table, self.column = table, column
-
-        @property
-        def control(self) -> Table[Any]:
-            return self.table
+            super().__init__(table)
+            self.column = column
 
     def __init__(self, cells: Callable[[K], Sequence[Text]], *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
