@@ -144,22 +144,22 @@ class Table(ScrollView, Generic[K], can_focus=True):
 
     def repaint_changed(self) -> None:
         """Paint the cells on the screen that are not as they were painted last."""
+        # What was drawn out of sight may be other by now: it is asked for when it comes into sight.
+        before, self._drawn = self._drawn, {}
         top = self.scroll_offset.y
-        for line in range(1, self.size.height):
-            index = top + line - 1
-            old = self._drawn.pop(index, None)
-            if index >= len(self._keys) or old is None:
-                self.refresh(Region(0, line, self.size.width, 1))
-                continue
-            new = self._draw(index)
-            if old[0] != new[0]:
-                self.refresh(Region(0, line, self.size.width, 1))
-                continue
-            left = -self.scroll_offset.x
-            for column, was, now in zip(self._columns, old[1], new[1], strict=True):
-                if was != now:
-                    self.refresh(Region(left, line, column.width, 1))
-                left += column.width + GAP
+        for line in range(1, min(self.size.height, len(self._keys) - top + 1)):
+            self._repaint_line(line, before.get(top + line - 1))
+
+    def _repaint_line(self, line: int, old: tuple[K, tuple[Text, ...]] | None) -> None:
+        index = self.scroll_offset.y + line - 1
+        if old is None or old[0] != self._keys[index]:
+            self.refresh(Region(0, line, self.size.width, 1))
+            return
+        left = -self.scroll_offset.x
+        for column, was, now in zip(self._columns, old[1], self._draw(index)[1], strict=True):
+            if was != now:
+                self.refresh(Region(left, line, column.width, 1))
+            left += column.width + GAP
 
     def _draw(self, index: int) -> tuple[K, tuple[Text, ...]]:
         if index not in self._drawn:
