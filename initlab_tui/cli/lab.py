@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ def open_lab(store_path: Path, data_dir: Path | None, demo: Comparison | None = 
     Raises:
         InvalidInputError: when the store cannot be used.
     """
+    gc.disable()  # until the first paint, as for all imports
     from initlab_tui.tui.app import LabApp  # Textual takes a third of a second, and no other command needs it
 
     with Store.open(store_path) as store:

@@ -171,9 +171,9 @@ def fixed_point(activation: str, sigma_w2: float, sigma_b2: float = 0.0, start: 
 def critical_sigma_w2(activation: str, sigma_b2: float = 0.0) -> float | None:
     """The edge of chaos at `sigma_b2`: the σw² at which χ1 = 1 where the length map comes to rest.
 
-    None where it does not come to rest with that: for relu with biases, and for gelu and swish with biases less
-    than σb² = 0.173 and 0.555, where signals run away from the q that has χ1 = 1 (Roberts, Yaida & Hanin 2022,
-    The Principles of Deep Learning Theory, section 5.3.4, of the points where that ends).
+    None where it does not come to rest with that: for relu with biases, and for gelu and swish with σb² below 0.173
+    and 0.555, where signals run away from the q that has χ1 = 1. That ends at their half-stable points (Roberts,
+    Yaida & Hanin 2022, The Principles of Deep Learning Theory, chapter 5).
     """
     q = _critical_q(activation, sigma_b2)
     if q is None:

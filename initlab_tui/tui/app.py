@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import os
 import signal
@@ -75,6 +76,8 @@ class LabApp(App[None]):
 
     def on_ready(self) -> None:
         """The first paint is done: follow the store, and have a worker ready."""
+        gc.enable()
+        gc.freeze()
         self._follow()
         comparison = self.lab.setup.comparison
         if self._demo:
@@ -115,7 +118,7 @@ class LabApp(App[None]):
         wanted = self._trends.take()
         if wanted:
             self._trends.keep(await self._desk.trends(wanted))
-            self.lab.refresh_trends()
+            self.lab.refresh_trends({run.id for run in wanted})
 
     @on(Looked)
     def _looked(self, message: Looked) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -97,11 +97,17 @@ class Results(Vertical):
         if view.ranked:
             self.show_choice(self._choice)
         else:
-            self.board.repaint_changed()
+            self.refresh_runs(view.changed)
 
-    def refresh_trends(self) -> None:
-        """Draw what was read since."""
-        self.board.repaint_changed()
+    def refresh_runs(self, ids: Collection[int]) -> None:
+        """Draw anew what is on the screen of these runs."""
+        lines = {f"{RUN}{run_id}" for run_id in ids}
+        lines |= {
+            key
+            for key in self.board.visible_keys
+            if key in self._shown and any(run_id in ids for run_id in self._shown[key].row.run_ids)
+        }
+        self.board.repaint_changed(lines)
 
     def show_choice(self, choice: Choice) -> None:
         """Show the leaderboard in another order, or other parts of it."""

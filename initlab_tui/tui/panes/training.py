@@ -11,7 +11,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
-from textual.widgets import Static
 
 from initlab_tui.reports.text import initializer_name, number, percent, plain, rate, seconds, short
 from initlab_tui.runs.store import Run
@@ -19,6 +18,7 @@ from initlab_tui.tui.keys import TRAINING, bindings
 from initlab_tui.tui.states import STATES
 from initlab_tui.tui.trends import Trends, bars
 from initlab_tui.tui.watcher import View
+from initlab_tui.tui.widgets.lines import Lines
 from initlab_tui.tui.widgets.table import Column, Table
 
 RECENT = 200  # runs that are over and still in the list
@@ -59,9 +59,10 @@ class Training(Vertical):
         self._trends = trends
         self._view: View | None = None
         self._following = True
+        self._told = ""
 
     def compose(self) -> ComposeResult:
-        yield Static("", id="now")
+        yield Lines(id="now")
         yield Table[int](self._cells, id="queue")
 
     def on_mount(self) -> None:
@@ -154,10 +155,11 @@ class Training(Vertical):
     def _draw(self) -> None:
         run = self.current
         text = self._waiting() if run is None else self._run(run)
-        now = self.query_one("#now", Static)
-        if text != getattr(now, "content", None):
-            now.update(text, layout=False)
-        self.border_subtitle = self._subtitle()
+        self.query_one(Lines).show(list(text.split(allow_blank=True)))
+        subtitle = self._subtitle()
+        if subtitle != self._told:
+            # Setting it, even to the same, has the whole pane painted.
+            self._told = self.border_subtitle = subtitle
 
     def _waiting(self) -> Text:
         return Text(

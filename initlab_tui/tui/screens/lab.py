@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -40,10 +40,11 @@ class LabScreen(Screen[None]):
     """The panes over what `desk` reads; begins with `settings` in the form."""
 
     BINDINGS = bindings(LAB)
+    AUTO_FOCUS = HOMES["setup"]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide"), (160, "-very-wide")]
 
     def __init__(self, desk: Desk, trends: Trends, settings: Settings) -> None:
-        super().__init__()
+        super().__init__(classes="show-setup")
         self._desk, self._trends, self._settings = desk, trends, settings
         self._view: View | None = None
         self._facts: dict[str, Facts] = {}
@@ -58,9 +59,6 @@ class LabScreen(Screen[None]):
                 yield Training(self._trends)
                 yield Results(self._trends)
         yield Footer(compact=True, show_command_palette=False)
-
-    def on_mount(self) -> None:
-        self.action_pane("setup")
 
     @property
     def setup(self) -> Setup:
@@ -99,10 +97,10 @@ class LabScreen(Screen[None]):
         if before is None or (view.ranked and not view.active):
             self._sum_up()
 
-    def refresh_trends(self) -> None:
-        """Draw the curves that were read since."""
+    def refresh_trends(self, ids: Collection[int]) -> None:
+        """Draw the curves of these runs, which were read since."""
         self.training.refresh_trends()
-        self.results.refresh_trends()
+        self.results.refresh_runs(ids)
 
     def _show_tabs(self, view: View) -> None:
         busy = sum(run.status == "running" for run in view.active)

@@ -56,7 +56,6 @@ class Field(Vertical):
         with Horizontal():
             yield Label(self._label, markup=False)
             yield from self.editor()
-        yield Static("", classes="reason")
 
     def editor(self) -> ComposeResult:
         """The widget that is typed or chosen in."""
@@ -72,7 +71,12 @@ class Field(Vertical):
         if reason != self._reason:
             self._reason = reason
             self.set_class(bool(reason), "-wrong")
-            self.query_one(".reason", Static).update(Text(f"✗ {plain(reason)}" if reason else ""))
+            text = Text(f"✗ {plain(reason)}" if reason else "")
+            for shown in self.query(".reason").results(Static):
+                shown.update(text)
+                return
+            if reason:
+                self.mount(Static(text, classes="reason"))
 
     @property
     def is_wrong(self) -> bool:

@@ -80,7 +80,6 @@ class StartItem(ListItem):
 
     def compose(self) -> ComposeResult:
         yield Static("", classes="name")
-        yield Static("", classes="reason")
 
     def on_mount(self) -> None:
         self.show()
@@ -93,7 +92,12 @@ class StartItem(ListItem):
         name = Text(plain(f"{mark} {self.line.shown}"), style)
         self.query_one(".name", Static).update(name, layout=False)
         self.set_class(bool(trouble), "-wrong")
-        self.query_one(".reason", Static).update(Text(f"✗ {plain(trouble)}" if trouble else ""))
+        text = Text(f"✗ {plain(trouble)}" if trouble else "")
+        for shown in self.query(".reason").results(Static):
+            shown.update(text)
+            return
+        if trouble:
+            self.mount(Static(text, classes="reason"))
 
     @property
     def is_open(self) -> bool:

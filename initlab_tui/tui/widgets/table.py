@@ -7,7 +7,7 @@ the order of the keys.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -126,7 +126,7 @@ class Table(ScrollView, Generic[K], can_focus=True):
         The cursor stays with its row, wherever that went, else at its place.
         """
         before, held = self._keys, self.current
-        if columns != self._columns or len(keys) != len(before):
+        if tuple(columns) != self._columns or len(keys) != len(before):
             self._columns = tuple(columns)
             width = sum(column.width + GAP for column in columns) - GAP
             self.virtual_size = Size(width, len(keys) + 1)
@@ -142,13 +142,17 @@ class Table(ScrollView, Generic[K], can_focus=True):
         if self.current != held:
             self.post_message(self.Moved(self))
 
-    def repaint_changed(self) -> None:
-        """Paint the cells on the screen that are not as they were painted last."""
+    def repaint_changed(self, keys: Collection[K] | None = None) -> None:
+        """Paint the cells on the screen that are not as they were painted last; of these rows alone, or of all."""
         # What was drawn out of sight may be other by now: it is asked for when it comes into sight.
         before, self._drawn = self._drawn, {}
         top = self.scroll_offset.y
         for line in range(1, min(self.size.height, len(self._keys) - top + 1)):
-            self._repaint_line(line, before.get(top + line - 1))
+            index = top + line - 1
+            if index in before and keys is not None and self._keys[index] not in keys:
+                self._drawn[index] = before[index]
+            else:
+                self._repaint_line(line, before.get(index))
 
     def _repaint_line(self, line: int, old: tuple[K, tuple[Text, ...]] | None) -> None:
         index = self.scroll_offset.y + line - 1
@@ -194,7 +198,7 @@ class Table(ScrollView, Generic[K], can_focus=True):
             segments += [Segment(room)] if column.right else []
             segments += [segment for segment in shown.render(console) if segment.text]
             segments.append(Segment(("" if column.right else room) + " " * GAP))
-        strip = Strip(segments).apply_style(style)
+        strip = Strip(segments).apply_style(style).simplify()  # one stretch of style is written once
         return strip.crop_extend(left, left + width, style)
 
     def notify_style_update(self) -> None:

@@ -1,0 +1,35 @@
+"""Some lines of text of which only those that changed are painted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from rich.text import Text
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+
+class Lines(Widget):
+    """Lines that are shown as they are, cut at the right."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._lines: tuple[Text, ...] = ()
+
+    def show(self, lines: Sequence[Text]) -> None:
+        """Show these."""
+        before, self._lines = self._lines, tuple(lines)
+        for number, (old, new) in enumerate(zip_longest(before, self._lines)):
+            if old != new:
+                self.refresh(Region(0, number, self.size.width, 1))
+
+    def render_line(self, y: int) -> Strip:
+        width, style = self.size.width, self.rich_style
+        if y >= len(self._lines):
+            return Strip.blank(width, style)
+        shown = self._lines[y].copy()
+        shown.truncate(width, overflow="ellipsis")
+        segments = [segment for segment in shown.render(self.app.console) if segment.text and segment.text != "\n"]
+        return Strip(segments).apply_style(style).adjust_cell_length(width, style)
