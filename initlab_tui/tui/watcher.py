@@ -53,13 +53,12 @@ class Watcher:
         self._newest: tuple[Group, ...] = ()
         self._newest_id: int | None = None
         self._told_of: set[int] | None = None
-        self._rank_due = False
+        self._rank_due = True
         self._rank_after = 0.0
         self._workers = 0
 
     def look(self, store: Store) -> View | None:
         """What the store has now, or None where nothing is new."""
-        first = self._mirror is None
         if self._mirror is None or self._keeper is None:
             import scipy.special  # noqa: F401 - the intervals' quantile: not to be counted as ranking
 
@@ -67,7 +66,7 @@ class Watcher:
         self._keeper.check(None)
         change = self._mirror.look()
         workers = workers_alive(store)
-        if change is None and not first and not self._rank_is_due() and workers == self._workers:
+        if change is None and not self._rank_is_due() and workers == self._workers:
             return None
         self._workers = workers
         return self._view(self._mirror.runs, change or Change(frozenset(), frozenset(), False))

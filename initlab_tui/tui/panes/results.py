@@ -42,7 +42,7 @@ class Results(Vertical):
     Results #filter-line Input { width: 1fr; }
     Results #empty { display: none; padding: 0 1; height: auto; }
     Results.-empty #empty { display: block; }
-    Results.-empty Table { display: none; }
+    Results.-empty Table { height: 1; }
     Results #verdict { height: auto; padding: 0 1; color: $text-muted; }
     """
     BINDINGS = bindings(RESULTS)
