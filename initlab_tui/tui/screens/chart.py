@@ -153,11 +153,15 @@ class ChartScreen(Screen[None]):
             self._read_at = monotonic()
             if is_new := bool(self._unread):
                 await asyncio.to_thread(self._prepare)
+            if self not in self.app.screen_stack:
+                return
             wanted, trouble = [key for key in self._keys if key not in self._curves or key in self._stale], ""
             for done, key in enumerate(wanted, 1):
                 if is_new:
                     self._write_title(f"reading {done} of {len(wanted)} curves")
                 trouble = await self._read_curve(*key) or trouble
+                if self not in self.app.screen_stack:
+                    return  # closed meanwhile
             self._status = trouble
             self._draw()
 
@@ -444,6 +448,8 @@ class ChartScreen(Screen[None]):
         self._write_reading()
 
     def action_close(self) -> None:
+        if self._reader:
+            self._reader.cancel()
         self.dismiss()
 
 

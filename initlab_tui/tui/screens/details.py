@@ -46,6 +46,8 @@ class DetailsScreen(Screen[None]):
     @work(exclusive=True)
     async def _load(self) -> None:
         page = await self._read(self._run_id)
+        if self not in self.app.screen_stack:
+            return  # closed meanwhile
         shown = page if page is not None else f"run {self._run_id} is not in the store any more"
         self.query_one("#page", Static).update(shown)
 
