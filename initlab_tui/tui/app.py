@@ -59,7 +59,8 @@ class LabApp(App[None]):
         *,
         warm: bool = True,
     ) -> None:
-        super().__init__()
+        # Without colours none is written, not even greys: that is for a theme of the terminal's own.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self._demo, self._warm = demo, warm
         self._desk = Desk(store.path, data_dir, folder or Path.cwd())
         self._trends = Trends()
@@ -88,7 +89,8 @@ class LabApp(App[None]):
     def _suit_the_terminal(self) -> None:
         if self.is_headless:
             return
-        if self.console.color_system == "standard" and "TEXTUAL_THEME" not in os.environ:
+        poor = self.no_color or self.console.color_system == "standard"
+        if poor and "TEXTUAL_THEME" not in os.environ:
             self.theme = "ansi-dark"  # sixteen colours are the terminal's own
         if "SSH_CONNECTION" in os.environ and "TEXTUAL_ANIMATIONS" not in os.environ:
             self.animation_level = "none"
