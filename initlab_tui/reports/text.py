@@ -62,7 +62,8 @@ def differing_fields(specs: Sequence[RunSpec]) -> list[str]:
 def group_name(spec: RunSpec, differing: Sequence[str]) -> str:
     """What tells a group of runs from the others: its initializer and the fields that differ."""
     dumped = spec.model_dump(mode="json")
-    return " ".join([initializer_name(spec.initializer), *(short(dumped[name]) for name in differing)])
+    fields = (SETTING.get(name, f"{name} {{}}").format(short(dumped[name])) for name in differing)
+    return " ".join([initializer_name(spec.initializer), *fields])
 
 
 def percent(fraction: float | None) -> str:

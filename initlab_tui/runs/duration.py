@@ -106,7 +106,7 @@ def _pace(spec: RunSpec, weights: int, newest: dict[_Network, Run], recent: Sequ
     alike = [run for run in known if run.spec.execution == spec.execution]
     compiling = _compile_seconds(spec, [*([same] if same else []), *alike])
     if same:
-        return _Pace(1 / (same.samples_per_second or 1.0), compiling, 0, f"by run {same.id}")
+        return _Pace(1 / (same.samples_per_second or 1.0), compiling, 0, f"judged by run {same.id}")
     if known:
         other = (alike or known)[0]
         scale = modelled / _modelled_sample_seconds(other.spec, _weights_of(other))

@@ -8,8 +8,10 @@ import importlib
 import os
 import signal
 import sqlite3
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import FrameType
 
 from rich.text import Text
 from textual import on, work
@@ -33,6 +35,7 @@ from initlab_tui.tui.watcher import Ended
 
 LOOK_SECONDS = 0.2
 UNUSABLE = 2
+LETTING_GO_SECONDS = 3.0
 LEAVING = (
     ("keep", "Leave and keep them going; the next start shows them"),
     ("stop", "Leave and stop them; what they recorded is kept"),
@@ -72,8 +75,9 @@ class LabApp(App[None]):
 
     def on_mount(self) -> None:
         self._suit_the_terminal()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, self.exit)
+        if not self.is_headless:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
+            signal.signal(signal.SIGHUP, self._abandon)
 
     def on_ready(self) -> None:
         """The first paint is done: follow the store, and have a worker ready."""
@@ -85,6 +89,13 @@ class LabApp(App[None]):
             self.lab.action_run()
         elif self._warm and comparison:
             self._prepare(comparison)
+
+    def _abandon(self, number: int, _frame: FrameType | None) -> None:
+        """The terminal is gone: what is written to it blocks for ever, so nothing is drawn or put back."""
+        letting_go = threading.Thread(target=self._desk.dismiss, daemon=True)
+        letting_go.start()
+        letting_go.join(LETTING_GO_SECONDS)
+        os._exit(128 + number)
 
     def _suit_the_terminal(self) -> None:
         if self.is_headless:

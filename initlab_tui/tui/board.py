@@ -47,9 +47,10 @@ class Group:
 
     @cached_property
     def name(self) -> str:
-        """The name that a person gave it, else that of its initializer."""
+        """Its initializer, and the name that a person gave it."""
         given = {run.name for run in self.runs if run.name}
-        return plain(given.pop() if len(given) == 1 else initializer_name(self.row.spec.initializer))
+        initializer = initializer_name(self.row.spec.initializer)
+        return plain(f"{initializer} “{given.pop()}”" if len(given) == 1 else initializer)
 
     @cached_property
     def tags(self) -> tuple[str, ...]:
@@ -138,7 +139,7 @@ def _field(name: str, shown: Sequence[Group]) -> Heading:
 
 
 RANK = Heading(
-    "#", "#", 3, lambda group: str(group.row.rank) if group.row.n else "", _nothing, lambda group: group.row.rank
+    "#", "#", 2, lambda group: str(group.row.rank) if group.row.n else "", _nothing, lambda group: group.row.rank
 )
 NAME = Heading(
     "initializer",
@@ -159,18 +160,20 @@ MEASURES = (
         lambda group: _minus(group.row.test_accuracy.mean),
     ),
     Heading("n", "n", 2, lambda group: str(group.row.n), _nothing, lambda group: -group.row.n),
-    Heading(
-        "loss",
-        "loss",
-        9,
-        lambda group: number(group.row.test_loss.mean),
-        lambda run: number(run.test_loss),
-        lambda group: group.row.test_loss.mean,
-    ),
+)
+LOSS = Heading(
+    "loss",
+    "loss",
+    9,
+    lambda group: number(group.row.test_loss.mean),
+    lambda run: number(run.test_loss),
+    lambda group: group.row.test_loss.mean,
 )
 TRENDS = (
-    Heading("loss curve", "loss", 8, _nothing, _nothing, lambda group: group.row.test_loss.mean, right=False),
-    Heading("acc curve", "acc", 8, _nothing, _nothing, lambda group: _minus(group.row.test_accuracy.mean), right=False),
+    Heading("loss curve", "tr loss", 7, _nothing, _nothing, lambda group: group.row.test_loss.mean, right=False),
+    Heading(
+        "acc curve", "tr acc", 7, _nothing, _nothing, lambda group: _minus(group.row.test_accuracy.mean), right=False
+    ),
 )
 STATUS = Heading(
     "status",
@@ -218,7 +221,7 @@ def headings(shown: Sequence[Group]) -> tuple[Heading, ...]:
     tags = [TAGS] if any(group.tags for group in shown) else []
     fields = [_field(name, shown) for name in differing]
     broken = [STATUS] if any(group.row.status != "done" for group in shown) else []
-    return (RANK, NAME, *fields, *data, *MEASURES, *TRENDS, *broken, VERSUS, *COSTS, *tags)
+    return (RANK, NAME, *fields, *data, *MEASURES, VERSUS, *TRENDS, LOSS, *broken, *COSTS, *tags)
 
 
 DATA = Heading(

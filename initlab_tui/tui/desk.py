@@ -142,6 +142,10 @@ class Desk:
         """Let go of the store, and of the workers that only wait; those that train end when nothing is left."""
         self._reading.close()
         self._writing.close()
+        self.dismiss()
+
+    def dismiss(self) -> None:
+        """Let the workers end that were started here, once nothing is left for them."""
         store = Store.open_existing(self._path)
         if store:
             with store:

@@ -104,13 +104,19 @@ SETUP = (
     Key("space", "tick", "Tick", "take the initializer into the comparison, or leave it out"),
     Key("enter", "edit", "Edit", "edit the initializer's parameters in place; esc leaves them"),
     Key("plus", "another", "Another", "the same initializer once more, to compare other parameters"),
+    Key("tab", "fields", "Fields", "go to the fields", show=False, priority=True),
     Key("minus,delete", "remove", "Remove", "take a line added with + away again", show=False),
 )
 
 FIELD = (
-    Key("enter,tab", "app.focus_next", "Next", "go to the next field"),
-    Key("escape", "leave", "Initializers", "back to the list of initializers"),
-    Key("ctrl+r", "app.run", "Run", "run, from a field, which takes letters for itself"),
+    # Before the field gets what was typed after them, however fast that came.
+    Key("enter,tab", "app.focus_next", "Next", "go to the next field", priority=True),
+    Key("ctrl+u", "delete_left_all", "Clear", "delete what is left of the cursor", priority=True),
+    Key("escape", "leave", "List", "back to the list of initializers", priority=True),
+    Key("ctrl+r", "screen.run", "Run", "run, from a field, which takes letters for itself"),
+    Key("f3", "screen.pane('training')", "Training", "go to the training"),
+    Key("f4", "screen.pane('results')", "Results", "go to the results"),
+    Key("f1", "app.help", "Help", "show the help"),
 )
 
 TRAINING = (

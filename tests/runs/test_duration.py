@@ -55,7 +55,7 @@ def test_the_same_network_trains_as_fast_as_the_last_time(store: Store) -> None:
     older, newest = done(store, speed=10.0), done(store, speed=2000.0)
     found = expected(varied(seed=7, learning_rate=0.5, initializer="zeros"), newest, older)
     assert found.seconds == pytest.approx(2.0 + SAMPLES / 2000)
-    assert found.basis == "by run 2"
+    assert found.basis == "judged by run 2"
 
 
 def test_another_network_is_scaled_by_its_work(store: Store) -> None:
@@ -137,7 +137,7 @@ def test_more_work_takes_longer_and_more_workers_less(store: Store) -> None:
 def test_a_persons_own_data_counts_with_its_own_size(store: Store) -> None:
     own = varied(dataset="npz:/mine.npz")
     run = done(store, own)
-    assert expected(own, run).basis == "by run 1"
+    assert expected(own, run).basis == "judged by run 1"
     assert expected(SPEC, run).basis == "scaled from run 1"
     few, many = (expected(own, run, images=images).seconds - 2.0 for images in (IMAGES, 10 * IMAGES))
     assert many == pytest.approx(10 * few)

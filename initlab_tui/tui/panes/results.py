@@ -54,6 +54,13 @@ class Results(Vertical):
             super().__init__()
             self.action, self.ids = action, list(ids)
 
+    class Counted(Message):
+        """How much is on show, in words."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
     def __init__(self, trends: Trends) -> None:
         super().__init__(id="results")
         self.border_title = "3 Results"
@@ -155,7 +162,7 @@ class Results(Vertical):
         self.show_choice(self._choice)
 
     def _say(self, found: Sequence[Group], shown: Sequence[Group]) -> None:
-        self.border_subtitle = self._subtitle(found, shown)
+        self._count(found, shown)
         self.set_class(not shown, "-empty")
         self.query_one("#empty", Static).update(Text(self._empty(found)))
         rows = [group.row for group in shown] if not self._choice.words else []
@@ -171,9 +178,13 @@ class Results(Vertical):
         if found:
             return f"Nothing holds all of “{self._choice.words}”. esc shows all {len(found)} groups again."
         return (
-            "No results yet. Each initializer gets a line here: mean accuracy over the seeds with its 95 % interval,\n"
+            "No results yet. Each initializer gets a line here: mean accuracy over the seeds with its 95 % interval, "
             "loss, curves, and whether it differs from the best by more than the seeds' spread."
         )
+
+    def _count(self, found: Sequence[Group], shown: Sequence[Group]) -> None:
+        self.border_subtitle = self._subtitle(found, shown)
+        self.post_message(self.Counted(self._subtitle(found, shown)))
 
     def _subtitle(self, found: Sequence[Group], shown: Sequence[Group]) -> str:
         many = f"{len(shown)} of {len(found)} groups" if len(shown) != len(found) else f"{len(found)} groups"
@@ -256,8 +267,10 @@ class Results(Vertical):
         ids = tuple(run.id for run in runs)
         if key[0] == GROUP and key in self._shown:
             group = self._shown[key]
-            fields = [group.fields[each.key] for each in self._headings if each.is_field]
-            return Series(" ".join([group.name, *fields]), ids)
+            fields = [f"{each.title} {group.fields[each.key]}" for each in self._headings if each.is_field]
+            # What was broken off would end the mean of those that were not.
+            whole = tuple(run.id for run in runs if run.status not in ("stopped", "failed", "crashed"))
+            return Series(" ".join([group.name, *fields]), whole or ids)
         group_of = next((group for group in self._found if ids[0] in group.row.run_ids), None)
         name = group_of.name if group_of else ""
         return Series(f"{name} seed {runs[0].spec.seed}" if key[0] == RUN else name, ids)
@@ -279,7 +292,7 @@ class Results(Vertical):
             self.board.repaint_changed()
             self.board.action_move(1)
             self.refresh_bindings()
-            self.border_subtitle = self._subtitle(self._found, list(self._shown.values()))
+            self._count(self._found, list(self._shown.values()))
 
     def action_expand(self) -> None:
         key = self.board.current

@@ -113,6 +113,8 @@ class Setup(Vertical):
     @property
     def _dataset(self) -> str:
         chosen = self._field("dataset").value
+        if chosen == OWN_PREFIX and not self._field("file").value:
+            raise InvalidInputError.of("dataset", "type the path of an npz file")
         return absolute(OWN_PREFIX + self._field("file").value) if chosen == OWN_PREFIX else chosen
 
     @on(Field.Changed)
@@ -121,6 +123,9 @@ class Setup(Vertical):
         event.stop()
         self._refused = ()
         self.check()
+        file = self._field("file")
+        if file.display and not file.value and not file.has_focus_within:
+            file.query_one(FieldInput).focus()
 
     @on(FieldInput.Left)
     def _left(self, event: Message) -> None:
@@ -135,6 +140,7 @@ class Setup(Vertical):
             self._comparison = self._read()
         except InvalidInputError as error:
             self._comparison, problems = None, error.problems
+            self.query_one("#preview", Static).update("")
         self._complain([*problems, *self._refused])
         self.post_message(self.Edited())
 
@@ -248,7 +254,7 @@ def _told(found: Preview, activation: str) -> str:
     if last.level is None or last.gain is None:
         return found.reason
     about = "" if activation in EXACT else "about "
-    return f"{found.verdict} {about}×{last.level:.2g}, gain {last.gain:.2g} a layer"
+    return f"{found.verdict} {about}×{last.level:.2g}, var gain {last.gain:.2g} a layer"
 
 
 def _in_short(values: Sequence[float | None]) -> str:

@@ -33,6 +33,7 @@ from initlab_tui.tui.watcher import View
 
 NOTICE_SECONDS = 15.0
 HOMES = {"setup": "#starts", "training": "#queue", "results": "#board"}
+ASKED_FROM_SECONDS = 30.0
 KEPT = "Stopping {} runs; what they recorded is kept."
 
 
@@ -104,13 +105,19 @@ class LabScreen(Screen[None]):
 
     def _show_tabs(self, view: View) -> None:
         busy = sum(run.status == "running" for run in view.active)
-        waiting = len(view.active) - busy
-        going_on = [f"{busy} running"] * bool(busy) + [f"{waiting} waiting"] * bool(waiting)
-        told = {"training": f"2 Training {', '.join(going_on)}".rstrip(), "results": f"3 Results {len(view.groups)}"}
-        for name, text in told.items():
-            tab = self.query_one(f"#tab-{name}", Static)
-            if str(tab.content) != text:
-                tab.update(Content(text))
+        paused = sum(run.status == "paused" for run in view.active)
+        counts = {"running": busy, "waiting": len(view.active) - busy - paused, "paused": paused}
+        going_on = [f"{count} {word}" for word, count in counts.items() if count]
+        self._show_tab("training", f"2 Training {', '.join(going_on)}".rstrip())
+
+    def _show_tab(self, name: str, text: str) -> None:
+        tab = self.query_one(f"#tab-{name}", Static)
+        if str(tab.content) != text:
+            tab.update(Content(text))
+
+    @on(Results.Counted)
+    def _counted(self, message: Results.Counted) -> None:
+        self._show_tab("results", f"3 Results {message.text}")
 
     @on(Click, ".tab")
     def _tab_clicked(self, event: Click) -> None:
@@ -140,7 +147,9 @@ class LabScreen(Screen[None]):
         if comparison is None:
             return
         specs = list(comparison.runs())
-        amount = f"{len(specs)} runs: {len(specs) // len(comparison.seeds)} starts × {len(comparison.seeds)} seeds"
+        seeds = len(comparison.seeds)
+        starts = _many(len(specs) // seeds, "start")
+        amount = f"{_many(len(specs), 'run')}: {starts} × {_many(seeds, 'seed')}"
         data = self._data_of(comparison.base.dataset)
         if data is None:
             self.setup.tell(f"{amount}; how long is known once the file was read")
@@ -229,13 +238,26 @@ class LabScreen(Screen[None]):
 
     def action_stop(self) -> None:
         """Stop the comparison."""
-        ids = [run.id for run in self._under_way()]
-        self._write(lambda store: queue.stop(store, ids), KEPT)
+        self._stop(self._under_way())
 
     def action_stop_all(self) -> None:
         """Stop everything."""
-        ids = [run.id for run in self.active]
-        self._write(lambda store: queue.stop(store, ids), KEPT)
+        self._stop(self.active)
+
+    def _stop(self, runs: Sequence[Run]) -> None:
+        """Stop runs; where that gives up a while of training, ask first, since there is no way back."""
+        ids, trained = [run.id for run in runs], sum(run.seconds for run in runs)
+
+        def answered(answer: str | None) -> None:
+            if answer == "stop":
+                self._write(lambda store: queue.stop(store, ids), KEPT)
+
+        if trained < ASKED_FROM_SECONDS:
+            answered("stop")
+            return
+        question = f"{_many(len(ids), 'run')} would end here, after {_roughly(trained)} of training."
+        answers = [("stop", "Stop; what they recorded is kept"), ("no", "Let them be")]
+        self.app.push_screen(Choose(question, answers), answered)
 
     @work(group="write")
     async def _write(self, change: Callable[[Store], Sequence[int] | None], told: str) -> None:
@@ -267,11 +289,17 @@ class LabScreen(Screen[None]):
                 self._write(lambda store: curate.delete(store, ids), "Deleted {} runs; u brings them back.")
                 self.results.unmark()
             case "undo":
-                self._write(curate.restore_newest, "Brought back {} runs.")
+                self._undo()
             case "rename":
                 self._rename(ids)
             case "tag":
                 self._tag(ids)
+
+    @work(group="write")
+    async def _undo(self) -> None:
+        ids = await self._desk.write(curate.restore_newest)
+        told = f"Brought back {_many(len(ids), 'run')}." if ids else "Nothing is deleted that could be brought back."
+        self.notify(told, markup=False)
 
     def _sort(self) -> None:
         def answered(key: str | None) -> None:
@@ -283,12 +311,12 @@ class LabScreen(Screen[None]):
     def _rename(self, ids: list[int]) -> None:
         names = {run.name for run in self._runs(ids)}
         name = names.pop() if len(names) == 1 else ""
-        question = f"Name of {len(ids)} runs; empty for none"
+        question = f"Name of {_many(len(ids), 'run')}; empty for none"
         self._ask("name", question, name, lambda store, text: curate.rename(store, ids, text))
 
     def _tag(self, ids: list[int]) -> None:
         tags = dict.fromkeys(tag for run in self._runs(ids) for tag in run.tags.split())
-        question = f"Tags of {len(ids)} runs: words to filter by"
+        question = f"Tags of {_many(len(ids), 'run')}: words to filter by"
         self._ask("tags", question, " ".join(tags), lambda store, text: curate.tag(store, ids, text))
 
     def _ask(self, field: str, question: str, value: str, change: Callable[[Store, str], None]) -> None:
@@ -311,6 +339,10 @@ class LabScreen(Screen[None]):
         from initlab_tui.tui.screens.chart import ChartScreen  # with NumPy and the plot widget
 
         self.app.push_screen(ChartScreen(self.results.series, self._desk.curve))
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count != 1 else ''}"
 
 
 def _roughly(value: float) -> str:

@@ -24,7 +24,7 @@ class FieldInput(Input):
         """It is to be left for the list of initializers."""
 
     def __init__(self, value: str, *, placeholder: str = "", name: str | None = None) -> None:
-        super().__init__(value, placeholder=placeholder, name=name, compact=True, select_on_focus=False)
+        super().__init__(value, placeholder=placeholder, name=name, compact=True, select_on_focus=True)
 
     def action_leave(self) -> None:
         self.post_message(self.Left())

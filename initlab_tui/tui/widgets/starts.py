@@ -112,6 +112,7 @@ class StartItem(ListItem):
         editor.add_class("editor")
         await self.mount(editor, after=0)
         self.query(Input).first().focus()
+        self.call_after_refresh(self.scroll_visible, animate=False)
 
     async def close(self) -> None:
         """Show its name alone."""
@@ -122,6 +123,8 @@ class StartItem(ListItem):
         event.stop()
         if event.input.name:
             self.line.values[event.input.name] = event.value.strip()
+        if self.line.name == OWN and event.value:
+            self.line.ticked = True  # who names an initializer means to use it
         self.show()
         self.post_message(StartList.Changed())
 
@@ -212,6 +215,10 @@ class StartList(ListView, can_focus_children=True):
             self.index = index
             await self.items[index].open()
             self.post_message(self.Changed())
+
+    def action_fields(self) -> None:
+        """To the first field of the form."""
+        self.screen.query("Field Select, Field Input").first().focus()
 
     async def action_remove(self) -> None:
         if self._current and self._current.line.added and self.index is not None:
