@@ -1,0 +1,40 @@
+"""Puts escape sequences, markup and line breaks wherever a run's record takes text."""
+
+from __future__ import annotations
+
+from initlab_tui.runs import queue
+from initlab_tui.runs.events import Started
+from initlab_tui.runs.store import Run, Store
+from tests.tui.fakes.claiming import claim
+
+# Clears, colours, a title, a C1 control, a question that would be answered as if typed, the mouse, a device
+# control string, a line turned round, a return, markup that never closes.
+GARBAGE = (
+    "[red]LOUD[/nothing] \x1b[2J\x1b[38;2;1;2;3m\x1b]0;owned\x07 \x9b31m "
+    "\x1b[6n\x1b[?1016h\x1bPq\x1b\\ \u202eback\r\n[b"
+)
+STARTED = Started(
+    step=0,
+    total_steps=10,
+    steps_per_epoch=2,
+    weights=1,
+    device=GARBAGE,
+    execution=GARBAGE,
+    note=GARBAGE,
+    compile_seconds=0.0,
+    fingerprint=GARBAGE,
+    versions={GARBAGE: GARBAGE},
+)
+
+
+def spoil(store: Store, run: Run) -> None:
+    """Record a run that failed, in garbage."""
+    queue.record_started(store, run, STARTED, {"note": GARBAGE, "device": GARBAGE, "versions": STARTED.versions})
+    log = store.path.with_name("garbage.log")
+    log.write_text(GARBAGE * 3)
+    queue.release(store, run, "failed", GARBAGE, log=log)
+
+
+if __name__ == "__main__":
+    while True:
+        spoil(*claim())

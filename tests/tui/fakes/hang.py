@@ -1,0 +1,13 @@
+"""Claims a run and never says another word, nor ends when it is told to."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+from tests.tui.fakes.claiming import claim
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    claim()
+    threading.Event().wait()

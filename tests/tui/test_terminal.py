@@ -1,0 +1,419 @@
+"""The real lab in a real terminal: how it leaves it, what bad workers do to it, small and poor terminals."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+from initlab_tui.runs.store import Run, Store
+from tests.conftest import Command, command_environment, command_line
+from tests.tui.terminal import CTRL_C, DOWN, END, ENTER, ESCAPE, PATIENCE_SECONDS, Terminal
+
+SIZE = (120, 36)
+TITLES = ("1 Setup", "2 Training", "3 Results")
+HE_NORMAL_OF_THREE = re.compile(r"he_normal +[\d.]+ ± [\d.]+ +3 ")
+TESTS = Path(__file__).parents[1]
+PROBE = """
+import json, pathlib, sys
+sys.argv = ["initlab-tui"]
+try:
+    from initlab_tui.cli.app import main
+    main()
+finally:
+    pathlib.Path("modules.json").write_text(json.dumps(sorted(sys.modules)))
+"""
+
+
+@dataclass
+class Lab:
+    """An empty home, and the program on terminals in it."""
+
+    home: Path
+    terminals: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def store_path(self) -> Path:
+        return self.home / ".local/share/initlab-tui/lab.db"
+
+    def start(
+        self,
+        *arguments: str,
+        worker: str | None = None,
+        command: list[str] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Terminal:
+        """Start the program, or `command`; `worker` names the fake that its workers are, None the real ones."""
+        fake = {"INITLAB_TEST_WORKER": worker, "PYTHONPATH": f"{TESTS / 'tui/fakes'}:{TESTS.parent}"} if worker else {}
+        env = command_environment(self.home, **{"TERM": "xterm-256color", **fake, **(environment or {})})
+        del env["COLUMNS"]  # a terminal has a size of its own
+        return self.terminals.enter_context(Terminal(command or command_line(arguments), SIZE, env, self.home))
+
+    def open(self, worker: str | None = None, environment: Mapping[str, str] | None = None) -> Terminal:
+        """Start the lab and wait until it takes keys."""
+        terminal = self.start(worker=worker, environment=environment)
+        terminal.wait_for("Quit")
+        return terminal
+
+    def runs(self) -> list[Run]:
+        with Store.open(self.store_path) as store:
+            return store.runs()
+
+    def wait_for_runs(self, condition: Callable[[list[Run]], bool]) -> list[Run]:
+        """Wait until the store's runs satisfy a condition."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not condition(runs := self.runs()):
+            assert time.monotonic() < deadline, [(run.id, run.status, run.reason) for run in runs]
+            time.sleep(0.05)
+        return runs
+
+    def processes(self) -> list[psutil.Process]:
+        """The watchers and workers of this home's store."""
+        path = str(self.store_path)
+        return [process for process in psutil.process_iter(["cmdline"]) if path in (process.info["cmdline"] or ())]
+
+    def close(self) -> None:
+        """End the programs and what they started."""
+        self.terminals.close()
+        while processes := self.processes():  # a watcher may have started one more
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+            psutil.wait_procs(processes, 1)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    lab = Lab(tmp_path)
+    yield lab
+    lab.close()
+
+
+def over(runs: list[Run]) -> bool:
+    return bool(runs) and all(run.is_over for run in runs)
+
+
+def assert_left_as_found(terminal: Terminal) -> None:
+    """Assert that of the ended program nothing is left in its terminal but what it said last."""
+    assert terminal.after == terminal.before
+    modes = dict(re.findall(rb"\x1b\[\?(\d+)([hl])", terminal.raw))
+    on = {mode for mode, state in modes.items() if state == b"h"}
+    assert {b"1049", b"1000", b"1003", b"1006", b"2004"} <= modes.keys()
+    assert on == {b"25", b"7"}  # the cursor is shown and lines wrap; all else is off
+    assert len(re.findall(rb"\x1b\[>\d*u", terminal.raw)) == len(re.findall(rb"\x1b\[<\d*u", terminal.raw))
+
+
+def last_words(terminal: Terminal) -> str:
+    """What stands on the terminal once the lab's own screen is left."""
+    left = terminal.raw.rpartition(b"\x1b[?1049l")[2].decode()
+    return re.sub(r"\x1b\[[?<]?[\d;]*[A-Za-z]", "", left).strip()
+
+
+def answer(terminal: Terminal, keys: str, wanted: str) -> None:
+    """Type, and wait for what that brings to the screen."""
+    terminal.send(keys)
+    terminal.wait_for(wanted)
+
+
+def shows_all_panes(text: str) -> bool:
+    """Whether the three panes stand beside each other, with nothing over them."""
+    return all(f"─ {title} ─" in text for title in TITLES)
+
+
+def leave(terminal: Terminal) -> None:
+    """Close what stands over the lab."""
+    terminal.send(ESCAPE)
+    # Also because a key that comes right behind escape is one with Alt.
+    terminal.wait_for(shows_all_panes)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A whole session of the lab that has ended."""
+
+    lab: Lab
+    terminal: Terminal
+    code: int
+
+    @property
+    def modules(self) -> set[str]:
+        """The top-level modules that were loaded at its end."""
+        names: list[str] = json.loads((self.lab.home / "modules.json").read_text())
+        return {name.partition(".")[0] for name in names}
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    """Look, run, read the leaderboard, the chart, a run's details and the help, and quit."""
+    lab = Lab(tmp_path_factory.mktemp("session"))
+    try:
+        terminal = lab.start(command=[sys.executable, "-c", PROBE])
+        terminal.wait_for("Press r: what the setup describes is queued")
+        terminal.send("r")
+        terminal.wait_for(HE_NORMAL_OF_THREE.search)
+        answer(terminal, "c", "test accuracy %")
+        terminal.wait_until_gone("reading")
+        leave(terminal)
+        answer(terminal, "i", "started, ended")
+        leave(terminal)
+        answer(terminal, "?", "Everywhere")
+        leave(terminal)
+        lab.wait_for_runs(over)
+        terminal.send("q")
+        yield Session(lab, terminal, terminal.exit_code())
+    finally:
+        lab.close()
+
+
+def test_a_session_ends_well_and_leaves_the_terminal_as_it_was(session: Session) -> None:
+    assert (session.code, last_words(session.terminal)) == (0, "")
+    assert_left_as_found(session.terminal)
+    assert [run.status for run in session.lab.runs()] == ["done"] * 9
+
+
+def test_the_lab_loads_no_tensorflow(session: Session) -> None:
+    assert "textual" in session.modules and "numpy" in session.modules
+    assert not session.modules & {"tensorflow", "keras", "sklearn"}
+
+
+def test_a_lab_that_is_left_leaves_no_worker_behind(session: Session) -> None:
+    _, alive = psutil.wait_procs(session.lab.processes(), PATIENCE_SECONDS)
+    assert not alive
+
+
+def test_the_demo_trains_at_once_and_goes_on_when_it_is_left(lab: Lab) -> None:
+    terminal = lab.start("demo")
+    terminal.wait_for("/15 runs done")
+    answer(terminal, CTRL_C, "keep them going")
+    terminal.send(ENTER)
+    assert terminal.exit_code() == 0
+    assert_left_as_found(terminal)
+    assert not over(lab.runs())
+    assert [run.status for run in lab.wait_for_runs(over)] == ["done"] * 15
+
+
+def test_the_demo_without_a_terminal_prints_the_leaderboard(initlab: Command) -> None:
+    ran = initlab("demo")
+    assert ran.code == 0, ran.err
+    assert re.search(r"1\s+he_normal\s+3\s+[\d.]+ ± [\d.]+", ran.out)
+    assert "\x1b" not in ran.out
+
+
+def test_the_lab_without_a_terminal_is_refused_in_a_line(initlab: Command) -> None:
+    ran = initlab()
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == (
+        "initlab-tui: the lab needs a terminal on stdin, stdout and stderr: see initlab-tui --help for commands\n"
+    )
+
+
+def step(text: str) -> int:
+    found = re.search(r"step (\d+)/", text)
+    return int(found[1]) if found else 0
+
+
+def test_what_was_left_to_train_is_live_at_every_size_and_stopped_on_leaving(lab: Lab) -> None:
+    starts = ("--initializer", "he_normal", "--initializer", "zeros", "--seeds", "1")
+    for_ever = ("--epochs", "1000000", "--hidden", "16")
+    subprocess.run(
+        command_line(["compare", *starts, *for_ever, "--detach"]),
+        env=command_environment(lab.home),
+        cwd=lab.home,
+        check=True,
+        capture_output=True,
+    )
+    terminal = lab.open()
+    goes_on_at(terminal, SIZE)
+    for size in ((80, 24), (40, 10), (200, 50)):
+        terminal.resize(size)
+        goes_on_at(terminal, size)
+    terminal.send("q")
+    answer(terminal, DOWN, "and stop them")
+    terminal.send(ENTER)
+    assert terminal.exit_code() == 0
+    assert_left_as_found(terminal)
+    assert [run.status for run in lab.wait_for_runs(over)] == ["stopped"] * 2
+
+
+def goes_on_at(terminal: Terminal, size: tuple[int, int]) -> None:
+    """Assert that the panes that there is room for are shown whole, and that what trains is seen to go on."""
+    if size[0] >= 120:
+        terminal.wait_for(lambda text: shows_all_panes(text) and "Dataset" in text)
+    else:
+        for key, inside in (("1", "Dataset"), ("3", "▸»"), ("2", "accuracy")):
+            answer(terminal, key, inside)
+        terminal.wait_until_gone(f"─ {TITLES[0]} ─")
+        terminal.wait_until_gone("Dataset")
+    if size[0] >= 80:
+        before = step(terminal.wait_for(step))
+        terminal.wait_for(lambda text: step(text) > before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_signal_ends_the_lab_and_not_the_runs(lab: Lab, number: signal.Signals) -> None:
+    terminal = lab.open("hang")
+    answer(terminal, "r", "» running")
+    terminal.kill(number)
+    assert terminal.exit_code() == 0
+    assert_left_as_found(terminal)
+    assert lab.runs()[0].status == "running"
+
+
+def test_a_lost_connection_ends_the_lab_and_not_the_runs(lab: Lab) -> None:
+    terminal = lab.open("hang")
+    answer(terminal, "r", "» running")
+    terminal.hang_up()
+    terminal.exit_code()
+    assert lab.runs()[0].status == "running"
+    answer(lab.open("hang"), "", "» running")
+
+
+def drop_runs(store: Path) -> None:
+    with sqlite3.connect(store) as connection:
+        connection.execute("DROP TABLE runs")
+
+
+def drop_workers(store: Path) -> None:
+    with sqlite3.connect(store) as connection:
+        connection.execute("DROP TABLE workers")
+
+
+def spoil_a_spec(store: Path) -> None:
+    with sqlite3.connect(store) as connection:
+        connection.execute("UPDATE runs SET spec = '[1', identity = 'another' WHERE id = 1")
+        connection.execute("INSERT INTO events (run_id, at, kind, detail) VALUES (1, 0, 'spoilt', '')")
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (Path.unlink, "was removed"),
+        (drop_runs, "no such table: runs"),
+        (drop_workers, "no such table: workers"),
+        (spoil_a_spec, "JSON"),
+    ],
+    ids=("removed", "no_runs", "no_workers", "a_bad_record"),
+)
+def test_a_store_that_goes_bad_ends_the_lab_in_words(lab: Lab, damage: Callable[[Path], None], told: str) -> None:
+    terminal = lab.open("hang")
+    answer(terminal, "r", "» running")
+    damage(lab.store_path)
+    assert terminal.exit_code() != 0
+    assert_left_as_found(terminal)
+    assert told in last_words(terminal)
+
+
+def test_a_crash_is_told_after_the_screen_is_left(lab: Lab) -> None:
+    terminal = lab.open("hang")
+    answer(terminal, "r", "» running")
+    with sqlite3.connect(lab.store_path) as connection:  # what no part of the program would write
+        connection.execute("UPDATE runs SET record = '[]', step = 1, total_steps = 10, steps_per_epoch = 2")
+        connection.execute("INSERT INTO events (run_id, at, kind, detail) SELECT id, 0, 'spoilt', '' FROM runs")
+    assert terminal.exit_code() == 1
+    assert_left_as_found(terminal)
+    assert "AttributeError" in last_words(terminal)
+
+
+SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?", re.DOTALL)
+
+
+def sequences(raw: bytes) -> set[bytes]:
+    """The kinds of escape sequences: of those that colour and place, whatever the numbers."""
+    return {re.sub(rb"\[[\d;]+(?=[mH]$)", b"[", found) for found in SEQUENCE.findall(raw)}
+
+
+def assert_nothing_of_the_worker_acts_on(terminal: Terminal, session: Session) -> None:
+    assert sequences(terminal.raw) <= sequences(session.terminal.raw)
+    assert b"\x1b[38;2;1;2;3m" not in terminal.raw
+    assert not re.search("[\x00-\x06\x80-\x9f]", terminal.raw.decode())
+
+
+@pytest.mark.parametrize(
+    ("worker", "status", "reason", "detail"),
+    [
+        ("segfault", "crashed", "killed by SIGSEGV (signal 11)", "claimed"),
+        ("noise", "crashed", "exit code 1", r"[red]LOUD[/nothing] \x1b[2J"),
+        ("garbage", "failed", r"[red]LOUD[/nothing] \x1b[2J", r"\x9b31m \x1b[6n"),
+        ("broken", "failed", "no worker could be started: exit code 1", "libtensorflow_framework.so.2"),
+    ],
+    ids=("segfault", "noise", "garbage", "broken"),
+)
+def test_a_bad_worker_is_told_of_in_words_and_the_lab_goes_on(
+    lab: Lab, session: Session, worker: str, status: str, reason: str, detail: str
+) -> None:
+    terminal = lab.open(worker)
+    terminal.send("r")
+    assert {run.status for run in lab.wait_for_runs(over)} == {status}
+    terminal.wait_for(lambda text: shows_all_panes(text) and f"✗ {status}" in text and reason in text)
+    answer(terminal, "i", detail)
+    leave(terminal)
+    answer(terminal, "?", "Everywhere")
+    leave(terminal)
+    terminal.send("q")
+    assert terminal.exit_code() == 0
+    assert_left_as_found(terminal)
+    assert_nothing_of_the_worker_acts_on(terminal, session)
+
+
+def test_screens_may_be_left_before_they_have_read_what_they_show(lab: Lab) -> None:
+    terminal = lab.open("garbage")
+    terminal.send("r")
+    lab.wait_for_runs(over)
+    terminal.wait_for("3 groups")
+    for key in "ci?":  # each opens its screen and closes it again
+        terminal.send(key * 6)
+    answer(terminal, "1", "space Tick")
+    terminal.send("q")
+    assert (terminal.exit_code(), last_words(terminal)) == (0, "")
+
+
+def test_a_worker_that_hangs_is_asked_to_stop_and_once_killed_has_crashed(lab: Lab) -> None:
+    terminal = lab.open("hang")
+    answer(terminal, "r", "» running")
+    answer(terminal, "x", "asked to stop")
+    for process in lab.processes():
+        if "tests.tui.fakes.hang" in process.cmdline():
+            process.kill()
+    assert {run.status for run in lab.wait_for_runs(over)} == {"stopped", "crashed"}
+    terminal.wait_until_gone("» running")
+    answer(terminal, END, "killed by SIGKILL (signal 9")
+    terminal.send("q")
+    assert terminal.exit_code() == 0
+
+
+def colours(raw: bytes) -> set[int]:
+    """The numbers of all that sets a colour, 38 and 48 standing for those beyond the sixteen."""
+    numbers = {int(part or 0) for found in re.findall(rb"\x1b\[([\d;]*)m", raw) for part in found.split(b";")}
+    return {number for number in numbers if number in (*range(30, 39), *range(40, 49), *range(90, 108))}
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        *({"NO_COLOR": "1"}, {"TERM": "xterm"}, {"TERM": "linux"}, {"LC_ALL": "C"}),
+        {"PYTHONIOENCODING": "ascii", "TERM": "vt100"},
+    ],
+    ids=("no_color", "xterm", "linux", "LC_ALL_C", "ascii"),
+)
+def test_poor_terminals_show_the_panes_too(lab: Lab, environment: dict[str, str]) -> None:
+    terminal = lab.open("hang", environment)
+    terminal.wait_for(lambda text: all(title in text for title in TITLES))
+    answer(terminal, "2", "Details")
+    terminal.send("q")
+    assert terminal.exit_code() == 0
+    assert_left_as_found(terminal)
+    if "NO_COLOR" in environment:
+        assert colours(terminal.raw) == set()
+    elif "TERM" in environment:
+        assert not colours(terminal.raw) & {38, 48}
