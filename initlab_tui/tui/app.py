@@ -153,8 +153,11 @@ class LabApp(App[None]):
         )
 
     def action_help(self) -> None:
-        """Show all keys."""
-        self.push_screen(HelpScreen())
+        """Show all keys; again: close them."""
+        if isinstance(self.screen, HelpScreen):
+            self.screen.dismiss()
+        else:
+            self.push_screen(HelpScreen())
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every action of the lab, and Textual's own, the themes among them."""

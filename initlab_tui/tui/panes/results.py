@@ -13,13 +13,14 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input, Label, Static
 
-from initlab_tui.reports.text import conclusion
+from initlab_tui.reports.text import conclusion, plain
 from initlab_tui.runs.store import Run
 from initlab_tui.tui.board import NAME, TRENDS, Choice, Group, Heading, chosen, headings
 from initlab_tui.tui.keys import RESULTS, bindings
 from initlab_tui.tui.states import STATES
 from initlab_tui.tui.trends import Trend, Trends, bars
 from initlab_tui.tui.watcher import View
+from initlab_tui.tui.widgets.field import SafeInput
 from initlab_tui.tui.widgets.table import GAP, Column, Table
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Results(Vertical):
     def compose(self) -> ComposeResult:
         with Horizontal(id="filter-line"):
             yield Label("Filter")
-            yield Input(compact=True, placeholder="words: he_normal mnist diverged a-tag …")
+            yield SafeInput(compact=True, placeholder="words: he_normal mnist diverged a-tag …")
         yield Static("", id="empty")
         yield Table[str](self._cells, id="board")
         yield Static("", id="verdict")
@@ -164,13 +165,13 @@ class Results(Vertical):
     def _say(self, found: Sequence[Group], shown: Sequence[Group]) -> None:
         self._count(found, shown)
         self.set_class(not shown, "-empty")
-        self.query_one("#empty", Static).update(Text(self._empty(found)))
+        self.query_one("#empty", Static).update(Text(plain(self._empty(found))))
         rows = [group.row for group in shown] if not self._choice.words else []
         one_board = len({(row.spec.dataset, row.fingerprint) for row in rows}) == 1
         sentence = conclusion(sorted(rows, key=lambda row: row.rank)) if one_board else ""
         verdict = self.query_one("#verdict", Static)
         verdict.display = bool(sentence)
-        verdict.update(Text(sentence))
+        verdict.update(Text(plain(sentence)))
 
     def _empty(self, found: Sequence[Group]) -> str:
         if not self._view:

@@ -31,7 +31,7 @@ FIRST = Comparison(
 )
 AUTO = "auto"
 # Where a problem's field is not one of the form's.
-FIELDS = {"seed": "seeds", "initializers": "initializer"}
+FIELDS = {"seed": "seeds", "initializers": "initializer", "learning_rates": "learning_rate"}
 MARKS = {"level": "✓", "fades": "▽", "grows": "△", "saturates": "△", "alike": "✗", "shifted": "!", "no_formula": "?"}
 
 

@@ -87,6 +87,11 @@ class Training(Vertical):
             self._follow()
         self.refresh_trends()
 
+    def on_resize(self) -> None:
+        """Columns and curves take what room there is."""
+        if self._view:
+            self.show(self._view)
+
     def refresh_trends(self) -> None:
         """Draw what was read since."""
         self._draw()

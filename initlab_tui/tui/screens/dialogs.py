@@ -14,6 +14,7 @@ from textual.widgets.option_list import Option
 
 from initlab_tui.experiments.problems import InvalidInputError
 from initlab_tui.reports.text import plain
+from initlab_tui.tui.widgets.field import SafeInput
 
 T = TypeVar("T")
 
@@ -72,7 +73,7 @@ class Ask(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(Text(plain(self._question)))
-            yield Input(self._value, compact=True, select_on_focus=False)
+            yield SafeInput(self._value, compact=True, select_on_focus=False)
             yield Static("", id="wrong")
             yield Static("enter: take it   esc: cancel", id="hint")
 

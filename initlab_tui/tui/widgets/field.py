@@ -15,7 +15,18 @@ from initlab_tui.reports.text import plain
 from initlab_tui.tui.keys import FIELD, bindings
 
 
-class FieldInput(Input):
+class SafeInput(Input):
+    """A line of text in which nothing that is pasted or kept acts on the terminal."""
+
+    @property
+    def _value(self) -> Text:
+        text = super()._value
+        # One character for one, so that the cursor stays where it belongs.
+        shown = "".join(character if plain(character) == character else "·" for character in text.plain)
+        return Text(shown, no_wrap=True, overflow="ignore", end="")
+
+
+class FieldInput(SafeInput):
     """A line of text in a form: takes letters for itself, so what works here has its own keys."""
 
     BINDINGS = bindings(FIELD)

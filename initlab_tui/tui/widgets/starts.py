@@ -236,6 +236,11 @@ class StartList(ListView, can_focus_children=True):
         """Show only keys that the parameters' fields do not take for themselves."""
         return self.has_focus or action not in [key.action for key in SETUP]
 
+    def on_resize(self) -> None:
+        """Keep the line under the cursor in sight."""
+        if self._current:
+            self.call_after_refresh(self._current.scroll_visible, animate=False)
+
     async def put(self, initializers: Sequence[Initializer]) -> None:
         """Tick just these, with their parameters."""
         await self.clear()
