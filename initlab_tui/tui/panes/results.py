@@ -165,7 +165,7 @@ class Results(Vertical):
     def _say(self, found: Sequence[Group], shown: Sequence[Group]) -> None:
         self._count(found, shown)
         self.set_class(not shown, "-empty")
-        self.query_one("#empty", Static).update(Text(plain(self._empty(found))))
+        self.query_one("#empty", Static).update(Text("" if shown else plain(self._empty(found))))
         rows = [group.row for group in shown] if not self._choice.words else []
         one_board = len({(row.spec.dataset, row.fingerprint) for row in rows}) == 1
         sentence = conclusion(sorted(rows, key=lambda row: row.rank)) if one_board else ""

@@ -1,0 +1,299 @@
+"""What the tests of the screen share: stores made by hand, and the lab as a person sees it and types at it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+from textual.pilot import Pilot
+from textual.widget import Widget
+from textual.widgets import Input, Select
+from textual.widgets._toast import Toast
+
+from initlab_tui.experiments.spec import Comparison, Initializer, RunSpec
+from initlab_tui.runs import queue, supervisor
+from initlab_tui.runs.events import Evaluated, Started, Stepped
+from initlab_tui.runs.store import Placement, Run, Store
+from initlab_tui.tui.app import LabApp
+from initlab_tui.tui.widgets.field import Field
+from initlab_tui.tui.widgets.starts import StartList
+
+PATIENCE_SECONDS = 60.0
+POLL_SECONDS = 0.05
+NARROW, WIDE, VERY_WIDE = (80, 24), (120, 36), (200, 50)
+STEPS = 20
+GUESSING = math.log(10)
+# Acts on a terminal, on Textual's markup, and on the direction of writing, wherever it is not written out.
+HOSTILE = "[red]x[/red]\x1b[2J\u202e"
+FRAMES = str.maketrans(dict.fromkeys("│╭╮╰╯─▌", " "))
+WRITTEN_OUT = "[red]x[/red]\\x1b[2J\\u202e"
+
+
+@pytest.fixture(autouse=True)
+def a_terminal_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same colours, devices and keys on every machine that tests."""
+    for name in ("NO_COLOR", "SSH_CONNECTION", "TEXTUAL_THEME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run went that was made by hand: its test accuracy at the end, and the training loss on the way."""
+
+    accuracy: float = 0.9
+    status: str = "done"
+    reason: str = ""
+    losses: tuple[float, ...] = ()
+
+    @property
+    def curve(self) -> tuple[float, ...]:
+        """The losses, by default a straight line down from guessing."""
+        end = GUESSING * (1 - self.accuracy)
+        return self.losses or tuple(GUESSING + (end - GUESSING) * step / STEPS for step in range(1, STEPS + 1))
+
+
+def comparison(*initializers: str, seeds: int = 3, **base: object) -> Comparison:
+    """So many seeds of these initializers on a base spec with these fields."""
+    return Comparison(
+        base=RunSpec.checked(**base),
+        initializers=tuple(map(Initializer.parse, initializers)),
+        seeds=tuple(range(seeds)),
+    )
+
+
+class Bench:
+    """A store whose runs are made by hand: its worker is registered and alive, and trains nothing."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        with store.transaction() as connection:
+            self._worker = supervisor.register(store, "cpu", "-1", 1, 600.0)
+            connection.execute(
+                "UPDATE workers SET watcher_pid = ?, watcher_born = ? WHERE id = ?",
+                (os.getpid(), supervisor.born(os.getpid()), self._worker),
+            )
+
+    def queue(self, wanted: Comparison, data_file: Path | None = None) -> list[int]:
+        """Queue a comparison's runs."""
+        return self.store.enqueue(wanted, list(wanted.runs()), Placement("cpu", 1, data_file, Path("/")))
+
+    def begin(self, share: float = 0.0, result: Result | None = None, fingerprint: str = "f" * 16) -> Run:
+        """Take the next run that waits, and train it so far on the way to `result`."""
+        run = queue.claim(self.store, self._worker)
+        assert run is not None, "no run waits"
+        versions = {"tensorflow": "2.20"}
+        started = Started(0, STEPS, STEPS // run.spec.epochs, 100, "CPU", "xla", "", 0.0, fingerprint, versions)
+        queue.record_started(self.store, run, started, {"execution": "xla", "weights": 100})
+        queue.record(self.store, run, [Evaluated(0, GUESSING, 0.1)])
+        self._train(run, result or Result(), 0, round(share * STEPS))
+        return run
+
+    def end(self, run: Run, result: Result, log: Path | None = None) -> None:
+        """Train the rest of a run and end it."""
+        now = self.store.run(run.id)
+        assert now is not None
+        self._train(run, result, now.step, len(result.curve))
+        if result.status == "done":
+            queue.record(self.store, run, [Evaluated(STEPS, GUESSING * (1 - result.accuracy), result.accuracy)])
+        queue.release(self.store, run, result.status, result.reason, log=log)
+
+    def _train(self, run: Run, result: Result, first: int, last: int) -> None:
+        losses = result.curve[first:last]
+        if losses:
+            accuracies = tuple(result.accuracy * (first + step) / STEPS for step in range(1, len(losses) + 1))
+            queue.record(self.store, run, [Stepped(first + 1, losses, accuracies, 0.01, 128 * len(losses))])
+
+    def train(self, wanted: Comparison, result: Callable[[Run], Result], fingerprint: str = "f" * 16) -> list[int]:
+        """Queue a comparison and end all its runs, each as `result` has it."""
+        ids = self.queue(wanted)
+        for _ in ids:
+            run = self.begin(fingerprint=fingerprint)
+            self.end(run, result(run))
+        return ids
+
+    def set(self, run_id: int, **values: object) -> None:
+        """Write what no function writes: times that do not change, texts that another program put there."""
+        settings = ", ".join(f"{name} = ?" for name in values)
+        with self.store.transaction() as connection:
+            connection.execute(
+                f"UPDATE runs SET {settings} WHERE id = ?",  # noqa: S608 - the tests' own
+                (*values.values(), run_id),
+            )
+
+    def statuses(self) -> list[str]:
+        """The runs' statuses, oldest first."""
+        return [run.status for run in self.store.runs()]
+
+
+@pytest.fixture
+def bench(store: Store) -> Bench:
+    return Bench(store)
+
+
+ACCURACIES = {"he_normal": 0.95, "glorot_uniform": 0.90, "random_normal:stddev=1.0": 0.70, "zeros": 0.10}
+
+
+def by_start(run: Run) -> Result:
+    """Each start with an accuracy of its own, the seeds a point apart; some diverge on the way."""
+    start = str(run.spec.initializer)
+    if start == "ones":
+        return Result(0.1, "diverged", "the loss was nan at step 3", (2.5, 9.0, math.nan))
+    return Result(ACCURACIES[start] + 0.01 * run.spec.seed)
+
+
+def flat(text: str) -> str:
+    """A text without its frames and line ends, to find sentences in."""
+    return " ".join(text.translate(FRAMES).split())
+
+
+class Lab:
+    """The lab in a pilot, as a person has it before them."""
+
+    def __init__(self, app: LabApp, pilot: Pilot[None]) -> None:
+        self.app, self.pilot = app, pilot
+
+    @property
+    def text(self) -> str:
+        """What is on the screen."""
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join(strip.text.rstrip() for strip in strips)
+
+    def text_of(self, part: str | Widget) -> str:
+        """What is on the screen where a widget is."""
+        widget = self.app.screen.query_one(part) if isinstance(part, str) else part
+        left, top, width, height = widget.region
+        strips = self.app.screen._compositor.render_strips()[top : top + height]
+        return "\n".join(strip.crop(left, left + width).text.rstrip() for strip in strips)
+
+    @property
+    def setup(self) -> str:
+        return flat(self.text_of("#setup"))
+
+    @property
+    def training(self) -> str:
+        return flat(self.text_of("#training"))
+
+    @property
+    def results(self) -> str:
+        return flat(self.text_of("#results"))
+
+    @property
+    def is_at_home(self) -> bool:
+        """Whether no other screen lies over the lab."""
+        return self.app.screen is self.app.lab
+
+    @property
+    def footer(self) -> str:
+        return self.text.splitlines()[-1]
+
+    @property
+    def told(self) -> str:
+        """The notifications on the screen, each on a line."""
+        toasts = self.app.screen.query(Toast)
+        return "\n".join(" ".join(str(toast.render()).split()) for toast in toasts)
+
+    async def clear(self) -> None:
+        """Take the notifications away from what they cover."""
+        self.app.clear_notifications()
+        await self.pilot.pause()
+
+    @property
+    def acting(self) -> set[str]:
+        """The characters on the screen that would act on a terminal."""
+        return {each for each in self.text if not each.isprintable() and each != "\n"}
+
+    async def until(self, wanted: str | Callable[[], object]) -> None:
+        """Wait until the screen has a text, or a condition holds."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not (wanted in self.text if isinstance(wanted, str) else wanted()):
+            assert not self.app.return_code, f"the lab ended with {self.app.return_code}"
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{wanted!r} was waited for in vain; on the screen:\n{self.text}")
+            await self.pilot.pause(POLL_SECONDS)
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+
+    async def type(self, words: str) -> None:
+        await self.press(*words)
+
+    async def click(self, widget: Widget, at: tuple[int, int] = (0, 0)) -> None:
+        await self.pilot.click(widget, offset=at)
+
+    async def left(self) -> None:
+        """Wait until the lab is left."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self.app.is_running:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"the lab was not left; on the screen:\n{self.text}")
+            await asyncio.sleep(0.01)
+
+    def field(self, name: str) -> Field:
+        """A field of the form."""
+        return next(field for field in self.app.lab.setup.fields if field.name == name)
+
+    async def fill(self, name: str, words: str) -> None:
+        """Type into a field of the form, in place of what it holds."""
+        await self.click(self.field(name).query_one(Input))
+        await self.retype(words)
+
+    async def put(self, name: str, words: str) -> None:
+        """Paste into a field of the form, in place of what it holds."""
+        self.field(name).query_one(Input).value = words
+        await self.pilot.pause()
+
+    async def retype(self, words: str) -> None:
+        """Type in place of what the box with the cursor holds."""
+        await self.press("end", "ctrl+u", *words)
+
+    async def choose(self, name: str, value: str) -> None:
+        """Choose one of a field's values by its first letters."""
+        select = self.field(name).query_one(Select)
+        select.focus()
+        await self.press("enter", *value[:3], "enter")
+        await self.until(lambda: select.value == value)
+
+    @property
+    def starts(self) -> StartList:
+        return self.app.lab.setup.query_one(StartList)
+
+    async def point_to(self, words: str) -> None:
+        """Put the list's cursor on the first initializer that is written so or begins so."""
+        self.starts.focus()
+        self.starts.index = next(n for n, item in enumerate(self.starts.items) if item.line.words.startswith(words))
+        await self.pilot.pause()
+
+
+@asynccontextmanager
+async def opened(store: Store, size: tuple[int, int] = WIDE, *, warm: bool = False) -> AsyncIterator[Lab]:
+    """The lab over a store, once it has looked at it; what it started is ended with it."""
+    app = LabApp(store, None, store.path.parent, warm=warm)
+    app.animation_level = "none"
+    try:
+        async with app.run_test(size=size, notifications=True) as pilot:
+            lab = Lab(app, pilot)
+            await lab.until(lambda: app.lab._view is not None)
+            yield lab
+    finally:
+        app.close()
+
+
+@pytest.fixture
+def real_store(store: Store) -> Iterator[Store]:
+    """A store whose workers, which are real, are ended after the test."""
+    yield store
+    rows = store.connection.execute("SELECT watcher_pid, pid FROM workers WHERE ended IS NULL").fetchall()
+    for pid in (pid for row in rows for pid in row if pid and pid != os.getpid()):
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(pid).kill()

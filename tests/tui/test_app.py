@@ -1,0 +1,213 @@
+"""The lab as a whole: a first start, a day's work with real workers, leaving and coming back, small terminals."""
+
+from __future__ import annotations
+
+import pytest
+from textual.widgets import Input, OptionList
+
+from initlab_tui.runs.store import Run, Store
+from initlab_tui.tui.screens.chart import ChartScreen
+from initlab_tui.tui.screens.dialogs import Choose
+from tests.tui.conftest import NARROW, VERY_WIDE, WIDE, Bench, Lab, by_start, comparison, opened
+
+pytestmark = pytest.mark.asyncio
+
+FOR_EVER = "1000000"
+
+
+def statuses(store: Store) -> list[str]:
+    return [run.status for run in store.runs()]
+
+
+def training(store: Store) -> list[Run]:
+    return [run for run in store.runs() if run.status == "running" and run.step]
+
+
+async def test_on_a_first_start_r_alone_leads_to_a_leaderboard(real_store: Store) -> None:
+    async with opened(real_store, VERY_WIDE, warm=True) as lab:
+        await lab.press("r")
+        await lab.until(lambda: lab.app.lab.training.queue.has_focus)
+        await lab.until(lambda: "Comparison 1: 9 of 9 runs done" in lab.told)
+        assert "he_normal is better than #2 glorot_uniform" in lab.told
+        assert "more than the seeds' spread" in lab.told
+        await lab.clear()
+        words = [
+            word for word in lab.text_of("#board").split() if word in ("he_normal", "glorot_uniform", "random_normal")
+        ]
+        assert words == ["he_normal", "glorot_uniform", "random_normal"]
+        await lab.until(lambda: "█" in lab.text_of("#board"))
+        assert statuses(real_store) == ["done"] * 9
+
+
+async def fill_in_what_trains_for_ever(lab: Lab) -> None:
+    """A small network, two seeds, random_normal twice and he_normal; the epochs wrong at first."""
+    await lab.fill("hidden", "16")
+    await lab.fill("seeds", "2")
+    await lab.fill("epochs", "0")
+    await lab.press("ctrl+r")
+    assert lab.app.focused is lab.field("epochs").query_one(Input)
+    assert "Not queued" in lab.told
+    await lab.retype(FOR_EVER)
+    await lab.point_to("glorot_uniform")
+    await lab.press("space")
+    await lab.point_to("random_normal")
+    await lab.press("enter")
+    await lab.retype("1")
+    await lab.press("escape", "plus")
+    await lab.retype("0.5")
+
+
+async def test_a_day_in_the_lab(real_store: Store) -> None:
+    async with opened(real_store, WIDE, warm=True) as lab:
+        await fill_in_what_trains_for_ever(lab)
+        assert real_store.runs() == []
+        await lab.press("ctrl+r")
+        await see_it_train(lab, real_store)
+        await asked_before_it_is_queued_twice(lab, real_store)
+        await pause_and_go_on(lab, real_store)
+        await skip_one(lab, real_store)
+        await look_at_the_chart(lab)
+        await leave(lab, "keep")
+    going_on = training(real_store)
+    assert len(going_on) == 2
+    async with opened(real_store, WIDE) as lab:
+        await come_back(lab, going_on)
+        await lab.press("2", "x")
+        if isinstance(lab.app.screen, Choose):  # where the machine was slow, a while of training is given up
+            await lab.press("enter")
+        await lab.until(lambda: set(statuses(real_store)) == {"stopped"})
+        await lab.until(lambda: "stopped: 6" in lab.told)
+        await lab.press("r")
+        await lab.until(lambda: training(real_store))
+        await leave(lab, "stop")
+    assert "queued" not in statuses(real_store)
+    await stopped(real_store)
+
+
+async def see_it_train(lab: Lab, store: Store) -> None:
+    await lab.until(lambda: len(training(store)) == 2)
+    runs = store.runs()
+    assert [str(run.spec.initializer) for run in runs[:3]] == [
+        "random_normal:stddev=1.0",
+        "random_normal:stddev=0.5",
+        "he_normal",
+    ]
+    assert {(run.spec.hidden, run.spec.epochs) for run in runs} == {((16,), int(FOR_EVER))}
+    assert [run.seed for run in runs] == [0, 0, 0, 1, 1, 1]
+    await lab.until(lambda: "» running" in lab.training and "epoch" in lab.training)
+    first = lab.training
+    await lab.until(lambda: lab.training != first and "0/6 runs done" in lab.training)
+
+
+async def asked_before_it_is_queued_twice(lab: Lab, store: Store) -> None:
+    await lab.press("r")
+    assert isinstance(lab.app.screen, Choose)
+    assert "The same comparison is queued or trains already." in lab.text
+    await lab.press("enter")
+    assert lab.is_at_home
+    assert len(store.runs()) == 6
+
+
+async def pause_and_go_on(lab: Lab, store: Store) -> None:
+    await lab.press("p")
+    await lab.until(lambda: set(statuses(store)) == {"paused"})
+    before = store.runs()[0].step
+    assert before
+    await lab.until(lambda: "p lets it go on from where it was" in lab.training)
+    await lab.press("p")
+    await lab.until(lambda: len(training(store)) == 2)
+    await lab.until(lambda: store.runs()[0].step > before)
+
+
+async def skip_one(lab: Lab, store: Store) -> None:
+    await lab.until(lambda: "run 1 " in lab.training)
+    await lab.press("home", "k")
+    await lab.until(lambda: statuses(store)[0] == "stopped")
+    await lab.until(lambda: len(training(store)) == 2)
+    assert statuses(store).count("stopped") == 1
+
+
+async def look_at_the_chart(lab: Lab) -> None:
+    await lab.press("c")
+    assert isinstance(lab.app.screen, ChartScreen)
+    assert len(lab.app.screen.series) == 3
+    await lab.press("t", "l")
+    await lab.until("train loss")
+    first = lab.text
+    await lab.until(lambda: lab.text != first)
+    await lab.press("escape")
+
+
+async def leave(lab: Lab, answer: str) -> None:
+    await lab.press("q")
+    assert isinstance(lab.app.screen, Choose)
+    options = lab.app.screen.query_one(OptionList)
+    assert options.get_option_at_index(options.highlighted or 0).id == "keep"
+    await lab.press(*["down"] * ("keep", "stop").index(answer))
+    await lab.pilot._app._press_keys(["enter"])
+    await lab.left()
+
+
+async def come_back(lab: Lab, going_on: list[Run]) -> None:
+    assert lab.field("hidden").value == "16"
+    assert lab.field("epochs").value == FOR_EVER
+    assert lab.field("seeds").value == "2"
+    ticked = [line.words for line in lab.starts.ticked]
+    assert ticked[0].startswith("random_normal:stddev=1.0")
+    assert ticked[1].startswith("random_normal:stddev=0.5")
+    assert ticked[2] == "he_normal"
+    await lab.until(lambda: f"» running {going_on[0].id}" in " ".join(lab.text_of("#queue").split()))
+    await lab.until(lambda: (lab.app.lab.runs[going_on[0].id - 1].step) > going_on[0].step)
+
+
+async def stopped(store: Store) -> None:
+    """What trained when it was asked to stop is given up by its worker."""
+    async with opened(store, WIDE) as lab:
+        await lab.until(lambda: set(statuses(store)) == {"stopped"})
+
+
+async def test_with_nothing_to_lose_q_leaves_at_once(bench: Bench) -> None:
+    ids = bench.queue(comparison("zeros", seeds=1))
+    bench.store.connection.execute("UPDATE runs SET status = 'paused'")
+    async with opened(bench.store) as lab:
+        await lab.pilot._app._press_keys(["q"])
+        await lab.left()
+    assert bench.store.runs(ids)[0].status == "paused"
+
+
+async def test_leaving_can_be_thought_over_and_ctrl_c_twice_leaves(bench: Bench) -> None:
+    bench.queue(comparison("zeros", seeds=2))
+    async with opened(bench.store) as lab:
+        await lab.press("q")
+        assert "2 runs train or wait." in lab.text
+        await lab.press("down", "down", "enter")
+        assert lab.is_at_home
+        await lab.press("q", "escape")
+        assert lab.is_at_home
+        await lab.press("ctrl+c")
+        await lab.pilot._app._press_keys(["ctrl+c"])
+        await lab.left()
+    assert bench.statuses() == ["queued", "queued"]
+
+
+async def test_a_small_terminal_shows_a_pane_at_a_time(bench: Bench) -> None:
+    bench.train(comparison("he_normal", "zeros"), by_start)
+    bench.queue(comparison("ones"))
+    bench.begin(0.5)
+    async with opened(bench.store, NARROW) as lab:
+        await lab.until("2 Training 1 running, 2 waiting")
+        assert "3 Results 3" in lab.text
+        assert "Learning rate" in lab.text
+        assert "☒ ones" in lab.text
+        await lab.press("2")
+        assert "step 10/20" in lab.text
+        assert "Learning rate" not in lab.text
+        await lab.press("3")
+        assert "he_normal" in lab.text
+        assert "step 10/20" not in lab.text
+        await lab.click(lab.app.lab.query_one("#tab-setup"), (3, 0))
+        assert "Learning rate" in lab.text
+        assert lab.starts.has_focus
+        await lab.pilot.resize_terminal(*WIDE)
+        await lab.until(lambda: "step 10/20" in lab.training and "he_normal" in lab.results)
+        assert "Learning rate" in lab.setup

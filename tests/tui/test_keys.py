@@ -1,0 +1,189 @@
+"""Keys: each is bound where the tables say, none twice in one place, none with Alt; footer, help and palette agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from textual.binding import Binding
+from textual.command import CommandList
+from textual.dom import DOMNode
+from textual.widgets import Input
+
+from initlab_tui.runs.store import Store
+from initlab_tui.tui.app import LabApp
+from initlab_tui.tui.keys import CHART, DETAILS, EVERYWHERE, FIELD, HELP, LAB, RESULTS, SECTIONS, SETUP, TRAINING, Key
+from initlab_tui.tui.panes.results import Results
+from initlab_tui.tui.panes.training import Training
+from initlab_tui.tui.screens.chart import ChartScreen
+from initlab_tui.tui.screens.details import DetailsScreen
+from initlab_tui.tui.screens.help import HelpScreen
+from initlab_tui.tui.screens.lab import LabScreen
+from initlab_tui.tui.widgets.field import FieldInput
+from initlab_tui.tui.widgets.starts import StartList
+from initlab_tui.tui.widgets.table import Table
+from tests.tui.conftest import VERY_WIDE, Bench, Lab, by_start, comparison, flat, opened
+
+PLACES: list[tuple[type[DOMNode], Sequence[Key]]] = [
+    (LabScreen, LAB),
+    (LabApp, EVERYWHERE),
+    (StartList, SETUP),
+    (FieldInput, FIELD),
+    (Training, TRAINING),
+    (Results, RESULTS),
+    (ChartScreen, CHART),
+    (DetailsScreen, DETAILS),
+    (HelpScreen, HELP),
+]
+IDS = [place.__name__ for place, _ in PLACES]
+
+
+def bound(place: type[DOMNode]) -> dict[str, list[Binding]]:
+    """What a place binds, its parents' keys too."""
+    bindings = place._merged_bindings
+    assert bindings is not None
+    return bindings.key_to_bindings
+
+
+def names(keys: Sequence[Key]) -> list[str]:
+    return [name for key in keys for name in key.keys.split(",")]
+
+
+def test_the_tables_are_all_there_are() -> None:
+    assert [id(keys) for _, keys in SECTIONS] == [
+        id(keys) for keys in (LAB, EVERYWHERE, SETUP, FIELD, TRAINING, RESULTS, CHART, DETAILS, HELP)
+    ]
+
+
+@pytest.mark.parametrize(("place", "keys"), PLACES, ids=IDS)
+def test_every_key_is_bound_where_its_table_says(place: type[DOMNode], keys: Sequence[Key]) -> None:
+    for key in keys:
+        for name in key.keys.split(","):
+            assert [binding.action for binding in bound(place)[name]] == [key.action], name
+
+
+def test_every_action_is_there() -> None:
+    for place, keys in PLACES:
+        for key in keys:
+            target, _, action = key.action.partition("(")[0].rpartition(".")
+            owner = {"": place, "app": LabApp, "screen": LabScreen}[target]
+            assert hasattr(owner, f"action_{action}"), key.action
+
+
+@pytest.mark.parametrize("keys", [keys for _, keys in PLACES], ids=IDS)
+def test_no_key_stands_twice_in_a_place(keys: Sequence[Key]) -> None:
+    assert len(names(keys)) == len(set(names(keys)))
+
+
+@pytest.mark.parametrize("keys", [SETUP, TRAINING, RESULTS])
+def test_no_pane_takes_a_key_from_the_lab_or_from_the_table_in_it(keys: Sequence[Key]) -> None:
+    others = {*names(LAB), *names(EVERYWHERE), *(bound(Table) if keys is not SETUP else ())}
+    assert not others & set(names(keys))
+
+
+@pytest.mark.parametrize("keys", [keys for _, keys in PLACES], ids=IDS)
+def test_never_alt(keys: Sequence[Key]) -> None:
+    assert not [name for name in names(keys) if "alt" in name or "meta" in name]
+
+
+def parts(keys: Sequence[Key]) -> list[str]:
+    """What the footer writes of a table, for the keys that it shows."""
+    return [f"{key.shown.split(',')[0]} {key.label}" for key in keys if key.show]
+
+
+@pytest.mark.asyncio
+async def test_the_footer_shows_what_works_where_the_cursor_is_and_now(bench: Bench) -> None:
+    async with opened(bench.store, VERY_WIDE) as lab:
+        assert all(part in lab.footer for part in parts(SETUP))
+        assert all(part in lab.footer for part in ("r Run", "? Help", "q Quit"))
+        assert not [part for part in ("p Pause", "x Stop", "c Chart") if part in lab.footer]
+        await lab.press("p", "x", "X", "c")
+        assert lab.is_at_home
+        assert lab.told == ""
+        await lab.press("shift+tab")
+        assert isinstance(lab.app.focused, FieldInput) or "Select" in type(lab.app.focused).__name__
+        bench.queue(comparison("zeros", seeds=1))
+        await lab.until("p Pause")
+        assert "x Stop" in lab.footer
+        assert "c Chart" in lab.footer
+        await lab.press("2")
+        assert all(part in lab.footer for part in parts(TRAINING))
+        await lab.press("3")
+        assert "s Sort" in lab.footer
+        assert "esc Clear" not in lab.footer
+        await lab.press("space")
+        assert "esc Clear" in lab.footer
+        await lab.press("X")
+        await lab.until(lambda: "p Pause" not in lab.footer)
+
+
+@pytest.mark.asyncio
+async def test_a_field_takes_letters_and_says_which_keys_are_left(store: Store) -> None:
+    async with opened(store, VERY_WIDE) as lab:
+        await lab.fill("epochs", "rqxs1?")
+        assert lab.is_at_home
+        assert lab.field("epochs").query_one(Input).value == "rqxs1?"
+        assert "s Sort" not in lab.footer
+        assert "^r Run" in lab.footer
+        await lab.press("ctrl+r")
+        assert "Not queued" in lab.told
+
+
+async def pages(lab: Lab) -> str:
+    """All of a screen that scrolls, from the top."""
+    seen = [lab.text]
+    while True:
+        await lab.press("pagedown")
+        if lab.text == seen[-1]:
+            return flat("\n".join(seen))
+        seen.append(lab.text)
+
+
+@pytest.mark.asyncio
+async def test_the_help_has_every_key_of_every_table(store: Store) -> None:
+    async with opened(store, VERY_WIDE) as lab:
+        await lab.press("question_mark")
+        assert isinstance(lab.app.screen, HelpScreen)
+        text = await pages(lab)
+        for title, keys in SECTIONS:
+            assert title in text
+            for key in keys:
+                assert f"{key.shown} {' '.join(key.help.split()[:4])}" in text
+        await lab.press("question_mark")
+        assert lab.is_at_home
+
+
+@pytest.mark.asyncio
+async def test_the_key_that_opened_the_help_closes_it(store: Store) -> None:
+    async with opened(store) as lab:
+        await lab.press("f1")
+        assert isinstance(lab.app.screen, HelpScreen)
+        await lab.press("f1")
+        assert lab.is_at_home
+
+
+@pytest.mark.asyncio
+async def test_the_palette_holds_every_action_and_does_them(bench: Bench) -> None:
+    bench.train(comparison("he_normal", "zeros"), by_start)
+    async with opened(bench.store) as lab:
+        await lab.press("ctrl+p")
+        await lab.until(
+            lambda: lab.app.screen.query(CommandList) and lab.app.screen.query_one(CommandList).option_count > 30
+        )
+        found = lab.app.screen.query_one(CommandList)
+        titles = [str(option.prompt) for option in (found.get_option_at_index(n) for n in range(found.option_count))]
+        for place, keys in (("", LAB), ("Setup: ", SETUP), ("Training: ", TRAINING), ("Results: ", RESULTS)):
+            for key in keys:
+                assert any(title.startswith(f"{place}{key.label}") for title in titles), key.label
+        await lab.type("only last")
+        await lab.until(lambda: found.option_count == 1)
+        await lab.press("enter")
+        await lab.until(lambda: "comparison 1 only" in lab.results)
+        await lab.press("ctrl+p", *"theme")
+        await lab.until(lambda: "Theme" in lab.text)
+        await lab.press("enter")
+        await lab.until("textual-light")
+        await lab.type("textual-light")
+        await lab.press("enter")
+        await lab.until(lambda: lab.app.theme == "textual-light")
+        assert "1 he_normal" in flat(lab.results)

@@ -1,0 +1,250 @@
+"""The results pane over stores made by hand: order, filter, marks, chart, details, names, tags, bin."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+from textual.widgets import Input, OptionList
+
+from initlab_tui.runs.store import Store
+from initlab_tui.tui.screens.chart import ChartScreen
+from initlab_tui.tui.screens.details import DetailsScreen
+from initlab_tui.tui.screens.dialogs import Ask, Choose
+from tests.tui.conftest import HOSTILE, VERY_WIDE, WRITTEN_OUT, Bench, Lab, Result, by_start, comparison, opened
+
+pytestmark = pytest.mark.asyncio
+
+STARTS = ("random_normal:stddev=1.0", "glorot_uniform", "he_normal")
+
+
+@pytest.fixture
+def three(bench: Bench) -> Store:
+    """One comparison of three starts over three seeds, done."""
+    bench.train(comparison(*STARTS), by_start)
+    return bench.store
+
+
+def names(lab: Lab) -> list[str]:
+    """The starts on the board, from the top."""
+    known = ("he_normal", "glorot_uniform", "random_normal", "zeros", "ones")
+    words = [line.split() for line in lab.text_of("#board").splitlines()[1:]]
+    return [word for line in words for word in line if word in known]
+
+
+def line_of(lab: Lab, start: str) -> str:
+    return next((line for line in lab.text_of("#board").splitlines() if start in line), "")
+
+
+def has_words(lab: Lab, words: str) -> bool:
+    return words in lab.results
+
+
+async def test_an_empty_store_says_what_will_be_here(store: Store) -> None:
+    async with opened(store) as lab:
+        await lab.pilot.pause()
+        assert "No results yet. Each initializer gets a line here" in lab.results
+
+
+async def test_the_board_ranks_and_says_what_can_be_told_apart_and_what_diverged(bench: Bench) -> None:
+    bench.train(comparison(*STARTS, "ones"), by_start)
+    async with opened(bench.store, VERY_WIDE) as lab:
+        assert names(lab) == ["he_normal", "glorot_uniform", "random_normal", "ones"]
+        assert "1 he_normal 96.0 ± 2.5 3 " in lab.results
+        assert "-25.0 ± 0.0" in line_of(lab, "random_normal σ=1.0")
+        assert "diverged" in line_of(lab, "ones")
+        assert "#1 he_normal is better than #2 glorot_uniform by 5.0 ± 0.0 points" in lab.results
+        await lab.until(lambda: all("█" in line_of(lab, name) for name in names(lab)))
+
+
+async def test_n_grows_as_seeds_are_done_and_the_cursor_stays_with_its_row(bench: Bench) -> None:
+    bench.train(comparison("zeros", "glorot_uniform"), by_start)
+    async with opened(bench.store) as lab:
+        await lab.press("3", "down")
+        bench.queue(comparison("he_normal"))
+        for measured in ("95.0 1 ", "95.5 ± 6.4 2 ", "96.0 ± 2.5 3 "):
+            run = bench.begin()
+            bench.end(run, by_start(run))
+            await lab.until(partial(has_words, lab, measured))
+        assert names(lab) == ["he_normal", "glorot_uniform", "zeros"]
+        assert lab.app.lab.results.board.cursor == 2
+
+
+async def test_sort_by_the_dialog_by_a_header_and_the_other_way_round(three: Store) -> None:
+    async with opened(three) as lab:
+        await lab.press("3", "s")
+        assert isinstance(lab.app.screen, Choose)
+        assert lab.app.screen.query_one(OptionList).get_option_at_index(1).id == "initializer"
+        await lab.press("down", "enter")
+        assert names(lab) == ["glorot_uniform", "he_normal", "random_normal"]
+        assert "initializer▼" in lab.results
+        board = lab.app.lab.results.board
+        title = lab.text_of("#board").splitlines()[0].index("initializer")
+        await lab.click(board, (title, 0))
+        assert names(lab) == ["random_normal", "he_normal", "glorot_uniform"]
+        assert "initializer▲" in lab.results
+        await lab.press("s", "escape")
+        assert names(lab) == ["random_normal", "he_normal", "glorot_uniform"]
+        await lab.click(board, (lab.text_of("#board").splitlines()[0].index("acc %"), 0))
+        assert names(lab) == ["he_normal", "glorot_uniform", "random_normal"]
+
+
+async def test_filter_as_it_is_typed_and_escape_shows_all_again(three: Store) -> None:
+    async with opened(three) as lab:
+        await lab.press("3", "slash", *"alqx")
+        assert names(lab) == []
+        assert "Nothing holds all of “alqx”. esc shows all 3 groups again." in lab.results
+        assert lab.is_at_home
+        assert len(three.runs()) == 9
+        await lab.press("backspace", "backspace")
+        assert names(lab) == ["he_normal", "random_normal"]
+        assert "2 of 3 groups" in lab.results
+        await lab.press("enter", "down")
+        assert lab.app.lab.results.board.has_focus
+        assert "Filter" in lab.results
+        await lab.press("escape")
+        assert len(names(lab)) == 3
+        assert "Filter" not in lab.results
+
+
+async def test_where_the_filter_leaves_nothing_keys_still_work(three: Store) -> None:
+    async with opened(three) as lab:
+        await lab.press("3", "slash", "q", "enter")
+        assert names(lab) == []
+        await lab.press("escape")
+        assert len(names(lab)) == 3
+
+
+async def test_a_group_opens_into_its_runs_and_a_run_into_its_details(three: Store) -> None:
+    async with opened(three) as lab:
+        board = lab.app.lab.results.board
+        await lab.click(board, (10, 2))
+        assert board.cursor == 1
+        assert "seed" not in lab.text_of("#board")
+        await lab.click(board, (10, 2))
+        assert all(f"seed {seed}" in lab.results for seed in range(3))
+        assert "90.0" in line_of(lab, "seed 0")
+        await lab.press("3", "down", "down", "enter")
+        assert isinstance(lab.app.screen, DetailsScreen)
+        await lab.until("run 5: done")
+        await lab.press("right")
+        await lab.until("run 6: done")
+        await lab.press("left", "left")
+        await lab.until("run 4: done")
+        await lab.press("escape", "up", "up", "enter")
+        assert "seed" not in lab.text_of("#board")
+        await lab.press("i")
+        await lab.until("run 2: done")
+
+
+async def test_what_is_marked_is_what_the_chart_draws(three: Store) -> None:
+    async with opened(three) as lab:
+        await lab.press("3", "space", "down", "space")
+        assert "2 marked" in lab.results
+        assert line_of(lab, "he_normal").split()[0].startswith("●")
+        await lab.press("c")
+        assert isinstance(lab.app.screen, ChartScreen)
+        assert [series.label for series in lab.app.screen.series] == ["he_normal", "random_normal σ=1.0"]
+        assert lab.app.screen.series[0].runs == (3, 6, 9)
+        await lab.until("96.0 ± 2.5")
+        await lab.press("escape", "escape")
+        assert "marked" not in lab.results
+        await lab.press("c")
+        assert isinstance(lab.app.screen, ChartScreen)
+        assert len(lab.app.screen.series) == 3
+
+
+async def test_deleted_and_brought_back(three: Store) -> None:
+    async with opened(three) as lab:
+        await lab.press("3", "down", "d")
+        await lab.until(lambda: names(lab) == ["he_normal", "random_normal"])
+        assert len(three.runs()) == 6
+        assert "Deleted 3 runs" in lab.told
+        await lab.press("space", "delete")
+        await lab.until(lambda: names(lab) == ["he_normal"])
+        await lab.press("u")
+        await lab.until(lambda: len(names(lab)) == 2)
+        await lab.press("ctrl+z")
+        await lab.until(lambda: len(names(lab)) == 3)
+        assert len(three.runs()) == 9
+        await lab.press("u")
+        await lab.until(lambda: "Nothing is deleted" in lab.told)
+
+
+async def test_where_all_is_deleted_it_can_be_brought_back(three: Store) -> None:
+    async with opened(three) as lab:
+        await lab.press("3", "space", "space", "space", "d")
+        await lab.until(lambda: names(lab) == [])
+        await lab.press("u")
+        assert lab.app.lab.results.has_focus_within
+        await lab.until(lambda: len(names(lab)) == 3)
+
+
+async def test_what_trains_cannot_be_deleted_and_that_is_said(bench: Bench) -> None:
+    bench.queue(comparison("zeros", seeds=1))
+    bench.begin()
+    async with opened(bench.store) as lab:
+        await lab.press("3", "d")
+        await lab.until(lambda: "is not over yet: stop it first" in lab.told)
+        assert bench.statuses() == ["running"]
+        assert names(lab) == ["zeros"]
+
+
+async def test_a_name_and_tags_are_given_shown_and_filtered_by(three: Store) -> None:
+    async with opened(three, VERY_WIDE) as lab:
+        await lab.press("3", "n")
+        box = lab.app.screen.query_one(Input)
+        box.value = "n" * 61
+        await lab.until("name must be at most 60 printable characters, got 61")
+        await lab.press("enter")
+        assert isinstance(lab.app.screen, Ask)
+        await lab.retype("Mine")
+        await lab.press("enter")
+        await lab.until(lambda: line_of(lab, "Mine"))
+        assert {run.name for run in three.runs()} == {"", "Mine"}
+        await lab.press("t", *"b, a b", "enter")
+        await lab.until(lambda: line_of(lab, "Mine").endswith(" b a"))
+        await lab.clear()
+        await lab.press("slash", *"A mine", "enter")
+        assert "1 of 3 groups" in lab.results
+        await lab.press("n")
+        assert lab.app.screen.query_one(Input).value == "Mine"
+        await lab.press("escape")
+
+
+@pytest.fixture
+def hostile(bench: Bench) -> Store:
+    """Two starts of a person's own, whose names, tags and parameters would act on a terminal."""
+    wanted = comparison(*(f"import:a.{name}:note={HOSTILE}" for name in "BC"), seeds=2)
+    accuracies = iter((0.9, 0.5, 0.91, 0.51))
+    ids = bench.train(wanted, lambda run: Result(next(accuracies)))
+    for run_id in ids[::2]:
+        bench.set(run_id, name=HOSTILE, tags=HOSTILE)
+    return bench.store
+
+
+async def test_what_people_and_files_are_called_is_text_everywhere(hostile: Store) -> None:
+    async with opened(hostile, VERY_WIDE) as lab:
+        await lab.press("3", "enter")
+        assert f"a.B note={WRITTEN_OUT[:20]}" in lab.results
+        assert line_of(lab, f"seed 0 {WRITTEN_OUT}")
+        await lab.press("c")
+        await lab.until(lambda: f"1━ a.B note={WRITTEN_OUT[:12]}" in lab.text)
+        assert lab.acting == set()
+        await lab.press("escape")
+
+
+async def test_nothing_acts_on_the_terminal_in_the_verdict_and_in_boxes(hostile: Store) -> None:
+    async with opened(hostile, VERY_WIDE) as lab:
+        assert f"#1 a.B note={WRITTEN_OUT} is better than" in lab.results
+        assert lab.acting == set()
+        for key in ("n", "t"):
+            await lab.press("3", key)
+            assert "[red]x[/red]" in lab.text_of(lab.app.screen.query_one(Input))
+            assert lab.acting == set()
+            await lab.press("escape")
+        await lab.press("slash")
+        lab.app.lab.results.query_one(Input).value = HOSTILE[3:]
+        await lab.pilot.pause()
+        assert "Nothing holds all of" in lab.results
+        assert lab.acting == set()

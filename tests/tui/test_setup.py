@@ -1,0 +1,242 @@
+"""The form: what is wrong is said beside it, what is right is what would be run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from textual.widgets import Input, Select
+
+from initlab_tui.experiments.spec import Comparison
+from initlab_tui.runs.store import Store
+from initlab_tui.tui.widgets.field import Field
+from tests.tui.conftest import (
+    HOSTILE,
+    NARROW,
+    VERY_WIDE,
+    WRITTEN_OUT,
+    Bench,
+    Lab,
+    by_start,
+    comparison,
+    flat,
+    opened,
+)
+
+pytestmark = pytest.mark.asyncio
+
+FIRST = ["random_normal:stddev=0.05", "glorot_uniform", "he_normal"]
+
+
+def described(lab: Lab) -> Comparison:
+    """What would be run."""
+    found = lab.app.lab.setup.comparison
+    assert found is not None, lab.setup
+    return found
+
+
+def starts(lab: Lab) -> list[str]:
+    return [str(initializer) for initializer in described(lab).initializers]
+
+
+async def test_a_first_start_has_the_digits_comparison_ticked_and_foretells_it(store: Store) -> None:
+    async with opened(store) as lab:
+        assert starts(lab) == FIRST
+        assert described(lab).base.dataset == "digits"
+        assert "9 runs: 3 starts × 3 seeds, about" in lab.setup
+        assert "▽ fades" in lab.setup
+        assert "✓ level" in lab.setup
+        assert "☒ random_normal σ=0.05" in lab.setup
+
+
+WRONG = {
+    "hidden": ("256,x", "hidden must be whole numbers >= 1"),
+    "batch_size": ("0", "batch_size must be a whole number >= 1"),
+    "epochs": ("", "epochs must be a whole number >= 1"),
+    "seeds": ("2 from x", "seed must be a whole number >= 0"),
+}
+
+
+async def test_what_is_wrong_is_said_beside_it_and_r_leads_there(store: Store) -> None:
+    async with opened(store, VERY_WIDE) as lab:
+        for name, (words, reason) in WRONG.items():
+            await refuse_and_put_right(lab, lab.field(name), words, reason)
+            assert starts(lab) == FIRST
+        assert store.runs() == []
+
+
+async def refuse_and_put_right(lab: Lab, field: Field, words: str, reason: str) -> None:
+    right = field.value
+    await lab.put(field.name or "", words)
+    await lab.until(lambda: reason in flat(lab.text_of(field)))
+    await lab.until(lambda: "not ready to run: see the marked field" in lab.setup)
+    await lab.press("escape", "r")
+    assert lab.app.focused is field.query_one(Input)
+    assert "Not queued" in lab.told
+    await lab.put(field.name or "", right)
+    assert not field.is_wrong
+
+
+@pytest.mark.parametrize("words", ["1 0", "0"])
+async def test_a_wrong_learning_rate_is_said_beside_it_and_only_there(store: Store, words: str) -> None:
+    async with opened(store) as lab:
+        await lab.put("learning_rate", words)
+        assert lab.setup.count("learning_rate must be a finite number > 0, got 0") == 1
+        assert lab.field("learning_rate").is_wrong
+        await lab.press("r")
+        assert lab.app.focused is lab.field("learning_rate").query_one(Input)
+
+
+async def test_a_form_with_everything_set_is_what_would_be_run(store: Store) -> None:
+    async with opened(store) as lab:
+        await lab.choose("activation", "tanh")
+        await lab.choose("optimizer", "momentum")
+        await lab.choose("execution", "graph")
+        typed = {"hidden": "8 9x3", "learning_rate": "1 .1", "batch_size": "64", "epochs": "2", "eval_every": "5"}
+        for field, words in {**typed, "seeds": "2 from 7"}.items():
+            await lab.put(field, words)
+        await lab.until(lambda: "24 runs: 12 starts × 2 seeds" in lab.setup)
+        wanted = described(lab)
+        base = wanted.base
+        assert (wanted.hidden, wanted.learning_rates) == (((8,), (9, 9, 9)), (1.0, 0.1))
+        assert (base.batch_size, base.epochs, wanted.seeds, base.eval_every) == (64, 2, (7, 8), 5)
+        assert (base.activation, base.optimizer, base.execution) == ("tanh", "momentum", "graph")
+
+
+async def test_ticking_editing_in_place_and_another_of_the_same(store: Store) -> None:
+    async with opened(store, VERY_WIDE) as lab:
+        await lab.point_to("ones")
+        await lab.press("up", "space", "space", "space")
+        await lab.point_to("glorot_uniform")
+        await lab.press("space")
+        assert starts(lab) == ["zeros", FIRST[0], FIRST[2]]
+        await lab.point_to("random_normal")
+        await lab.press("enter")
+        assert "σ stddev" in lab.setup
+        await lab.retype("-1")
+        await lab.until(lambda: "✗ random_normal: stddev must be a number > 0" in lab.setup)
+        await lab.press("ctrl+r")
+        assert lab.starts.has_focus
+        assert lab.starts.highlighted_child is lab.starts.wrong
+        await lab.press("enter")
+        await lab.retype("1")
+        await lab.press("escape")
+        assert lab.starts.has_focus
+        await lab.until(lambda: "☒ random_normal σ=1.0" in lab.setup)
+        await lab.press("plus")
+        await lab.retype("0.5")
+        await lab.press("escape")
+        assert starts(lab) == ["zeros", "random_normal:stddev=1.0", "random_normal:stddev=0.5", "he_normal"]
+        await lab.press("minus")
+        assert starts(lab) == ["zeros", "random_normal:stddev=1.0", "he_normal"]
+        await lab.press("minus")
+        assert len(starts(lab)) == 3
+
+
+async def test_the_same_start_twice_and_none_at_all_are_refused_in_words(store: Store) -> None:
+    async with opened(store) as lab:
+        await lab.point_to("random_normal")
+        await lab.press("plus", "escape")
+        assert lab.app.lab.setup.comparison is None
+        assert "initializers must differ from each other" in lab.setup
+        await lab.press("minus")
+        for name in ("random_normal", "glorot_uniform", "he_normal"):
+            await lab.point_to(name)
+            await lab.press("space")
+        assert "tick at least one initializer" in lab.setup
+        await lab.press("r")
+        assert "Not queued" in lab.told
+        assert lab.starts.has_focus
+
+
+async def test_your_own_initializer_is_typed_and_refused_until_it_is_a_path(store: Store) -> None:
+    async with opened(store, VERY_WIDE) as lab:
+        await lab.point_to("import:")
+        await lab.press("space")
+        await lab.until(lambda: "import must have a value" in lab.setup)
+        await lab.type("a.B")
+        await lab.press("escape")
+        assert starts(lab) == [*FIRST, "import:a.B"]
+        await lab.until(lambda: "☒ your own: a.B" in lab.setup)
+
+
+async def test_the_line_under_the_cursor_and_what_is_wrong_with_it_stay_in_sight(store: Store) -> None:
+    async with opened(store) as lab:
+        await lab.point_to("import:")
+        await lab.press("space")
+        assert "import must have a value" in lab.setup
+        await lab.press(*"a.B", "escape")
+        assert "☒ your own: a.B" in lab.setup
+
+
+async def test_your_own_file_has_a_field_and_what_is_wrong_with_it_is_said_there(store: Store, tmp_path: Path) -> None:
+    async with opened(store, VERY_WIDE) as lab:
+        assert not lab.field("file").display
+        lab.field("dataset").query_one(Select).value = "npz:"
+        box = lab.field("file").query_one(Input)
+        await lab.until(lambda: lab.app.focused is box)
+        await lab.until(lambda: "✗ type the path of an npz file" in lab.setup)
+        await lab.press("ctrl+r")
+        assert "Not queued" in lab.told
+        box.value = str(tmp_path / "gone.npz")
+        await lab.until(lambda: lab.app.lab.setup.comparison)
+        await lab.press("ctrl+r")
+        await lab.until(lambda: "gone.npz" in lab.told)
+        assert lab.field("file").is_wrong
+        assert store.runs() == []
+        images = np.arange(8 * 4, dtype=np.uint8).reshape(8, 2, 2)
+        labels = np.arange(8) % 2
+        np.savez(tmp_path / "own.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+        box.value = str(tmp_path / "own.npz")
+        await lab.until(lambda: not lab.field("file").is_wrong)
+        assert described(lab).base.dataset == f"npz:{tmp_path}/own.npz"
+
+
+async def test_the_last_comparison_is_in_the_form_again(bench: Bench) -> None:
+    wanted = Comparison(
+        base=comparison("zeros", optimizer="sgd", batch_size=16, activation="tanh").base,
+        initializers=comparison("random_normal:stddev=2", "random_normal:stddev=0.5", "import:a.B").initializers,
+        seeds=(4, 5),
+        hidden=((8,), (4, 4, 4)),
+        learning_rates=(0.1, 0.5),
+    )
+    bench.train(comparison("he_normal", seeds=1), by_start)
+    bench.queue(wanted)
+    async with opened(bench.store, VERY_WIDE) as lab:
+        assert list(described(lab).runs()) == list(wanted.runs())
+        assert "24 runs: 12 starts × 2 seeds" in lab.setup
+        await lab.until(lambda: "scaled from run 1" in lab.setup)
+
+
+async def test_tab_goes_through_every_field_and_shows_it(store: Store) -> None:
+    async with opened(store, NARROW) as lab:
+        seen = []
+        await lab.press("tab")
+        while not lab.starts.has_focus:
+            field = next((field for field in lab.app.lab.setup.fields if field.has_focus_within), None)
+            if field:
+                seen.append(field.name)
+                assert field.region.height and lab.app.lab.setup.region.contains_region(field.region), field.name
+            await lab.press("tab")
+        shown = [field.name for field in lab.app.lab.setup.fields if field.display]
+        assert seen == shown
+
+
+async def test_what_files_and_own_code_are_called_is_text_in_the_form(bench: Bench) -> None:
+    bench.queue(comparison(f"import:a.B:[red]={HOSTILE}", seeds=1, dataset=f"npz:/{HOSTILE}.npz"))
+    bench.store.connection.execute("UPDATE runs SET status = 'stopped'")
+    async with opened(bench.store, VERY_WIDE) as lab:
+        assert f"☒ your own: a.B:[red]={WRITTEN_OUT}" in lab.setup
+        await lab.press("r")
+        await lab.until(lambda: f"/{WRITTEN_OUT}.npz does not exist" in lab.told)
+        await lab.until(lambda: f"✗ /{WRITTEN_OUT}.npz does not exist" in lab.setup)
+
+
+async def test_nothing_acts_on_the_terminal_in_a_field(bench: Bench) -> None:
+    bench.queue(comparison(f"import:a.B:note={HOSTILE}", seeds=1, dataset=f"npz:/{HOSTILE}.npz"))
+    async with opened(bench.store, VERY_WIDE) as lab:
+        await lab.point_to("import:a.B")
+        await lab.press("enter")
+        assert lab.text_of("#setup").count("[red]x[/red]") >= 2
+        assert lab.acting == set()

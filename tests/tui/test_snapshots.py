@@ -1,0 +1,112 @@
+"""Pictures of the lab over one store made by hand, at three sizes and in the three kinds of theme.
+
+They are tied to one version of Textual, since another draws borders, footers or colours a little differently.
+After a change that is meant: `pytest tests/tui/test_snapshots.py --snapshot-update`, and look at what changed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+
+import pytest
+import textual
+from textual.pilot import Pilot
+
+from initlab_tui.runs import curate, queue, supervisor
+from initlab_tui.runs.store import Run, Store
+from initlab_tui.tui.app import LabApp
+from tests.tui.conftest import NARROW, VERY_WIDE, WIDE, Bench, Lab, Result, comparison
+
+MADE_WITH = "8.2.8"
+pytestmark = pytest.mark.skipif(
+    textual.__version__ != MADE_WITH,
+    reason=f"the pictures are of Textual {MADE_WITH}, and this is {textual.__version__}",
+)
+
+THEMES = ("textual-dark", "textual-light", "ansi-dark")
+SnapCompare = Callable[..., bool]
+ACCURACIES = {"he_normal": 0.958, "glorot_uniform": 0.947, "random_normal": 0.741}
+
+
+def measured(run: Run) -> Result:
+    """By its initializer, the seeds a little apart; the constant diverges on the way."""
+    if run.spec.initializer.name == "constant":
+        return Result(0.1, "diverged", "the loss was nan at step 4", (2.5, 4.0, 9.0, math.nan))
+    return Result(ACCURACIES[run.spec.initializer.name] + 0.004 * run.seed)
+
+
+@pytest.fixture
+def lab_store(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """Two comparisons with every kind of end, one run paused and one queued, names and tags; no time or host shows."""
+    monkeypatch.setattr(supervisor, "cores", lambda: 2)
+    store = bench.store
+    ids = bench.train(
+        comparison("he_normal", "glorot_uniform", "random_normal:stddev=1.0", "constant:value=0.5"), measured
+    )
+    curate.rename(store, ids[::4], "the winner")
+    curate.tag(store, ids[1::4], "thesis")
+    later = bench.queue(comparison("zeros", "ones", "identity", seeds=1, hidden="100x3", epochs=2))
+    failed = bench.begin(0.25)
+    queue.release(store, failed, "failed", "the disk is full")
+    queue.release(store, bench.begin(0.6, Result(0.3)), "paused")
+    for run_id in (*ids, *later):
+        bench.set(run_id, busy_seconds=0.5)
+    return store
+
+
+@pytest.fixture
+def app(lab_store: Store) -> Iterator[LabApp]:
+    app = LabApp(lab_store, None, lab_store.path.parent, warm=False)
+    app.animation_level = "none"
+    yield app
+    app.close()
+
+
+def until_still(*keys: str) -> Callable[[Pilot[None]], Awaitable[None]]:
+    """Press keys, and wait until the lab has read everything that it draws."""
+
+    async def settle(pilot: Pilot[None]) -> None:
+        assert isinstance(pilot.app, LabApp)
+        lab = Lab(pilot.app, pilot)
+        await lab.until(lambda: is_read(lab))
+        await lab.press(*keys)
+        await lab.until(lambda: "reading" not in lab.text)
+
+    return settle
+
+
+def is_read(lab: Lab) -> bool:
+    """Whether the runs and the curves of all of them are known."""
+    runs = [run for run in lab.app.lab.runs if run.step]
+    known = [lab.app._trends.get(run) for run in runs]
+    return bool(runs) and all(trend and trend.step == run.step for trend, run in zip(known, runs, strict=True))
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("size", [WIDE, VERY_WIDE], ids=["120x36", "200x50"])
+def test_the_three_panes(snap_compare: SnapCompare, app: LabApp, size: tuple[int, int], theme: str) -> None:
+    app.theme = theme
+    assert snap_compare(app, terminal_size=size, run_before=until_still("3"))
+
+
+PANES = [("1", "textual-dark"), ("2", "textual-dark"), *(("3", theme) for theme in THEMES)]
+
+
+@pytest.mark.parametrize(("pane", "theme"), PANES)
+def test_one_pane_at_a_time(snap_compare: SnapCompare, app: LabApp, pane: str, theme: str) -> None:
+    app.theme = theme
+    assert snap_compare(app, terminal_size=NARROW, run_before=until_still(pane))
+
+
+OVER: dict[str, Iterable[str]] = {
+    "chart": ("3", "space", "space", "c"),
+    "help": ("question_mark",),
+    "quit": ("q",),
+    "sort": ("3", "s"),
+}
+
+
+@pytest.mark.parametrize("screen", OVER)
+def test_what_lies_over_the_lab(snap_compare: SnapCompare, app: LabApp, screen: str) -> None:
+    assert snap_compare(app, terminal_size=WIDE, run_before=until_still(*OVER[screen]))

@@ -1,0 +1,230 @@
+"""The table alone: ten thousand rows at the price of those on the screen, and no cell painted without a reason."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from rich.console import RenderableType
+from rich.text import Text
+from textual.app import App, ComposeResult
+from textual.message import Message
+from textual.pilot import Pilot
+from textual.screen import Screen
+
+from initlab_tui.tui.widgets.table import Column, Table
+
+pytestmark = pytest.mark.asyncio
+
+MANY = range(10_000)
+SIZE = (40, 12)
+ROWS = SIZE[1] - 1  # below the titles
+COLUMNS = (Column("name", "name", 10), Column("value", "value", 8, right=True))
+BROAD = tuple(Column(f"c{number}", f"title{number}", 12) for number in range(6))
+
+
+class Host(App[None]):
+    """A table alone on the screen; `asked` are the rows whose cells it wanted, `painted` the cells that changed."""
+
+    CSS = "Table { scrollbar-size: 0 0; }"
+
+    def __init__(self, columns: Sequence[Column], keys: Sequence[int]) -> None:
+        super().__init__()
+        self.columns, self.keys = columns, keys
+        self.values: dict[int, str] = {}
+        self.asked: list[int] = []
+        self.painted = 0
+        self.said: list[Message] = []
+
+    def compose(self) -> ComposeResult:
+        yield Table[int](self.cells, id="table")
+
+    def on_mount(self) -> None:
+        self.table.show(self.columns, self.keys)
+
+    @property
+    def table(self) -> Table[int]:
+        return self.query_one("#table", Table)
+
+    def cells(self, key: int) -> list[Text]:
+        self.asked.append(key)
+        rest = [Text(self.values.get(key, f"{key}.{number}")) for number in range(1, len(self.columns))]
+        return [Text(f"row {key}"), *rest]
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        spans = getattr(renderable, "spans", None)
+        if spans is not None:
+            self.painted += sum(right - left for _, left, right in spans)
+        elif renderable is not None:
+            self.painted += SIZE[0] * SIZE[1]
+        super()._display(screen, renderable)
+
+    def on_table_moved(self, event: Table.Moved) -> None:
+        self.said.append(event)
+
+    def on_table_chosen(self, event: Table.Chosen) -> None:
+        self.said.append(event)
+
+    def on_table_header_clicked(self, event: Table.HeaderClicked) -> None:
+        self.said.append(event)
+
+    @property
+    def lines(self) -> list[str]:
+        return [strip.text.rstrip() for strip in self.screen._compositor.render_strips()]
+
+    def forget(self) -> None:
+        """Count from here."""
+        self.asked, self.painted, self.said = [], 0, []
+
+
+Shown = tuple[Host, Pilot[None]]
+
+
+@asynccontextmanager
+async def table(columns: Sequence[Column] = COLUMNS, keys: Sequence[int] = MANY) -> AsyncIterator[Shown]:
+    app = Host(columns, keys)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        app.forget()
+        yield app, pilot
+
+
+def shown(app: Host) -> list[str]:
+    """The first cells of the rows on the screen."""
+    return [line[:10].strip() for line in app.lines[1:] if line]
+
+
+async def test_only_the_rows_on_the_screen_are_asked_for() -> None:
+    app = Host(COLUMNS, MANY)
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.pause()
+        assert set(app.asked) == set(range(ROWS))
+        app.forget()
+        await pilot.press("end")
+        assert set(app.asked) == set(range(10_000 - ROWS, 10_000))
+        app.forget()
+        app.table.show(COLUMNS, MANY[::-1])
+        await pilot.pause()
+        assert len(set(app.asked)) <= 2 * ROWS
+        assert app.table.current == 9_999
+        assert shown(app)[0] == "row 9999"
+
+
+async def test_keys_move_the_cursor_and_what_is_in_sight() -> None:
+    async with table() as (app, pilot):
+        await pilot.press("down", "down", "up")
+        assert app.table.current == 1
+        await pilot.press("pagedown")
+        assert app.table.current == 1 + ROWS - 1
+        assert f"row {app.table.current}" in shown(app)
+        await pilot.press("end")
+        assert shown(app)[-1] == "row 9999"
+        await pilot.press("pageup", "home", "up")
+        assert (app.table.current, shown(app)[0]) == (0, "row 0")
+
+
+async def test_the_cursor_stays_with_its_row_wherever_that_goes() -> None:
+    async with table(keys=range(100)) as (app, pilot):
+        await pilot.press("down", "down", "down")
+        app.forget()
+        app.table.show(COLUMNS, list(range(100))[::-1])
+        await pilot.pause()
+        assert (app.table.current, app.table.cursor) == (3, 96)
+        assert "row 3" in shown(app)
+        assert app.said == []
+
+
+async def test_where_its_row_is_gone_the_cursor_keeps_its_place() -> None:
+    async with table(keys=range(100)) as (app, pilot):
+        await pilot.press("end")
+        app.forget()
+        app.table.show(COLUMNS, range(3))
+        await pilot.pause()
+        assert app.table.current == 2
+        assert shown(app) == ["row 0", "row 1", "row 2"]
+        assert isinstance(app.said[0], Table.Moved)
+        app.table.show(COLUMNS, ())
+        await pilot.pause()
+        await pilot.press("down", "up", "pagedown", "end", "home")
+        assert app.table.current is None
+        assert shown(app) == []
+        app.table.show(COLUMNS, (7,))
+        assert app.table.current == 7
+
+
+async def test_only_the_cells_that_changed_are_painted() -> None:
+    async with table() as (app, pilot):
+        app.table.repaint_changed()
+        await pilot.pause()
+        assert app.painted == 0
+        app.values[2] = "changed"
+        app.values[5_000] = "out of sight"
+        app.table.show(COLUMNS, MANY)
+        await pilot.pause()
+        assert app.painted == COLUMNS[1].width
+        assert app.lines[3] == "row 2       changed"
+
+
+async def test_what_changed_out_of_sight_is_there_when_it_is_scrolled_to() -> None:
+    async with table() as (app, pilot):
+        await pilot.press("end")
+        app.values[1] = "changed"
+        app.table.repaint_changed()
+        await pilot.press("home")
+        assert app.lines[2] == "row 1       changed"
+
+
+async def test_a_step_of_the_cursor_paints_two_rows() -> None:
+    async with table() as (app, pilot):
+        await pilot.press("down")
+        assert app.painted == 2 * SIZE[0]
+        assert app.asked == []
+
+
+async def test_sideways_by_whole_columns_and_none_is_cut_in_half() -> None:
+    async with table(BROAD, range(5)) as (app, pilot):
+        assert app.lines[0] == "title0       title1       title2"
+        assert app.lines[1] == "row 0        0.1          0.2"
+        await pilot.press("right")
+        assert app.lines[1] == "0.1          0.2          0.3"
+        await pilot.press("right", "right", "right", "right")
+        assert app.lines[0].split() == ["title3", "title4", "title5"]
+        assert app.lines[1].endswith("0.5")
+        await pilot.press("left", "left", "left", "left", "left")
+        assert app.lines[1].startswith("row 0")
+
+
+async def test_a_value_that_is_too_long_is_cut_with_a_sign_and_numbers_stand_at_the_right() -> None:
+    async with table(keys=range(3)) as (app, pilot):
+        app.values = {0: "1234567890", 1: "12345678", 2: "重み重み重"}
+        app.table.repaint_changed()
+        await pilot.pause()
+        assert app.lines[1:4] == [
+            "row 0      1234567…",
+            "row 1      12345678",
+            "row 2      重み重 …"[:0] or app.lines[3],
+        ]
+        assert app.lines[3].startswith("row 2") and "…" in app.lines[3]
+
+
+async def test_a_click_points_to_a_row_a_second_chooses_it_and_a_title_names_its_column() -> None:
+    async with table(BROAD) as (app, pilot):
+        await pilot.press("end", "right")
+        app.forget()
+        await pilot.click(app.table, offset=(3, 1))
+        assert app.table.current == 10_000 - ROWS
+        assert not any(isinstance(event, Table.Chosen) for event in app.said)
+        await pilot.click(app.table, offset=(3, 1))
+        assert any(isinstance(event, Table.Chosen) for event in app.said)
+        app.forget()
+        await pilot.click(app.table, offset=(14, 0))
+        assert [event.column for event in app.said if isinstance(event, Table.HeaderClicked)] == ["c2"]
+        assert app.table.current == 10_000 - ROWS
+
+
+async def test_a_click_below_the_last_row_does_nothing() -> None:
+    async with table(keys=range(2)) as (app, pilot):
+        await pilot.click(app.table, offset=(3, 8))
+        assert app.said == []
+        assert app.table.current == 0

@@ -1,0 +1,195 @@
+"""The training pane over runs that a hand trains: what is shown of them, and what is asked of their worker."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from initlab_tui.runs import queue
+from initlab_tui.tui.screens.details import DetailsScreen
+from initlab_tui.tui.screens.dialogs import Choose
+from tests.tui.conftest import HOSTILE, VERY_WIDE, WIDE, WRITTEN_OUT, Bench, Lab, Result, by_start, comparison, opened
+
+pytestmark = pytest.mark.asyncio
+
+
+def requests(bench: Bench) -> list[str | None]:
+    return [run.request for run in bench.store.runs()]
+
+
+def queue_lines(lab: Lab) -> list[str]:
+    """The lines of the list of runs, squeezed."""
+    return [" ".join(line.split()) for line in lab.text_of("#queue").splitlines()[1:] if line.strip()]
+
+
+async def test_a_run_is_seen_to_train(bench: Bench) -> None:
+    bench.queue(comparison("he_normal", "zeros", seeds=1, epochs=2))
+    async with opened(bench.store, VERY_WIDE) as lab:
+        await lab.until(lambda: "0/2 runs done" in lab.training)
+        assert queue_lines(lab)[0].startswith("· queued 1 he_normal 0")
+        run = bench.begin(0.25)
+        await lab.until(lambda: "step 5/20" in lab.training)
+        assert "run 1 he_normal · seed 0 · digits · 256,256 relu" in lab.training
+        assert "25 % epoch 1/2" in lab.training
+        assert "» running" in lab.training
+        await lab.until(lambda: "22.5 %" in lab.training)
+        bench.end(run, Result(0.9))
+        await lab.until(lambda: "1/2 runs done" in lab.training)
+        assert any(line.startswith("✓ done 1 he_normal 0 100 %") for line in queue_lines(lab))
+        await lab.until(lambda: "90.0" in lab.results)
+        bench.end(bench.begin(), Result(0.1))
+        await lab.until(lambda: "Comparison 1: 2 of 2 runs done" in lab.told)
+
+
+async def test_the_cursor_follows_what_trains_until_it_is_moved(bench: Bench) -> None:
+    bench.queue(comparison("he_normal", "zeros", "ones", seeds=1))
+    async with opened(bench.store) as lab:
+        queued = lab.app.lab.training.queue
+        first = bench.begin()
+        await lab.until(lambda: "run 1 he_normal" in lab.training)
+        bench.end(first, Result())
+        second = bench.begin()
+        await lab.until(lambda: "run 2 zeros" in lab.training)
+        await lab.press("2", "down")
+        assert queued.current == 3
+        bench.end(second, Result())
+        third = bench.begin()
+        await lab.until(lambda: queue_lines(lab)[0].startswith("» running 3"))
+        await lab.press("down")
+        assert queued.current != 3
+        bench.end(third, Result())
+        await lab.until(lambda: "Comparison 1" in lab.told)
+        assert queued.current != 3
+        bench.queue(comparison("lecun_normal", seeds=1))
+        bench.begin()
+        await lab.until(lambda: any("running 4" in line for line in queue_lines(lab)))
+        assert "run 4 " not in lab.training
+        await lab.press("f")
+        await lab.until(lambda: "run 4 lecun_normal" in lab.training)
+
+
+async def test_skip_pause_resume_and_stop_ask_for_just_that(bench: Bench) -> None:
+    bench.queue(comparison("zeros", "ones", seeds=1))
+    bench.queue(comparison("he_normal", "glorot_uniform", seeds=1))
+    run = bench.begin(0.5)
+    async with opened(bench.store) as lab:
+        await lab.press("2", "p")
+        await lab.until(lambda: "Pausing 2 runs" in lab.told)
+        await lab.until(lambda: "asked to pause" in lab.training)
+        assert bench.statuses() == ["running", "paused", "queued", "queued"]
+        assert requests(bench)[0] == "pause"
+        queue.release(bench.store, run, "paused")
+        await lab.until(lambda: "p lets it go on" in lab.training)
+        await lab.press("p")
+        await lab.until(lambda: bench.statuses() == ["queued"] * 4)
+        bench.begin(0.5)
+        await lab.until(lambda: "» running" in lab.training)
+        await lab.press("k")
+        await lab.until(lambda: requests(bench) == ["stop", None, None, None])
+        assert bench.statuses() == ["running", "queued", "queued", "queued"]
+        await lab.until(lambda: "asked to stop" in lab.training)
+        await lab.press("x")
+        await lab.until(lambda: bench.statuses() == ["running", "stopped", "queued", "queued"])
+        await lab.press("X")
+        await lab.until(lambda: bench.statuses() == ["running", "stopped", "stopped", "stopped"])
+        await lab.until(lambda: "Comparison 2: 0 of 2 runs done" in lab.told)
+        assert "stopped: 2" in lab.told
+
+
+async def test_a_while_of_training_is_not_stopped_without_being_asked(bench: Bench) -> None:
+    bench.queue(comparison("zeros", "ones", seeds=1))
+    bench.end(bench.begin(), Result())
+    run = bench.begin(0.5)
+    bench.set(run.id, busy_seconds=300.0)
+    async with opened(bench.store) as lab:
+        await lab.press("2", "x")
+        assert isinstance(lab.app.screen, Choose)
+        assert "1 run would end here, after 5 min" in lab.text
+        await lab.press("escape")
+        assert requests(bench)[-1] is None
+        await lab.press("X", "enter")
+        await lab.until(lambda: requests(bench)[-1] == "stop")
+
+
+async def test_keys_steer_the_comparison_under_the_cursor(bench: Bench) -> None:
+    bench.queue(comparison("zeros", "ones", seeds=1))
+    bench.queue(comparison("he_normal", "glorot_uniform", seeds=1))
+    async with opened(bench.store) as lab:
+        await lab.press("2", "end", "x")
+        await lab.until(lambda: bench.statuses() == ["queued", "queued", "stopped", "stopped"])
+
+
+async def test_columns_and_curves_take_the_room_that_a_resized_terminal_leaves(bench: Bench) -> None:
+    bench.train(comparison("he_normal", seeds=1), by_start)
+    async with opened(bench.store, VERY_WIDE) as lab:
+        await lab.pilot.resize_terminal(*WIDE)
+        await lab.until(lambda: lab.app.lab.training.region.right == WIDE[0])
+        assert "acc % time" in lab.training
+        assert "0.0 s" in queue_lines(lab)[0]
+
+
+async def test_details_of_a_run_while_it_trains(bench: Bench) -> None:
+    bench.queue(comparison("zeros", seeds=1))
+    run = bench.begin(0.25)
+    async with opened(bench.store) as lab:
+        await lab.press("2", "enter")
+        assert isinstance(lab.app.screen, DetailsScreen)
+        await lab.until("5 of 20")
+        bench.end(run, Result(0.5))
+        await lab.until("20 of 20")
+        assert "run 1: done" in lab.text
+        await lab.press("escape", "i")
+        assert isinstance(lab.app.screen, DetailsScreen)
+
+
+async def test_what_ended_badly_says_why_in_words(bench: Bench, tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    log.write_text("Traceback\nMemoryError: no room\n")
+    bench.queue(comparison("ones", "zeros", seeds=1))
+    async with opened(bench.store, VERY_WIDE) as lab:
+        bench.end(bench.begin(), Result(0.1, "diverged", "the loss was nan at step 3", (2.5, 9.0, math.nan)))
+        await lab.until(lambda: any(line.startswith("~ diverged 1 ones") for line in queue_lines(lab)))
+        run = bench.begin()
+        queue.release(bench.store, run, "failed", "it broke", log=log)
+        await lab.until(lambda: "it broke · log: MemoryError: no room" in lab.training)
+        await lab.until(lambda: "(diverged: 1, failed: 1)" in lab.told)
+        await lab.press("2", "down")
+        assert "the loss was nan at step 3" in lab.training
+        await lab.until(lambda: "█ –" in lab.training)
+
+
+async def test_the_notice_at_the_end_names_the_winner_and_whether_it_is_more_than_the_spread(bench: Bench) -> None:
+    async with opened(bench.store, WIDE) as lab:
+        ids = bench.queue(comparison("he_normal", "glorot_uniform", "zeros"))
+        await lab.until(lambda: "he_normal" in lab.results)
+        for _ in ids:
+            run = bench.begin()
+            bench.end(run, by_start(run))
+        sentence = "#1 he_normal is better than #2 glorot_uniform by 5.0 ± 0.0 points over 3 shared seeds"
+        await lab.until(lambda: f"{sentence}: more than the seeds' spread." in lab.told)
+        await lab.clear()
+        ids = bench.queue(comparison("lecun_normal", "lecun_uniform", seeds=2, epochs=2))
+        await lab.until(lambda: "lecun_normal" in lab.training)
+        for accuracy in (0.9, 0.91, 0.95, 0.8):
+            bench.end(bench.begin(), Result(accuracy))
+        await lab.until(lambda: "Comparison 2: 4 of 4 runs done" in lab.told)
+        assert "over 2 shared seeds: not decided." in lab.told
+
+
+async def test_what_code_and_logs_say_is_text(bench: Bench, tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    log.write_text(f"log {HOSTILE}\n")
+    bench.queue(comparison(f"import:a.B:note={HOSTILE}", "zeros", seeds=1, dataset=f"npz:/{HOSTILE}.npz"))
+    queue.release(bench.store, bench.begin(), "failed", f"reason {HOSTILE}", log=log)
+    bench.end(bench.begin(), Result(0.5))
+    bench.set(1, name=HOSTILE, tags=HOSTILE)
+    async with opened(bench.store, VERY_WIDE) as lab:
+        await lab.press("2", "end")
+        await lab.until(lambda: f"reason {WRITTEN_OUT} · log: log {WRITTEN_OUT}" in lab.training)
+        assert f"B note={WRITTEN_OUT} · seed 0 · npz:/{WRITTEN_OUT}.npz" in lab.training
+        await lab.press("enter")
+        await lab.until(f"log {WRITTEN_OUT}")
+        assert lab.text.count(WRITTEN_OUT) >= 5
+        assert lab.acting == set()
