@@ -119,7 +119,10 @@ class LabApp(App[None]):
                 await self._look()
                 await asyncio.sleep(LOOK_SECONDS)
         except InvalidInputError as error:
-            self.exit(return_code=UNUSABLE, message=Text(plain(str(error))))
+            told = str(error)
+            if not told.startswith("store "):
+                told = f"the store has a record that cannot be read: {told} (see initlab-tui doctor)"
+            self.exit(return_code=UNUSABLE, message=Text(plain(told)))
         except sqlite3.DatabaseError as error:
             told = f"the store cannot be used: {error}; what trains goes on (see initlab-tui doctor)"
             self.exit(return_code=UNUSABLE, message=Text(plain(told)))

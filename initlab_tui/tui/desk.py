@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from typing import TypeVar
 
 from rich.console import RenderableType
 
+from initlab_tui.experiments.problems import InvalidInputError
 from initlab_tui.experiments.spec import Comparison
 from initlab_tui.runs import curate, launch, queue, supervisor
 from initlab_tui.runs.preflight import Facts
@@ -23,6 +25,7 @@ T = TypeVar("T")
 IDLE_SECONDS = 600.0  # that a worker waits for the next comparison before it frees its memory
 KEPT_DELETED_SECONDS = 7 * 24 * 3600.0
 CHART_POINTS = 400
+DISMISS_MILLISECONDS = 2000  # who leaves is not to wait for another's lock
 
 
 class StoreThread:
@@ -142,13 +145,16 @@ class Desk:
         """Let go of the store, and of the workers that only wait; those that train end when nothing is left."""
         self._reading.close()
         self._writing.close()
-        self.dismiss()
+        # Of a store that cannot be used the lab has told already; its workers end when they have stood idle.
+        with contextlib.suppress(InvalidInputError, sqlite3.Error):
+            self.dismiss()
 
     def dismiss(self) -> None:
         """Let the workers end that were started here, once nothing is left for them."""
         store = Store.open_existing(self._path)
         if store:
             with store:
+                store.connection.execute(f"PRAGMA busy_timeout = {DISMISS_MILLISECONDS}")
                 supervisor.dismiss(store, self._workers)
 
 

@@ -284,6 +284,7 @@ async def opened(store: Store, size: tuple[int, int] = WIDE, *, warm: bool = Fal
         async with app.run_test(size=size, notifications=True) as pilot:
             lab = Lab(app, pilot)
             await lab.until(lambda: app.lab._view is not None)
+            await pilot.pause()
             yield lab
     finally:
         app.close()

@@ -236,7 +236,7 @@ async def test_what_people_and_files_are_called_is_text_everywhere(hostile: Stor
 
 async def test_nothing_acts_on_the_terminal_in_the_verdict_and_in_boxes(hostile: Store) -> None:
     async with opened(hostile, VERY_WIDE) as lab:
-        assert f"#1 a.B note={WRITTEN_OUT} is better than" in lab.results
+        await lab.until(lambda: f"#1 a.B note={WRITTEN_OUT} is better than" in lab.results)
         assert lab.acting == set()
         for key in ("n", "t"):
             await lab.press("3", key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -125,6 +126,10 @@ class Training(Vertical):
         event.stop()
         self.action_details()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """What is over cannot be skipped."""
+        return action != "skip" or bool(self.is_mounted and self.current and not self.current.is_over)
+
     def action_skip(self) -> None:
         self._ask("skip")
 
@@ -188,8 +193,11 @@ class Training(Vertical):
             last = f"{shown(values[-1])}{' %' if kind == 'accuracy' else ''}" if values else ""
             text.append(f"{label:<{LABEL}}", style="dim")
             text.append(f"{bars([trend], kind, width) if trend else ''} {last}\n")
-        text.append(f"{state.label}", style=state.style)
-        text.append(f"  {_story(run, self._view.workers if self._view else 0)}")
+        text.append(f"{state.label}  ", style=state.style)
+        story = _story(run, self._view.workers if self._view else 0)
+        # The reason may be long: it gets the two lines that are left.
+        begun = len(state.label) + 2
+        text.append("\n".join(textwrap.wrap(" " * begun + story, max(begun + 20, self.size.width - 4))[:2])[begun:])
         return text
 
     def _curve_width(self, run: Run) -> int:
