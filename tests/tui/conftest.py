@@ -283,9 +283,14 @@ async def opened(store: Store, size: tuple[int, int] = WIDE, *, warm: bool = Fal
     try:
         async with app.run_test(size=size, notifications=True) as pilot:
             lab = Lab(app, pilot)
-            await lab.until(lambda: app.lab._view is not None)
-            await pilot.pause()
-            yield lab
+            try:
+                await lab.until(lambda: app.lab._view is not None)
+                await pilot.pause()
+                yield lab
+            finally:
+                # As a person leaves: what is taken down from outside may still get news of the store.
+                app.exit()
+                await lab.left()
     finally:
         app.close()
 
