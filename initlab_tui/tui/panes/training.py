@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -193,11 +192,8 @@ class Training(Vertical):
             last = f"{shown(values[-1])}{' %' if kind == 'accuracy' else ''}" if values else ""
             text.append(f"{label:<{LABEL}}", style="dim")
             text.append(f"{bars([trend], kind, width) if trend else ''} {last}\n")
-        text.append(f"{state.label}  ", style=state.style)
-        story = _story(run, self._view.workers if self._view else 0)
-        # The reason may be long: it gets the two lines that are left.
-        begun = len(state.label) + 2
-        text.append("\n".join(textwrap.wrap(" " * begun + story, max(begun + 20, self.size.width - 4))[:2])[begun:])
+        text.append(f"{state.label}", style=state.style)
+        text.append(f"  {_story(run, self._view.workers if self._view else 0)}")
         return text
 
     def _curve_width(self, run: Run) -> int:
