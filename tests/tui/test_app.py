@@ -72,13 +72,6 @@ async def test_a_day_in_the_lab(real_store: Store) -> None:
     assert len(going_on) == 2
     async with opened(real_store, WIDE) as lab:
         await come_back(lab, going_on)
-        await lab.press("2", "x")
-        if isinstance(lab.app.screen, Choose):  # where the machine was slow, a while of training is given up
-            await lab.press("enter")
-        await lab.until(lambda: set(statuses(real_store)) == {"stopped"})
-        await lab.until(lambda: "stopped: 6" in lab.told)
-        await lab.press("r")
-        await lab.until(lambda: training(real_store))
         await leave(lab, "stop")
     assert "queued" not in statuses(real_store)
     await stopped(real_store)

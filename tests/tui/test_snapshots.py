@@ -72,6 +72,9 @@ def until_still(*keys: str) -> Callable[[Pilot[None]], Awaitable[None]]:
         await lab.until(lambda: is_read(lab))
         await lab.press(*keys)
         await lab.until(lambda: "reading" not in lab.text)
+        if pilot.app.screen.is_modal:
+            # Textual now and then leaves out what lies under a screen that is not opaque.
+            pilot.app.screen.styles.background = pilot.app.theme_variables["background"]
 
     return settle
 

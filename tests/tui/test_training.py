@@ -35,7 +35,13 @@ async def test_a_run_is_seen_to_train(bench: Bench) -> None:
         assert "25 % epoch 1/2" in lab.training
         assert "» running" in lab.training
         await lab.until(lambda: "22.5 %" in lab.training)
+        await lab.press("2", "enter")
+        assert isinstance(lab.app.screen, DetailsScreen)
+        await lab.until("5 of 20")
         bench.end(run, Result(0.9))
+        await lab.until("20 of 20")
+        assert "run 1: done" in lab.text
+        await lab.press("escape")
         await lab.until(lambda: "1/2 runs done" in lab.training)
         assert any(line.startswith("✓ done 1 he_normal 0 100 %") for line in queue_lines(lab))
         await lab.until(lambda: "90.0" in lab.results)
@@ -92,7 +98,7 @@ async def test_skip_pause_resume_and_stop_ask_for_just_that(bench: Bench) -> Non
         await lab.until(lambda: "asked to stop" in lab.training)
         await lab.press("x")
         await lab.until(lambda: bench.statuses() == ["running", "stopped", "queued", "queued"])
-        await lab.press("X")
+        await lab.press("end", "up", "x")
         await lab.until(lambda: bench.statuses() == ["running", "stopped", "stopped", "stopped"])
         await lab.until(lambda: "Comparison 2: 0 of 2 runs done" in lab.told)
         assert "stopped: 2" in lab.told
@@ -113,14 +119,6 @@ async def test_a_while_of_training_is_not_stopped_without_being_asked(bench: Ben
         await lab.until(lambda: requests(bench)[-1] == "stop")
 
 
-async def test_keys_steer_the_comparison_under_the_cursor(bench: Bench) -> None:
-    bench.queue(comparison("zeros", "ones", seeds=1))
-    bench.queue(comparison("he_normal", "glorot_uniform", seeds=1))
-    async with opened(bench.store) as lab:
-        await lab.press("2", "end", "x")
-        await lab.until(lambda: bench.statuses() == ["queued", "queued", "stopped", "stopped"])
-
-
 async def test_columns_and_curves_take_the_room_that_a_resized_terminal_leaves(bench: Bench) -> None:
     bench.train(comparison("he_normal", seeds=1), by_start)
     async with opened(bench.store, VERY_WIDE) as lab:
@@ -128,20 +126,6 @@ async def test_columns_and_curves_take_the_room_that_a_resized_terminal_leaves(b
         await lab.until(lambda: lab.app.lab.training.region.right == WIDE[0])
         assert "acc % time" in lab.training
         assert "0.0 s" in queue_lines(lab)[0]
-
-
-async def test_details_of_a_run_while_it_trains(bench: Bench) -> None:
-    bench.queue(comparison("zeros", seeds=1))
-    run = bench.begin(0.25)
-    async with opened(bench.store) as lab:
-        await lab.press("2", "enter")
-        assert isinstance(lab.app.screen, DetailsScreen)
-        await lab.until("5 of 20")
-        bench.end(run, Result(0.5))
-        await lab.until("20 of 20")
-        assert "run 1: done" in lab.text
-        await lab.press("escape", "i")
-        assert isinstance(lab.app.screen, DetailsScreen)
 
 
 async def test_what_ended_badly_says_why_in_words(bench: Bench, tmp_path: Path) -> None:
