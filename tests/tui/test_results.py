@@ -40,12 +40,6 @@ def has_words(lab: Lab, words: str) -> bool:
     return words in lab.results
 
 
-async def test_an_empty_store_says_what_will_be_here(store: Store) -> None:
-    async with opened(store) as lab:
-        await lab.pilot.pause()
-        assert "No results yet. Each initializer gets a line here" in lab.results
-
-
 async def test_the_board_ranks_and_says_what_can_be_told_apart_and_what_diverged(bench: Bench) -> None:
     bench.train(comparison(*STARTS, "ones"), by_start)
     async with opened(bench.store, VERY_WIDE) as lab:
@@ -216,6 +210,7 @@ def hostile(bench: Bench) -> Store:
 
 async def test_what_people_and_files_are_called_is_text_everywhere(hostile: Store) -> None:
     async with opened(hostile, VERY_WIDE) as lab:
+        await lab.until(lambda: f"#1 a.B note={WRITTEN_OUT} is better than" in lab.results)
         await lab.press("3", "enter")
         assert f"a.B note={WRITTEN_OUT[:20]}" in lab.results
         assert line_of(lab, f"seed 0 {WRITTEN_OUT}")
@@ -223,12 +218,6 @@ async def test_what_people_and_files_are_called_is_text_everywhere(hostile: Stor
         await lab.until(lambda: f"1━ a.B note={WRITTEN_OUT[:12]}" in lab.text)
         assert lab.acting == set()
         await lab.press("escape")
-
-
-async def test_nothing_acts_on_the_terminal_in_the_verdict_and_in_boxes(hostile: Store) -> None:
-    async with opened(hostile, VERY_WIDE) as lab:
-        await lab.until(lambda: f"#1 a.B note={WRITTEN_OUT} is better than" in lab.results)
-        assert lab.acting == set()
         for key in ("n", "t"):
             await lab.press("3", key)
             assert "[red]x[/red]" in lab.text_of(lab.app.screen.query_one(Input))
