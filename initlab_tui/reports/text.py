@@ -88,9 +88,25 @@ def rate(samples_per_second: float | None) -> str:
 
 
 def seconds(value: float | None) -> str:
+    """A measured time, in seconds."""
     if value is None:
         return "–"
-    return f"{value:.1f} s" if value < 60 else f"{value // 60:.0f} min {value % 60:.0f} s"
+    if value < 59.95:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def about(value: float) -> str:
+    """An estimated time, in seconds: no finer than an estimate is, so it does not flicker as it is renewed."""
+    if value < 10:
+        return f"{math.ceil(value)} s"
+    if value < 57.5:
+        return f"{5 * round(value / 5)} s"
+    minutes = round(value / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{value / 3600:.1f} h" if minutes < 600 else f"{value / 3600:.0f} h"
 
 
 def when(at: float | None) -> str:

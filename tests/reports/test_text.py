@@ -10,7 +10,7 @@ from rich.console import Console
 from initlab_tui.experiments.leaderboard import Outcome, Row, estimate, leaderboard
 from initlab_tui.experiments.spec import Initializer, RunSpec
 from initlab_tui.reports.sparkline import sparkline
-from initlab_tui.reports.text import cell, conclusion, initializer_name, percent_interval, plain, seconds
+from initlab_tui.reports.text import about, cell, conclusion, initializer_name, percent_interval, plain, seconds
 
 
 @given(st.text())
@@ -56,7 +56,20 @@ def test_numbers_as_people_read_them() -> None:
     assert percent_interval(estimate([0.95, 0.97])) == "96.0 ± 12.7"
     assert percent_interval(estimate([0.95])) == "95.0"
     assert percent_interval(estimate([])) == "–"
-    assert seconds(75.2) == "1 min 15 s"
+    assert [seconds(value) for value in (75.2, 59.96, 119.7, 3600 * 47 + 640)] == [
+        "1 min 15 s",
+        "1 min 0 s",
+        "2 min 0 s",
+        "47 h 10 min",
+    ]
+    assert [about(value) for value in (0.3, 42, 59, 3500, 3590, 171_000)] == [
+        "1 s",
+        "40 s",
+        "1 min",
+        "58 min",
+        "1.0 h",
+        "48 h",
+    ]
     assert initializer_name(Initializer.parse("random_normal")) == "random_normal σ=0.05"
 
 

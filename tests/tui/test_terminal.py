@@ -356,7 +356,8 @@ def test_a_bad_worker_is_told_of_in_words_and_the_lab_goes_on(
     terminal.send("r")
     assert {run.status for run in lab.wait_for_runs(over)} == {status}
     terminal.wait_for(lambda text: shows_all_panes(text) and f"✗ {status}" in text and reason in text)
-    answer(terminal, "i", detail)
+    answer(terminal, "i", "esc Close")
+    terminal.wait_for(detail)
     leave(terminal)
     answer(terminal, "?", "Everywhere")
     leave(terminal)

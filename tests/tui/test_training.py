@@ -14,6 +14,10 @@ from tests.tui.conftest import HOSTILE, VERY_WIDE, WIDE, WRITTEN_OUT, Bench, Lab
 
 pytestmark = pytest.mark.asyncio
 
+TWO_LINES = (
+    "the loss was nan at step 3, " + "after a training that needs more words than stand in a line, " * 3 + "to the end"
+)
+
 
 def requests(bench: Bench) -> list[str | None]:
     return [run.request for run in bench.store.runs()]
@@ -133,14 +137,14 @@ async def test_what_ended_badly_says_why_in_words(bench: Bench, tmp_path: Path) 
     log.write_text("Traceback\nMemoryError: no room\n")
     bench.queue(comparison("ones", "zeros", seeds=1))
     async with opened(bench.store, VERY_WIDE) as lab:
-        bench.end(bench.begin(), Result(0.1, "diverged", "the loss was nan at step 3", (2.5, 9.0, math.nan)))
+        bench.end(bench.begin(), Result(0.1, "diverged", TWO_LINES, (2.5, 9.0, math.nan)))
         await lab.until(lambda: any(line.startswith("~ diverged 1 ones") for line in queue_lines(lab)))
         run = bench.begin()
         queue.release(bench.store, run, "failed", "it broke", log=log)
-        await lab.until(lambda: "it broke · log: MemoryError: no room" in lab.training)
+        await lab.until(lambda: "it broke log: MemoryError: no room" in lab.training)
         await lab.until(lambda: "(diverged: 1, failed: 1)" in lab.told)
         await lab.press("2", "down")
-        assert "the loss was nan at step 3" in lab.training
+        assert TWO_LINES in lab.training
         await lab.until(lambda: "█ –" in lab.training)
 
 
@@ -171,7 +175,7 @@ async def test_what_code_and_logs_say_is_text(bench: Bench, tmp_path: Path) -> N
     bench.set(1, name=HOSTILE, tags=HOSTILE)
     async with opened(bench.store, VERY_WIDE) as lab:
         await lab.press("2", "end")
-        await lab.until(lambda: f"reason {WRITTEN_OUT} · log: log {WRITTEN_OUT}" in lab.training)
+        await lab.until(lambda: f"reason {WRITTEN_OUT} log: log {WRITTEN_OUT}" in lab.training)
         assert f"B note={WRITTEN_OUT} · seed 0 · npz:/{WRITTEN_OUT}.npz" in lab.training
         await lab.press("enter")
         await lab.until(f"log {WRITTEN_OUT}")

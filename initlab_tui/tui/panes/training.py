@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 
-from initlab_tui.reports.text import initializer_name, number, percent, plain, rate, seconds, short
+from initlab_tui.reports.text import about, initializer_name, number, percent, plain, rate, seconds, short
 from initlab_tui.runs.store import Run
 from initlab_tui.tui.keys import TRAINING, bindings
 from initlab_tui.tui.states import STATES
@@ -25,6 +26,7 @@ RECENT = 200  # runs that are over and still in the list
 ORDER = ("running", "paused", "queued")
 BAR = 24
 LABEL = 9
+LEAST_CURVE = 12
 COLUMNS = (
     Column("state", "state", 10),
     Column("run", "run", 4, right=True),
@@ -192,29 +194,38 @@ class Training(Vertical):
             last = f"{shown(values[-1])}{' %' if kind == 'accuracy' else ''}" if values else ""
             text.append(f"{label:<{LABEL}}", style="dim")
             text.append(f"{bars([trend], kind, width) if trend else ''} {last}\n")
+        first, *more = self._told_in_words(run, len(state.label) + 2)
         text.append(f"{state.label}", style=state.style)
-        text.append(f"  {_story(run, self._view.workers if self._view else 0)}")
+        text.append("\n".join([f"  {first}", *more]))
         return text
 
+    def _told_in_words(self, run: Run, indent: int) -> list[str]:
+        """A run's story in two lines: a long one is broken between words, and then its log has to be asked for."""
+        story, log = _story(run, self._view.workers if self._view else 0)
+        room = max(20, self.size.width - 2 - indent)
+        lines = textwrap.wrap(story, room, max_lines=2, placeholder=" …", break_on_hyphens=False) or [""]
+        if log and len(lines) == 1:
+            lines.append(f"log: {log}")
+        return [lines[0], *(" " * indent + line for line in lines[1:])]
+
     def _curve_width(self, run: Run) -> int:
+        """As much of the room as of the run is done, but no less than shows a curve."""
         room = max(8, self.size.width - 2 - LABEL - 12)
-        return max(1, math.ceil(room * run.step / run.total_steps)) if run.total_steps else room
+        return max(LEAST_CURVE, math.ceil(room * run.step / run.total_steps)) if run.total_steps else room
 
     def _progress(self, run: Run) -> Text:
         if not run.total_steps or not run.steps_per_epoch:
             return Text("\n")
         share = run.step / run.total_steps
-        filled = round(BAR * share)
-        text = Text()
-        text.append("█" * filled, style="green")
-        text.append("░" * (BAR - filled), style="dim")
         epoch = min(run.spec.epochs, run.step // run.steps_per_epoch + 1)
-        text.append(f" {100 * share:3.0f} %  epoch {epoch}/{run.spec.epochs}  step {run.step}/{run.total_steps}")
+        told = f" {100 * share:3.0f} %  epoch {epoch}/{run.spec.epochs}  step {run.step}/{run.total_steps}"
         if run.status == "running" and run.step:
-            left = run.train_seconds / run.step * (run.total_steps - run.step)
-            text.append(f"  {seconds(left)} left")
-        text.append(f"  {rate(run.samples_per_second)}/s\n")
-        return text
+            told += f"  {about(run.train_seconds / run.step * (run.total_steps - run.step))} left"
+        told += f"  {rate(run.samples_per_second)}/s\n"
+        # The numbers go before the bar, which takes what room they leave.
+        length = max(6, min(BAR, self.size.width - 2 - len(told)))
+        filled = round(length * share)
+        return Text.assemble(("█" * filled, "green"), ("░" * (length - filled), "dim"), told)
 
     def _subtitle(self) -> str:
         if not self._view:
@@ -240,25 +251,27 @@ def _order(view: View) -> list[int]:
     return [run.id for run in active] + over
 
 
-def _story(run: Run, workers: int) -> str:
-    """What goes on with a run, or went on, in words."""
+def _story(run: Run, workers: int) -> tuple[str, str]:
+    """What goes on with a run, or went on, in words, and the last line of a failed worker's log."""
+    log = ""
     if run.request:
-        return f"asked to {run.request}"
-    if run.status == "queued":
-        return "waits for a worker" if workers else "a worker is being started"
-    if run.status == "running" and run.total_steps is None:
-        return "TensorFlow builds and compiles the network: a few seconds, once for each architecture"
-    if run.status in ("failed", "crashed", "diverged", "stopped") and run.reason:
+        story = f"asked to {run.request}"
+    elif run.status == "queued":
+        story = "waits for a worker" if workers else "a worker is being started"
+    elif run.status == "running" and run.total_steps is None:
+        story = "TensorFlow builds and compiles the network: a few seconds, once for each architecture"
+    elif run.status in ("failed", "crashed", "diverged", "stopped") and run.reason:
         last = run.log_tail.strip().splitlines()[-1:] if run.status in ("failed", "crashed") else []
-        more = f" · log: {last[0]}" if last and last[0] not in run.reason else ""
-        return plain(run.reason.replace("\n", " ") + more)
-    if run.status == "paused":
-        return "p lets it go on from where it was"
-    if run.status == "done":
-        return (
+        story, log = run.reason, next((line for line in last if line not in run.reason), "")
+    elif run.status == "paused":
+        story = "p lets it go on from where it was"
+    elif run.status == "done":
+        story = (
             f"test accuracy {percent(run.test_accuracy)} %, test loss {number(run.test_loss)}, {seconds(run.seconds)}"
         )
-    return plain(str(run.record.get("note", "")))
+    else:
+        story = str(run.record.get("note", ""))
+    return plain(story), plain(log)
 
 
 def _time_left(runs: Sequence[Run]) -> str:
@@ -268,4 +281,4 @@ def _time_left(runs: Sequence[Run]) -> str:
     known = max((run.total_steps or 0 for run in runs), default=0)
     left = sum((run.total_steps or known) - run.step for run in runs if not run.is_over)
     workers = max(1, sum(run.status == "running" for run in runs))
-    return f"{seconds(busy / steps * left / workers)} left" if steps and busy else "starting"
+    return f"{about(busy / steps * left / workers)} left" if steps and busy else "starting"

@@ -17,7 +17,7 @@ from textual.widgets import Footer, Static
 from initlab_tui.experiments.datasets import DATASETS
 from initlab_tui.experiments.problems import InvalidInputError, Problem
 from initlab_tui.experiments.spec import Comparison
-from initlab_tui.reports.text import plain, seconds
+from initlab_tui.reports.text import about, plain
 from initlab_tui.runs import curate, queue, supervisor
 from initlab_tui.runs.duration import expected_seconds
 from initlab_tui.runs.preflight import Facts
@@ -158,7 +158,7 @@ class LabScreen(Screen[None]):
         workers = min(supervisor.cores(), len(specs))
         done = reversed(self._view.runs.values()) if self._view else ()
         expected = expected_seconds(specs, data.shape, data.classes, data.train, workers, done)
-        self.setup.tell(f"{amount}, about {_roughly(expected.seconds)} ({expected.basis})")
+        self.setup.tell(f"{amount}, about {about(expected.seconds)} ({expected.basis})")
 
     def _data_of(self, dataset: str) -> Facts | None:
         """What is known of a dataset without reading it, or from when it was read last."""
@@ -255,7 +255,7 @@ class LabScreen(Screen[None]):
         if trained < ASKED_FROM_SECONDS:
             answered("stop")
             return
-        question = f"{_many(len(ids), 'run')} would end here, after {_roughly(trained)} of training."
+        question = f"{_many(len(ids), 'run')} would end here, after {about(trained)} of training."
         answers = [("stop", "Stop; what they recorded is kept"), ("no", "Let them be")]
         self.app.push_screen(Choose(question, answers), answered)
 
@@ -343,8 +343,3 @@ class LabScreen(Screen[None]):
 
 def _many(count: int, what: str) -> str:
     return f"{count} {what}{'s' if count != 1 else ''}"
-
-
-def _roughly(value: float) -> str:
-    """A time that is not known to a tenth of a second."""
-    return seconds(value) if value < 10 else seconds(round(value)).replace(".0", "")
