@@ -130,7 +130,7 @@ class Results(Vertical):
             if key in choice.expanded:
                 keys += [f"{RUN}{run.id}" for run in group.runs]
         self._marked &= self._still_there()
-        self.board.show(self._columns(shown), keys)
+        self.board.show(self._columns(shown) if shown else [], keys)
         self._say(found, shown)
         self.refresh_bindings()
 

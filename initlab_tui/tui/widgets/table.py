@@ -128,7 +128,7 @@ class Table(ScrollView, Generic[K], can_focus=True):
         before, held = self._keys, self.current
         if tuple(columns) != self._columns or len(keys) != len(before):
             self._columns = tuple(columns)
-            width = sum(column.width + GAP for column in columns) - GAP
+            width = max(0, sum(column.width + GAP for column in columns) - GAP)
             self.virtual_size = Size(width, len(keys) + 1)
             self._drawn.clear()
             self.refresh()
