@@ -148,12 +148,12 @@ async def test_the_same_start_twice_and_none_at_all_are_refused_in_words(store: 
 
 async def test_your_own_initializer_is_typed_and_stays_in_sight(store: Store) -> None:
     async with opened(store) as lab:
-        await lab.point_to("import:")
-        await lab.press("space")
+        await lab.press("end", "space")
         assert "import must have a value" in lab.setup
         await lab.press(*"a.B", "escape")
         assert "☒ your own: a.B" in lab.setup
-        assert starts(lab) == [*FIRST, "import:a.B"]
+        await lab.press("home", "space")
+        assert starts(lab) == ["zeros", *FIRST, "import:a.B"]
 
 
 async def test_your_own_file_has_a_field_and_what_is_wrong_with_it_is_said_there(store: Store, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input, Label, ListItem, ListView, Static
@@ -153,7 +154,11 @@ class StartList(ListView, can_focus_children=True):
     StartItem Label { width: 20; color: $text-muted; }
     StartItem Input { width: 1fr; }
     """
-    BINDINGS = [*bindings(SETUP)]
+    BINDINGS = [
+        *bindings(SETUP),
+        Binding("home", "to_line(0)", show=False),
+        Binding("end", "to_line(-1)", show=False),
+    ]
 
     class Changed(Message):
         """What is ticked, or a parameter, changed."""
@@ -179,6 +184,10 @@ class StartList(ListView, can_focus_children=True):
     def _current(self) -> StartItem | None:
         item = self.highlighted_child
         return item if isinstance(item, StartItem) else None
+
+    def action_to_line(self, number: int) -> None:
+        """Put the cursor on the first line, or with -1 on the last, as it is in the tables."""
+        self.index = number % len(self.items)
 
     def action_tick(self) -> None:
         if self._current:
