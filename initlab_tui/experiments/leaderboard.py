@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,7 +24,7 @@ class Outcome:
     """What the leaderboard needs of a run; accuracies are fractions, None where nothing was measured.
 
     `identity` is the spec's, kept with the run, since it takes a while to work out; `fingerprint` tells datasets
-    of one name apart.
+    of one name apart; `verdict` is that of the layers at step 0, empty where they were not measured.
     """
 
     run_id: int
@@ -36,6 +37,7 @@ class Outcome:
     samples_per_second: float | None
     total_steps: int | None
     fingerprint: str | None
+    verdict: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Row:
     """One group of runs that differ in nothing but the seed, ranked among those on the same data.
 
     The estimates are over the runs that are done; `statuses` counts all. `spec` is that of the first seed.
+    `verdicts` counts those of the layers at step 0, the most frequent first.
     """
 
     rank: int
@@ -89,6 +92,7 @@ class Row:
     seconds: float
     samples_per_second: float | None
     total_steps: int | None
+    verdicts: tuple[tuple[str, int], ...]
 
     @property
     def n(self) -> int:
@@ -210,6 +214,7 @@ def _row(rank: int, group: _Group, first: Mapping[int, float], fingerprint: str 
         seconds=_mean([outcome.seconds for outcome in done or runs]),
         samples_per_second=_mean(speeds) if speeds else None,
         total_steps=max([outcome.total_steps or 0 for outcome in runs]) or None,
+        verdicts=tuple(Counter([outcome.verdict for outcome in runs if outcome.verdict]).most_common()),
     )
 
 

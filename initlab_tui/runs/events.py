@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from initlab_tui.experiments.diagnosis import Health
+
 if TYPE_CHECKING:  # NumPy takes a while to import, and followers need none
     import numpy as np
     import numpy.typing as npt
@@ -66,6 +68,15 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
+class LayersMeasured:
+    """The layers were measured on the probe batch after `step` steps; `seconds` is wall time."""
+
+    step: int
+    health: Health
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Checkpointed:
     """All that the run needs to go on from `step` as if it had never been interrupted."""
 
@@ -81,7 +92,7 @@ class Finished:
     reason: str = ""
 
 
-Event = Started | Stepped | Evaluated | Checkpointed | Finished
+Event = Started | Stepped | Evaluated | LayersMeasured | Checkpointed | Finished
 
 
 def finite_or_none(value: float | None) -> float | None:

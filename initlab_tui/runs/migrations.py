@@ -151,6 +151,48 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE events_2 RENAME TO events",
         "CREATE INDEX events_run ON events (run_id)",
     ),
+    # The health of the layers: what was measured on the probe batch, and what it was judged to be then.
+    (
+        "ALTER TABLE runs ADD COLUMN verdict TEXT NOT NULL DEFAULT ''",  # at step 0; '' where none was measured
+        """
+        CREATE TABLE layer_health (
+            run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+            step INTEGER NOT NULL,
+            number INTEGER NOT NULL,    -- from 0, the first layer; the last are the logits
+            layer TEXT NOT NULL,
+            preactivation_mean REAL,    -- NULL where it is not finite, as everywhere below
+            preactivation_std REAL,
+            activation_mean REAL,
+            activation_std REAL,
+            dead REAL,                  -- NULL also where the activation has none
+            saturated REAL,
+            gradient_norm REAL,
+            gradient_std REAL,
+            backprop_std REAL,
+            update_ratio REAL,          -- NULL also at step 0
+            cosine REAL,
+            twins REAL,
+            correlation REAL,
+            PRIMARY KEY (run_id, step, number)
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE network_health (
+            run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+            step INTEGER NOT NULL,
+            verdict TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            layer TEXT NOT NULL,        -- that shows it
+            input_rms REAL,
+            loss REAL,
+            chance_loss REAL,
+            gradient_ratio REAL,
+            jacobian_mean_square REAL,
+            jacobian_condition REAL,
+            PRIMARY KEY (run_id, step)
+        ) STRICT, WITHOUT ROWID
+        """,
+    ),
 )
 
 

@@ -76,4 +76,4 @@ def _rank_may_differ(before: Run | None, now: Run) -> bool:
 
 
 def _standing(run: Run) -> tuple[object, ...]:
-    return run.status, run.name, run.tags, run.fingerprint, run.total_steps
+    return run.status, run.name, run.tags, run.fingerprint, run.total_steps, run.verdict

@@ -9,13 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from initlab_tui.runs.events import Evaluated, Started, Stepped, finite_or_none
+from initlab_tui.runs import checkups
+from initlab_tui.runs.events import Evaluated, LayersMeasured, Started, Stepped, finite_or_none
 from initlab_tui.runs.store import Run, Store, note
 
 LOG_TAIL_LINES = 20
 # What TensorFlow says at every start, with or without trouble.
 CHATTER = re.compile(r"[IW]\d{4} |WARNING: All log messages|To enable the following instructions|E\d{4} .*cuInit")
 LOG_TAIL_BYTES = 8_192
+
+
+Recorded = Stepped | Evaluated | LayersMeasured
 
 
 class LostRunError(Exception):
@@ -75,6 +79,7 @@ def record_started(store: Store, run: Run, event: Started, record: Mapping[str, 
     with store.transaction() as connection:
         # What a pause or a crash left behind of later steps is trained again.
         connection.execute("DELETE FROM metrics WHERE run_id = ? AND step > ?", (run.id, event.step))
+        checkups.forget(connection, run.id, event.step)
         note(connection, run.id, "started", event.note)
         return _update(
             store,
@@ -88,7 +93,7 @@ def record_started(store: Store, run: Run, event: Started, record: Mapping[str, 
         )
 
 
-def record(store: Store, run: Run, events: Sequence[Stepped | Evaluated]) -> str | None:
+def record(store: Store, run: Run, events: Sequence[Recorded]) -> str | None:
     """Record what a run did, at least one event, and return what is asked of it: stop, pause or None.
 
     Raises:
@@ -115,15 +120,19 @@ def record(store: Store, run: Run, events: Sequence[Stepped | Evaluated]) -> str
             "UPDATE runs SET train_seconds = train_seconds + ?, samples = samples + ? WHERE id = ?",
             (sum(event.seconds for event in steps), sum(event.samples for event in steps), run.id),
         )
+        for event in events:
+            if isinstance(event, LayersMeasured):
+                checkups.write(connection, run.id, event)
         return _update(store, run, **values)
 
 
-def _rows(event: Stepped | Evaluated) -> Iterator[tuple[str, int, float, float]]:
-    if isinstance(event, Evaluated):
-        yield "test", event.step, event.loss, event.accuracy
-        return
-    for step, (loss, accuracy) in enumerate(zip(event.losses, event.accuracies, strict=True), event.step):
-        yield "train", step, loss, accuracy
+def _rows(event: Recorded) -> Iterator[tuple[str, int, float, float]]:
+    match event:
+        case Evaluated():
+            yield "test", event.step, event.loss, event.accuracy
+        case Stepped():
+            for step, (loss, accuracy) in enumerate(zip(event.losses, event.accuracies, strict=True), event.step):
+                yield "train", step, loss, accuracy
 
 
 def release(

@@ -7,7 +7,7 @@ import time
 from typing import Self
 
 from initlab_tui.runs import queue
-from initlab_tui.runs.events import Evaluated, Stepped
+from initlab_tui.runs.queue import Recorded
 from initlab_tui.runs.store import Run, Store
 
 # A small network yields hundreds of events a second; a transaction for each would keep other writers, such as
@@ -20,7 +20,7 @@ class Recorder:
 
     def __init__(self, store: Store, run: Run) -> None:
         self._store, self._run = store, run
-        self._events: list[Stepped | Evaluated] = []
+        self._events: list[Recorded] = []
         self._written = -math.inf
         self._request: str | None = None
 
@@ -30,7 +30,7 @@ class Recorder:
     def __exit__(self, *_: object) -> None:
         self.write()
 
-    def add(self, event: Stepped | Evaluated) -> str | None:
+    def add(self, event: Recorded) -> str | None:
         """Take an event, and return what was asked of the run by the last write: stop, pause or None.
 
         Raises:

@@ -56,7 +56,8 @@ class Specs:
 class Run:
     """A run as the store has it; times are seconds since 1970, losses that are not finite are None.
 
-    `name` and `tags` (words with a space between) are what a person called it; `specs` reads its spec.
+    `name` and `tags` (words with a space between) are what a person called it; `verdict` is that of its layers at
+    step 0, empty where they were not measured; `specs` reads its spec.
     """
 
     specs: Specs = field(repr=False, compare=False)
@@ -91,6 +92,7 @@ class Run:
     record_json: str = field(repr=False)
     name: str
     tags: str
+    verdict: str
 
     @cached_property
     def spec(self) -> RunSpec:
@@ -127,6 +129,7 @@ class Run:
             samples_per_second=self.samples_per_second,
             total_steps=self.total_steps,
             fingerprint=self.fingerprint,
+            verdict=self.verdict,
         )
 
     @property

@@ -28,7 +28,7 @@ import initlab_tui
 from initlab_tui.data import arrays
 from initlab_tui.experiments.spec import IMPORT_PREFIX, Initializer
 from initlab_tui.runs import paths, queue
-from initlab_tui.runs.events import Checkpointed, Evaluated, Finished, Started, Stepped
+from initlab_tui.runs.events import Checkpointed, Evaluated, Finished, LayersMeasured, Started, Stepped
 from initlab_tui.runs.recorder import Recorder
 from initlab_tui.runs.store import Run, Store
 from initlab_tui.runs.supervisor import HEARTBEAT_SECONDS
@@ -118,7 +118,7 @@ class Worker:
                 match event:
                     case Started():
                         request = queue.record_started(self.store, run, event, self._record(run, event))
-                    case Stepped() | Evaluated():
+                    case Stepped() | Evaluated() | LayersMeasured():
                         request = recorder.add(event)
                     case Checkpointed():
                         recorder.write()

@@ -21,10 +21,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from initlab_tui.data import arrays
 from initlab_tui.data.arrays import KEYS
 from initlab_tui.experiments.spec import RunSpec
 from initlab_tui.training import device, network
 from initlab_tui.training.initializers import importing_from
+from initlab_tui.training.program import OnDevice, probe_of
 
 NETWORK_TIMEOUT = 30.0
 
@@ -54,6 +56,21 @@ def draw(specs: list[str], shape: list[int], classes: int, import_folder: str) -
     return {}
 
 
+def inspect(specs: list[str], data_file: str | None, import_folder: str) -> dict[str, Any]:
+    """The health of some specs' networks before any training, as the figures of each layer and of the whole."""
+    read = [RunSpec.from_json(spec) for spec in specs]
+    data = OnDevice(arrays.load(read[0].dataset, Path(data_file) if data_file else None))
+    model = network.build(read[0], data.shape, data.classes)
+    probe = probe_of(model, read[0].activation, data)
+    healths = []
+    with importing_from(import_folder):
+        for spec in read:
+            network.initialize(model, spec.initializer, spec.seed)
+            health = probe.measure()
+            healths.append({"layers": health.layers, "network": health.network})
+    return {"healths": healths}
+
+
 def devices() -> dict[str, Any]:
     """Versions, the devices that TensorFlow sees, and whether XLA compiles on each."""
     return {
@@ -78,7 +95,12 @@ def _xla(where: str) -> dict[str, Any]:
     return {"xla": total == 512.0, "xla_seconds": time.perf_counter() - started}
 
 
-QUESTIONS: Mapping[str, Callable[..., dict[str, Any]]] = {"fetch": fetch, "draw": draw, "devices": devices}
+QUESTIONS: Mapping[str, Callable[..., dict[str, Any]]] = {
+    "fetch": fetch,
+    "draw": draw,
+    "inspect": inspect,
+    "devices": devices,
+}
 
 
 def main(arguments: list[str]) -> None:

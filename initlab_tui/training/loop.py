@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from initlab_tui.experiments.spec import RunSpec
-from initlab_tui.runs.events import Checkpointed, Evaluated, Event, Finished, Started, Stepped
+from initlab_tui.runs.events import Checkpointed, Evaluated, Event, Finished, LayersMeasured, Started, Stepped
 from initlab_tui.training import device, network
 from initlab_tui.training.program import MAX_CHUNK, OnDevice, Program, Programs
 
 CHUNK_SECONDS = 0.1
 FIRST_CHUNK = 4
+CHECKUPS = 20
+CHECKUP_SHARE = 0.03  # of the training time that they may take, that at step 0 left out
 
 
 def train(
@@ -30,8 +33,8 @@ def train(
     """Train the network of `spec` on `data`, from its start or from the checkpoint `resume`.
 
     Yields Started, then Stepped about ten times a second, Evaluated at step 0, after each epoch and every
-    `eval_every` steps, and Finished at last. Close the generator to stop. `wants_checkpoint` is asked after
-    each Stepped; where it is true, Checkpointed follows.
+    `eval_every` steps, LayersMeasured at step 0 and at about twenty steps more, and Finished at last. Close the
+    generator to stop. `wants_checkpoint` is asked after each Stepped; where it is true, Checkpointed follows.
 
     On a CPU the same spec and number of threads give the same weights bit for bit, in any process, whether
     resumed or not.
@@ -73,9 +76,13 @@ def _run(
     total: int,
     wants_checkpoint: Callable[[], bool],
 ) -> Generator[Event, None, None]:
+    checkups = _Checkups(step, total)
     if step == 0:
         evaluated = Evaluated(0, *program.evaluate(data))
         yield evaluated
+        measured = _checkup(program, data, 0, None)
+        checkups.cost = measured.seconds
+        yield measured
         if not math.isfinite(evaluated.loss):
             yield Finished("diverged", f"the loss on the test set was {evaluated.loss} before the first step")
             return
@@ -85,10 +92,19 @@ def _run(
         if step // per_epoch != epoch:
             epoch = step // per_epoch
             order = tf.constant(shuffled(spec.seed, epoch, data.train_images))
-        stepped = _chunk(program, data, order, step, per_epoch, pace.steps(spec.eval_every, step, per_epoch))
-        pace.measured(len(stepped.losses), stepped.seconds)
+        until = checkups.steps_until_next(step, pace.seconds_per_step)
+        # The step after which the layers are measured is taken alone, so that its update is known.
+        before = program.probe(data).kernels() if until == 1 else None
+        count = 1 if before else min(until - 1, pace.steps(spec.eval_every, step, per_epoch))
+        stepped = _chunk(program, data, order, step, per_epoch, count)
         yield stepped
         step = stepped.last
+        if before:
+            measured = _checkup(program, data, step, before)
+            checkups.took(measured.seconds)
+            yield measured
+        else:
+            pace.measured(count, stepped.seconds)
         bad = first_not_finite(stepped.losses)
         if bad is not None:
             yield Evaluated(step, *program.evaluate(data))
@@ -113,6 +129,17 @@ def _chunk(program: Program, data: OnDevice, order: tf.Tensor, step: int, per_ep
     return Stepped(step + 1, tuple(losses.tolist()), tuple(accuracies.tolist()), seconds, samples)
 
 
+def _checkup(program: Program, data: OnDevice, step: int, before: Sequence[tf.Tensor] | None) -> LayersMeasured:
+    started = time.perf_counter()
+    health = program.probe(data).measure(before)
+    return LayersMeasured(step, health, time.perf_counter() - started)
+
+
+def schedule(total: int) -> list[int]:
+    """The steps after which the layers are measured besides step 0: logarithmic, as most happens early."""
+    return sorted({round(total ** (number / (CHECKUPS - 1))) for number in range(CHECKUPS)})
+
+
 def shuffled(seed: int, epoch: int, images: int) -> npt.NDArray[np.int32]:
     """The order in which an epoch visits the training images: the same for every initializer."""
     # RandomState's stream is frozen across NumPy versions, Generator's is not.
@@ -124,13 +151,35 @@ def first_not_finite(losses: tuple[float, ...]) -> int | None:
     return next((index for index, loss in enumerate(losses) if not math.isfinite(loss)), None)
 
 
+class _Checkups:
+    """When the layers are measured, as far as CHECKUP_SHARE of the time that the training will take allows."""
+
+    def __init__(self, step: int, total: int) -> None:
+        self._due = [due for due in schedule(total) if due > step]
+        self._total = total
+        self._spent = 0.0
+        self.cost = 0.0  # of one, as the last was
+
+    def steps_until_next(self, step: int, seconds_per_step: float | None) -> int:
+        """How many steps to the next one that is affordable; what is passed by meanwhile is left out."""
+        while self._due and self._due[0] <= step:
+            del self._due[0]
+        affordable = seconds_per_step and self._spent + self.cost <= CHECKUP_SHARE * seconds_per_step * self._total
+        return self._due[0] - step if self._due and affordable else sys.maxsize
+
+    def took(self, seconds: float) -> None:
+        self._spent, self.cost = self._spent + seconds, seconds
+
+
 class _Pace:
     """How many steps to take at once so that a chunk lasts about CHUNK_SECONDS."""
 
     def __init__(self) -> None:
         self._count = FIRST_CHUNK
+        self.seconds_per_step: float | None = None
 
     def measured(self, count: int, seconds: float) -> None:
+        self.seconds_per_step = seconds / count
         self._count = max(1, min(MAX_CHUNK, round(count * CHUNK_SECONDS / max(seconds, 1e-6))))
 
     def steps(self, eval_every: int, step: int, per_epoch: int) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
+import tensorflow as tf
 
 from initlab_tui.experiments.spec import Initializer, RunSpec
 from initlab_tui.training.initializers import drawer, layer_seed
@@ -49,6 +50,28 @@ def initialize(model: keras.Model, initializer: Initializer, seed: int) -> None:
             shape = variable.shape
             draw = drawer(initializer, layer_seed(seed, number)) if variable is kernel else keras.ops.zeros
             variable.assign(draw(shape))
+
+
+def dense_layers(model: keras.Model) -> list[keras.layers.Dense]:
+    """The layers that have a kernel, from the first to the logits."""
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+
+
+class Passed(NamedTuple):
+    """What one layer makes of a batch, both of shape (images, units); of the logits they are the same."""
+
+    preactivations: tf.Tensor
+    activations: tf.Tensor
+
+
+def pass_forward(layers: Sequence[keras.layers.Dense], images: tf.Tensor) -> list[Passed]:
+    """Pass flat images, (images, inputs), through dense layers, keeping what the model itself does not give."""
+    passed = []
+    for layer in layers:
+        before = tf.matmul(images, layer.kernel) + layer.bias
+        images = layer.activation(before)
+        passed.append(Passed(before, images))
+    return passed
 
 
 def weights(model: keras.Model) -> int:

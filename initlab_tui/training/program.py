@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -14,6 +15,7 @@ import tensorflow as tf
 from initlab_tui.data.arrays import Dataset
 from initlab_tui.experiments.spec import EVALUATION_BATCH, Initializer, RunSpec
 from initlab_tui.training import network
+from initlab_tui.training.health import PROBE_IMAGES, Probe
 
 if TYPE_CHECKING:
     from initlab_tui.runs.events import State
@@ -36,6 +38,17 @@ class OnDevice:
         self.shape, self.classes = dataset.shape, dataset.classes
         self.fingerprint = dataset.fingerprint()
 
+    def pixels(self, images: tf.Tensor) -> tf.Tensor:
+        """Stored images as the network gets them."""
+        return tf.cast(images, tf.float32) * self.pixel_scale
+
+
+def probe_of(model: keras.Model, activation: str, data: OnDevice) -> Probe:
+    """What measures a network's layers, on images spread evenly over the training set."""
+    chosen = np.linspace(0, data.train_images - 1, min(PROBE_IMAGES, data.train_images)).astype(np.int32)
+    images, labels = tf.gather(data.x_train, chosen), tf.gather(data.y_train, chosen)
+    return Probe(model, activation, data.pixels(images), labels)
+
 
 class Program:
     """A network and an optimizer, compiled once for an architecture and reused by every run that shares it.
@@ -51,6 +64,8 @@ class Program:
         self.optimizer.build(self.model.trainable_variables)
         self._fresh_optimizer = [variable.numpy() for variable in self.optimizer.variables]
         self.batch_size, self._scale = spec.batch_size, data.pixel_scale
+        self._activation = spec.activation
+        self._probe: Probe | None = None
         self.execution, self.note = spec.execution, ""
         self._compile(spec.execution)
         try:
@@ -72,6 +87,12 @@ class Program:
         for variable, value in zip(self.optimizer.variables, self._fresh_optimizer, strict=True):
             variable.assign(value)
         self.optimizer.learning_rate = learning_rate
+
+    def probe(self, data: OnDevice) -> Probe:
+        """What measures this network's layers."""
+        if self._probe is None:
+            self._probe = probe_of(self.model, self._activation, data)
+        return self._probe
 
     def steps(self, data: OnDevice, order: tf.Tensor, first: int, count: int) -> tuple[Floats, Floats]:
         """Take `count` training steps (at most MAX_CHUNK); batch i is the i-th slice of `order`, from `first`.
@@ -112,6 +133,7 @@ class Program:
         order = tf.zeros([data.train_images], tf.int32)
         self._chunk(data.x_train, data.y_train, order, tf.constant(0), tf.constant(0))
         self._evaluate(data.x_test, data.y_test)
+        self.probe(data).measure()
 
     def _pixels(self, images: tf.Tensor) -> tf.Tensor:
         return tf.cast(images, tf.float32) * self._scale

@@ -62,7 +62,8 @@ def test_the_schema_after_all_migrations(store: Store) -> None:
         name: {row[1] for row in store.connection.execute(f"PRAGMA table_info({name})")}
         for (name,) in store.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     }
-    assert set(tables) == {"comparisons", "workers", "runs", "metrics", "events", "sqlite_sequence"}
+    health = {"layer_health", "network_health"}
+    assert set(tables) == {"comparisons", "workers", "runs", "metrics", "events", "sqlite_sequence", *health}
     assert {"name", "tags", "deleted"} < tables["runs"]
     indices = {name for (name,) in store.connection.execute("SELECT name FROM sqlite_master WHERE sql LIKE '%INDEX%'")}
     assert indices == {"runs_status", "runs_comparison", "runs_deleted", "events_run"}

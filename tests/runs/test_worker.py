@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -15,7 +16,7 @@ import pytest
 
 from initlab_tui.experiments.problems import InvalidInputError
 from initlab_tui.experiments.spec import RunSpec
-from initlab_tui.runs import queue, supervisor
+from initlab_tui.runs import checkups, queue, supervisor
 from initlab_tui.runs.follow import follow
 from initlab_tui.runs.store import Placement, Run, Store
 from initlab_tui.runs.supervisor import Plan
@@ -81,7 +82,12 @@ def test_a_run_is_recorded_with_what_it_takes_to_repeat_it(lab: Store) -> None:
     )
     assert run.record["device"].startswith("CPU")
     assert run.created <= (run.started or 0) <= (run.ended or 0)
-    assert [kind for _, kind, _ in lab.events(run.id)] == ["queued", "claimed", "started", "done"]
+    assert [kind for _, kind, _ in lab.events(run.id)] == ["queued", "claimed", "started", "measured", "done"]
+    assert run.verdict == "healthy"
+    first = checkups.read(lab, run.id)[0]
+    assert (first.step, first.verdict.name) == (0, "healthy")
+    assert [layer.layer for layer in first.health.layers] == ["dense_1", "dense_2", "logits"]
+    assert first.health.network.chance_loss == pytest.approx(math.log(10))
 
 
 def test_stopping_keeps_what_was_recorded(lab: Store) -> None:

@@ -15,8 +15,9 @@ import tensorflow as tf
 from initlab_tui.data.arrays import load
 from initlab_tui.experiments.fields import ACTIVATIONS, OPTIMIZERS
 from initlab_tui.experiments.spec import RunSpec
-from initlab_tui.runs.events import Checkpointed, Evaluated, Event, Finished, Started, Stepped
-from initlab_tui.training.loop import shuffled, train
+from initlab_tui.runs.events import Checkpointed, Evaluated, Event, Finished, LayersMeasured, Started, Stepped
+from initlab_tui.training import loop
+from initlab_tui.training.loop import CHECKUP_SHARE, schedule, shuffled, train
 from initlab_tui.training.program import OnDevice, Program, Programs
 
 
@@ -164,9 +165,37 @@ def test_diverging_ends_the_run_as_a_result(digits: OnDevice, programs: Programs
 
 def test_a_start_whose_loss_is_not_finite_diverges_before_the_first_step(digits: OnDevice, programs: Programs) -> None:
     events = list(train(spec(initializer="constant:value=1000000", hidden="64x10"), digits, programs))
-    assert [type(event) for event in events] == [Started, Evaluated, Finished]
+    assert [type(event) for event in events] == [Started, Evaluated, LayersMeasured, Finished]
     assert isinstance(events[-1], Finished)
     assert "before the first step" in events[-1].reason
+
+
+def test_layers_are_measured_at_step_0_and_over_the_whole_of_a_run_that_takes_a_while(
+    digits: OnDevice, programs: Programs
+) -> None:
+    chosen = spec(epochs=120)
+    events = list(train(chosen, digits, programs))
+    measured = [event for event in events if isinstance(event, LayersMeasured)]
+    assert measured[0].step == 0
+    assert {event.step for event in measured[1:]} < set(schedule(120 * 44))
+    assert measured[0].health.layers[0].update_ratio is None
+    assert all(0 < (layer.update_ratio or 0) < 1 for event in measured[1:] for layer in event.health.layers)
+    # As much as can be promised on any machine: after that at step 0 they take a small share of the training.
+    spent = sum(event.seconds for event in measured[1:-1])
+    assert spent <= 2 * CHECKUP_SHARE * sum(event.seconds for event in events if isinstance(event, Stepped))
+
+
+def test_measuring_changes_nothing_of_what_is_trained(
+    digits: OnDevice, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = spec(epochs=4)
+    states = []
+    for share in (0.0, 1000.0):
+        monkeypatch.setattr(loop, "CHECKUP_SHARE", share)
+        events = list(train(chosen, digits, programs))
+        assert sum(isinstance(event, LayersMeasured) for event in events) == (1 if share == 0 else 15)
+        states.append([array.tobytes() for array in programs.get(chosen, digits).program.state()])
+    assert states[0] == states[1]
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "nesterov", "adagrad"])

@@ -1,0 +1,82 @@
+"""The command that looks inside the layers before any training: inspect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from initlab_tui.cli import context as here
+from initlab_tui.cli import documents, options
+from initlab_tui.data import locate
+from initlab_tui.experiments import form
+from initlab_tui.experiments.inspection import Inspection
+from initlab_tui.reports import layers
+
+
+def inspect(
+    context: typer.Context,
+    initializer: options.Initializers,
+    dataset: options.Dataset = "digits",
+    hidden: options.Hidden = "256,256",
+    activation: options.Activation = "relu",
+    seed: options.Seed = "0",
+    data_dir: options.DataDir = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show by layer what a start does to signal and gradient, foretold and measured, without training."""
+    from initlab_tui.runs import inspecting  # psutil and json are not needed to refuse a bad spec
+
+    comparison = form.comparison(
+        initializers=initializer,
+        hidden=[hidden],
+        activations=[activation],
+        learning_rates=["0.001"],
+        seed=seed,
+        seeds="1",
+        dataset=locate.absolute(dataset),
+        optimizer="adam",
+        batch_size="1",
+        epochs="1",
+        eval_every="0",
+        execution="graph",
+    )
+    found = inspecting.inspect(list(comparison.runs()), here.data_dir(context, data_dir), Path.cwd())
+    if as_json:
+        print(documents.dump({"initializers": [inspection_document(each) for each in found]}))
+    else:
+        console = here.out()
+        for each in found:
+            console.print(layers.inspection_page(each))
+
+
+def inspection_document(found: Inspection) -> dict[str, Any]:
+    """One start: its verdict, foretold and measured, and the figures of each layer."""
+    return {
+        "initializer": str(found.initializer),
+        "verdict": found.verdict.name,
+        "reason": found.verdict.reason,
+        "predicted_verdict": found.foretold.name,
+        "predicted_reason": found.foretold.reason,
+        "network": found.health.network._asdict(),
+        "layers": [
+            {
+                "name": layer.layer,
+                **{
+                    f"predicted_{name}": value
+                    for name, value in (
+                        ("std", expected.predicted_std if expected else None),
+                        ("activation_mean", expected.activation_mean if expected else None),
+                        ("activation_std", expected.activation_std if expected else None),
+                        ("backprop_std", expected.gradient_std * top if expected else None),
+                        ("chi1", expected.chi1 if expected else None),
+                    )
+                },
+                "measured_std": layer.preactivation_std,
+                **{name: value for name, value in layer._asdict().items() if name != "layer"},
+            }
+            for layer, expected in found.layers
+            for top in [found.health.layers[-1].backprop_std]
+        ],
+    }
