@@ -49,6 +49,11 @@ class Dataset:
         """Shape of one image."""
         return tuple(self.x_train.shape[1:])
 
+    def mean_square(self) -> float:
+        """E[x²] of the training images as the network gets them, of about ten thousand spread over the set."""
+        some = self.x_train[:: max(1, len(self.x_train) // 10_000)].astype(np.float32) * self.pixel_scale
+        return float((some**2).mean())
+
     def fingerprint(self) -> str:
         """Sixteen hex digits of SHA-256 over the four arrays, the same for the same data in any file."""
         digest = hashlib.sha256()

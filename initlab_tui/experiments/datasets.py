@@ -14,8 +14,8 @@ class DatasetEntry:
     """One dataset of the catalogue.
 
     `shape` is that of one image, `train` and `test` count the images of the published set, `pixel_max` is the
-    value that scales to 1, and `keras_files` names, relative to Keras's `datasets` folder, what its own
-    downloader leaves there.
+    value that scales to 1, `mean_square` E[x²] of the scaled training pixels, and `keras_files` names, relative to
+    Keras's `datasets` folder, what its own downloader leaves there.
     """
 
     name: str
@@ -24,10 +24,12 @@ class DatasetEntry:
     train: int
     test: int
     pixel_max: int
+    mean_square: float
     source: str
     keras_files: tuple[str, ...] = ()
 
 
+# Mean squares of the last three from the means and deviations of their pixels that are commonly normalized by.
 _ENTRIES = (
     DatasetEntry(
         "digits",
@@ -36,6 +38,7 @@ _ENTRIES = (
         1437,
         360,
         16,
+        0.2345,
         "bundled with scikit-learn: Alpaydin & Kaynak, optical recognition of handwritten digits (test part), UCI",
     ),
     DatasetEntry(
@@ -45,6 +48,7 @@ _ENTRIES = (
         60_000,
         10_000,
         255,
+        0.1120,
         "LeCun, Cortes & Burges; CC BY-SA 3.0",
         ("mnist.npz",),
     ),
@@ -55,6 +59,7 @@ _ENTRIES = (
         60_000,
         10_000,
         255,
+        0.2064,
         "Xiao, Rasul & Vollgraf 2017, Zalando; MIT",
         tuple(
             f"fashion-mnist/{part}.gz"
@@ -73,6 +78,7 @@ _ENTRIES = (
         50_000,
         10_000,
         255,
+        0.2874,
         "Krizhevsky 2009, Learning multiple layers of features from tiny images",
         ("cifar-10-batches-py-target_archive",),
     ),
@@ -83,6 +89,7 @@ _ENTRIES = (
         50_000,
         10_000,
         255,
+        0.3006,
         "Krizhevsky 2009, Learning multiple layers of features from tiny images",
         ("cifar-100-python-target_archive",),
     ),

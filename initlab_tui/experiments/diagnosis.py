@@ -155,7 +155,7 @@ def judge_prediction(
         return Verdict("symmetric", f"every weight is {known[0].mean:g}: all units of a layer are alike and stay so")
     if prediction is None:
         mean = next((moment.mean for moment in known if moment.mean), 0.0)
-        return Verdict("unknown", f"the weights' mean is {mean:.3g}: theory is of centred weights")
+        return Verdict("unknown", f"no theory: the weights' mean is {mean:.3g}, not 0")
     return _judge([*_foretold(prediction, activation, square)], 1.0)
 
 

@@ -8,24 +8,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from initlab_tui.experiments.diagnosis import LayerHealth, Verdict
+from initlab_tui.experiments.diagnosis import LayerHealth
 from initlab_tui.experiments.inspection import Inspection
 from initlab_tui.experiments.meanfield import LayerPrediction
 from initlab_tui.reports.tables import table
 from initlab_tui.reports.text import cell, initializer_name, plain
-
-# Never by colour alone: each verdict has its sign.
-SIGNS = {
-    "healthy": "✓",
-    "vanishing_forward": "▽",
-    "vanishing_backward": "◁",
-    "exploding": "△",
-    "saturated": "□",
-    "dead": "✗",
-    "symmetric": "=",
-    "unknown": "?",
-}
-WORDS = {name: name.replace("_", " ") for name in SIGNS}
+from initlab_tui.reports.verdict import verdict_text
 
 
 def figure(value: float | None) -> str:
@@ -36,12 +24,6 @@ def figure(value: float | None) -> str:
 def share(value: float | None) -> str:
     """A share in percent; a dash where there is none."""
     return "–" if value is None else f"{100 * value:.0f} %"
-
-
-def verdict_text(verdict: Verdict) -> Text:
-    """A verdict with its sign."""
-    style = "bold red" if verdict.is_ill else "bold green"
-    return Text(f"{SIGNS[verdict.name]} {WORDS[verdict.name]}", style=style)
 
 
 def inspection_page(found: Inspection) -> RenderableType:

@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from initlab_tui.experiments.datasets import DATASETS
+from initlab_tui.experiments.datasets import DATASETS, DatasetEntry
 from initlab_tui.experiments.fields import hidden_text
 from initlab_tui.experiments.problems import InvalidInputError, Problem
 from initlab_tui.experiments.spec import EVALUATION_BATCH, RunSpec
@@ -31,13 +31,17 @@ BASE_BYTES = 900_000_000  # TensorFlow, Keras and a compiler at work, without an
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a dataset before it is trained on; `file` is None for what is bundled."""
+    """What is known of a dataset before it is trained on; `file` is None for what is bundled.
+
+    `mean_square` is E[x²] of the pixels as the network gets them.
+    """
 
     file: Path | None
     shape: tuple[int, ...]
     classes: int
     train: int
     test: int
+    mean_square: float
     pixel_bytes: int = 1
 
     @property
@@ -114,6 +118,11 @@ def run_bytes(spec: RunSpec, facts: Facts) -> int:
     return BASE_BYTES + 2 * facts.data_bytes + own
 
 
+def facts_of(entry: DatasetEntry) -> Facts:
+    """What the catalogue knows of a dataset, without reading it."""
+    return Facts(None, entry.shape, entry.classes, entry.train, entry.test, entry.mean_square)
+
+
 def dataset_facts(name: str, data_dir: Path | None, *, quiet: bool = False) -> Facts:
     """Find, check and if need be download a dataset, with progress on stderr unless `quiet`.
 
@@ -121,14 +130,19 @@ def dataset_facts(name: str, data_dir: Path | None, *, quiet: bool = False) -> F
         InvalidInputError: when it is damaged, or neither here nor to be had.
     """
     if name == "digits":
-        entry = DATASETS[name]
-        return Facts(None, entry.shape, entry.classes, entry.train, entry.test)
+        return facts_of(DATASETS[name])
     from initlab_tui.data.arrays import load, own_file  # NumPy is not needed to refuse a bad spec
 
     file = own_file(name) or _file_of(name, data_dir, quiet)
     dataset = load(name, file)
     return Facts(
-        file, dataset.shape, dataset.classes, len(dataset.y_train), len(dataset.y_test), dataset.x_train.itemsize
+        file,
+        dataset.shape,
+        dataset.classes,
+        len(dataset.y_train),
+        len(dataset.y_test),
+        dataset.mean_square(),
+        dataset.x_train.itemsize,
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from initlab_tui.data.arrays import load
+from initlab_tui.experiments.datasets import DATASETS
 from initlab_tui.experiments.problems import InvalidInputError
 
 Arrays = dict[str, Any]
@@ -25,6 +26,7 @@ def test_digits_are_split_the_same_way_for_ever() -> None:
     assert digits.x_test.shape == (360, 8, 8)
     assert digits.x_train.max() * digits.pixel_scale == 1.0
     assert digits.fingerprint() == "6eb4295934048849"
+    assert digits.mean_square() == pytest.approx(DATASETS["digits"].mean_square, rel=1e-3)
     assert np.bincount(digits.y_test).min() > 25
 
 
@@ -48,6 +50,7 @@ def test_float_pixels_are_taken_as_they_are(tmp_path: Path) -> None:
 
 def test_real_mnist(mnist_folder: Path) -> None:
     mnist = load("mnist", mnist_folder / "mnist.npz")
+    assert mnist.mean_square() == pytest.approx(DATASETS["mnist"].mean_square, rel=0.02)  # of ten thousand images
     assert np.bincount(mnist.y_train).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     assert mnist.x_train.max() * mnist.pixel_scale == 1.0
     assert mnist.x_test.max() * mnist.pixel_scale == 1.0

@@ -53,7 +53,7 @@ def test_memory_is_estimated_from_the_network_and_the_data() -> None:
 
 
 def test_float_pixels_are_counted_with_their_size() -> None:
-    facts = preflight.Facts(None, (28, 28), 10, 60_000, 10_000)
-    wide = preflight.Facts(None, (28, 28), 10, 60_000, 10_000, pixel_bytes=4)
+    facts = preflight.Facts(None, (28, 28), 10, 60_000, 10_000, 0.112)
+    wide = preflight.Facts(None, (28, 28), 10, 60_000, 10_000, 0.112, pixel_bytes=4)
     extra = preflight.run_bytes(RunSpec(), wide) - preflight.run_bytes(RunSpec(), facts)
     assert extra == 2 * 3 * 70_000 * 784

@@ -45,8 +45,8 @@ async def test_a_first_start_has_the_digits_comparison_ticked_and_foretells_it(s
         assert starts(lab) == FIRST
         assert described(lab).base.dataset == "digits"
         assert "9 runs: 3 starts × 3 seeds, about" in lab.setup
-        assert "▽ fades" in lab.setup
-        assert "✓ level" in lab.setup
+        assert "▽ vanishing forward" in lab.setup
+        assert "✓ healthy" in lab.setup
         assert "☒ random_normal σ=0.05" in lab.setup
         assert "Nothing trains yet. Press r" in lab.training
         assert "No results yet. Each initializer gets a line here" in lab.results

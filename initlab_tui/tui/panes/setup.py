@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rich.text import Text
 from textual import on, work
@@ -18,9 +17,9 @@ from initlab_tui.experiments import form
 from initlab_tui.experiments.datasets import DATASETS, OWN_PREFIX
 from initlab_tui.experiments.fields import ACTIVATIONS, EXECUTIONS, OPTIMIZERS, hidden_text
 from initlab_tui.experiments.problems import InvalidInputError, Problem
-from initlab_tui.experiments.signal import EXACT, Preview, preview
 from initlab_tui.experiments.spec import Comparison, Initializer, RunSpec
 from initlab_tui.reports.text import plain
+from initlab_tui.reports.verdict import forecast
 from initlab_tui.tui.widgets.field import ChoiceField, Field, FieldInput, TextField
 from initlab_tui.tui.widgets.starts import StartList, lines
 
@@ -32,7 +31,6 @@ FIRST = Comparison(
 AUTO = "auto"
 # Where a problem's field is not one of the form's.
 FIELDS = {"seed": "seeds", "initializers": "initializer", "learning_rates": "learning_rate"}
-MARKS = {"level": "✓", "fades": "▽", "grows": "△", "saturates": "△", "alike": "✗", "shifted": "!", "no_formula": "?"}
 
 
 @dataclass(frozen=True)
@@ -225,48 +223,13 @@ class Setup(Vertical):
         await self.query_one(StartList).put(settings.comparison.initializers)
         self.check()
 
-    def show_preview(self, comparison: Comparison, shape: Sequence[int], classes: int) -> None:
-        """What each ticked start does to the signal, by the formulas."""
+    def show_preview(self, comparison: Comparison, shape: Sequence[int], classes: int, mean_square: float) -> None:
+        """What each ticked start does to the signal, by theory; `mean_square` is that of the data."""
         kernels = comparison.base.kernels(shape, classes)
-        text = Text()
-        text.append("Foretold: σ by layer, signal at the end", style="dim")
-        for initializer in comparison.initializers:
-            found = preview(initializer, kernels, comparison.base.activation)
-            text.append_text(_preview(initializer, found, comparison.base.activation))
-        self.query_one("#preview", Static).update(text)
-
-
-def _preview(initializer: Initializer, found: Preview, activation: str) -> Text:
-    text = Text("\n")
-    text.append(plain(initializer.name.rpartition(".")[2]), style="bold")
-    text.append(f"  σ {_in_short([layer.stddev for layer in found.layers])}\n")
-    colour = "green" if found.verdict == "level" else "yellow"
-    text.append(f" {MARKS[found.verdict]} {_told(found, activation)}", style=colour)
-    return text
-
-
-def _told(found: Preview, activation: str) -> str:
-    """The verdict with its figures, short enough for the pane."""
-    hidden = found.layers[:-1]
-    last = hidden[-1] if hidden else found.layers[-1]
-    if found.verdict == "alike":
-        return "all units of a layer stay alike"
-    if last.level is None or last.gain is None:
-        return found.reason
-    about = "" if activation in EXACT else "about "
-    return f"{found.verdict} {about}×{last.level:.2g}, var gain {last.gain:.2g} a layer"
-
-
-def _in_short(values: Sequence[float | None]) -> str:
-    """`0.05, 0.18 ×9`: neighbours that are the same once, and no more than four of them."""
-    runs: list[list[Any]] = []
-    for value in ("–" if value is None else f"{value:.3g}" for value in values):
-        if runs and runs[-1][0] == value:
-            runs[-1][1] += 1
-        else:
-            runs.append([value, 1])
-    shown = [value if count == 1 else f"{value} ×{count}" for value, count in runs]
-    return ", ".join(shown if len(shown) <= 4 else [*shown[:2], "…", shown[-1]])
+        activation = (comparison.activations or (comparison.base.activation,))[0]
+        starts = [forecast(initializer, kernels, activation, mean_square) for initializer in comparison.initializers]
+        title = Text("Foretold: σ by layer, signal by depth", style="dim")
+        self.query_one("#preview", Static).update(Text("\n").join([title, *starts]))
 
 
 def _plain(names: Sequence[str]) -> list[tuple[str, str]]:

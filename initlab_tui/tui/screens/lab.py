@@ -20,7 +20,7 @@ from initlab_tui.experiments.spec import Comparison
 from initlab_tui.reports.text import about, plain
 from initlab_tui.runs import curate, queue, supervisor
 from initlab_tui.runs.duration import expected_seconds
-from initlab_tui.runs.preflight import Facts
+from initlab_tui.runs.preflight import Facts, facts_of
 from initlab_tui.runs.store import Run, Store
 from initlab_tui.tui.desk import Desk, devices
 from initlab_tui.tui.keys import LAB, bindings
@@ -154,7 +154,7 @@ class LabScreen(Screen[None]):
         if data is None:
             self.setup.tell(f"{amount}; how long is known once the file was read")
             return
-        self.setup.show_preview(comparison, data.shape, data.classes)
+        self.setup.show_preview(comparison, data.shape, data.classes, data.mean_square)
         workers = min(supervisor.cores(), len(specs))
         done = reversed(self._view.runs.values()) if self._view else ()
         expected = expected_seconds(specs, data.shape, data.classes, data.train, workers, done)
@@ -163,7 +163,7 @@ class LabScreen(Screen[None]):
     def _data_of(self, dataset: str) -> Facts | None:
         """What is known of a dataset without reading it, or from when it was read last."""
         entry = DATASETS.get(dataset)
-        known = Facts(None, entry.shape, entry.classes, entry.train, entry.test) if entry else None
+        known = facts_of(entry) if entry else None
         return self._facts.get(dataset, known)
 
     def action_run(self) -> None:

@@ -1,0 +1,74 @@
+"""What a network's layers are ill of, in signs and words, and a start's forecast in two short lines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+
+from rich.text import Text
+
+from initlab_tui.experiments.diagnosis import Verdict, judge_prediction
+from initlab_tui.experiments.meanfield import LayerPrediction, predict
+from initlab_tui.experiments.spec import Initializer, Kernel
+from initlab_tui.reports.sparkline import sparkline
+from initlab_tui.reports.text import plain
+
+# Never by colour alone: each verdict has its sign.
+SIGNS = {
+    "healthy": "✓",
+    "vanishing_forward": "▽",
+    "vanishing_backward": "◁",
+    "exploding": "△",
+    "saturated": "□",
+    "dead": "✗",
+    "symmetric": "=",
+    "unknown": "?",
+}
+WORDS = {name: name.replace("_", " ") for name in SIGNS}
+BARS = 10  # of a forecast
+DECADES = 2.0  # up and down that they show
+
+
+def verdict_text(verdict: Verdict) -> Text:
+    """A verdict with its sign."""
+    style = "bold red" if verdict.is_ill else "bold green"
+    return Text(f"{SIGNS[verdict.name]} {WORDS[verdict.name]}", style=style)
+
+
+def forecast(initializer: Initializer, kernels: Sequence[Kernel], activation: str, square: float) -> Text:
+    """What theory foretells of a start, in two lines: weights' deviations, then verdict and signal through depth.
+
+    `square` is the data's mean square. The bars are the logarithm of the signal relative to the input's, from a
+    hundredth to a hundred times.
+    """
+    prediction = predict(initializer, kernels, activation, square)
+    verdict = judge_prediction(initializer, kernels, prediction, activation, square)
+    text = Text.assemble((plain(initializer.name.rpartition(".")[2]), "bold"))
+    moments = [initializer.moments(*kernel[1:]) for kernel in kernels]
+    text.append(f"  σ {_in_short([f'{each.stddev:.3g}' if each else '–' for each in moments])}\n ")
+    hidden = prediction.layers[:-1] if prediction else ()
+    if verdict.name == "unknown":
+        return text.append(f"{SIGNS['unknown']} {plain(verdict.reason)}", style="yellow")
+    text.append_text(verdict_text(verdict))
+    if hidden and verdict.name != "symmetric":
+        levels = [_level(layer, square) for layer in hidden]
+        back = f", back ×{hidden[0].gradient_std / hidden[-1].gradient_std:.2g}"
+        text.append(f" {_bars(levels)} ×{levels[-1]:.2g}{back if verdict.name == 'vanishing_backward' else ''}")
+    return text
+
+
+def _level(layer: LayerPrediction, square: float) -> float:
+    return math.hypot(layer.activation_mean, layer.activation_std) / math.sqrt(square)
+
+
+def _bars(levels: Sequence[float]) -> str:
+    logs = [math.log10(level) if level > 0 else -math.inf for level in levels]
+    return sparkline([max(-DECADES, min(DECADES, log)) for log in logs], BARS, low=-DECADES, high=DECADES)
+
+
+def _in_short(values: Sequence[str]) -> str:
+    """`0.05, 0.18 ×9`: neighbours that are the same once, and no more than four of them."""
+    runs = [(value, len(list(same))) for value, same in groupby(values)]
+    shown = [value if count == 1 else f"{value} ×{count}" for value, count in runs]
+    return ", ".join(shown if len(shown) <= 4 else [*shown[:2], "…", shown[-1]])
