@@ -67,9 +67,9 @@ class LayerSignal(NamedTuple):
 class Preview:
     """A network's layers, and what is to be expected of its hidden ones.
 
-    `verdict` is level, fades, grows, saturates, no_formula (a person's own initializer), alike (every weight of a
-    layer is the same) or shifted (the weights' mean is not zero); `reason` says it in a sentence; `at` is the
-    first layer beyond the bounds.
+    `verdict` is level, fades, grows, saturates, no_formula (a person's own initializer, or one fitted to the data),
+    alike (every weight of a layer is the same) or shifted (the weights' mean is not zero); `reason` says it in a
+    sentence; `at` is the first layer beyond the bounds.
     """
 
     layers: tuple[LayerSignal, ...]
@@ -96,8 +96,14 @@ def preview(initializer: Initializer, kernels: Sequence[Kernel], activation: str
     levels = tuple(accumulate(roots, mul)) if None not in roots else (None,) * len(roots)
     layers = tuple(map(LayerSignal._make, zip(names, stddevs, gains, levels, strict=True)))
     if means[0] is None:
-        return Preview(layers, "no_formula", "no formula for your own initializer: training shows what it does", None)
+        return Preview(layers, "no_formula", _why_no_formula(initializer), None)
     return Preview(layers, *_judge(tuple(known.values()), layers[:-1], activation))
+
+
+def _why_no_formula(initializer: Initializer) -> str:
+    if initializer.is_data_dependent:
+        return "no formula: it is fitted to the data when training starts"
+    return "no formula for your own initializer: training shows what it does"
 
 
 class _Passing(NamedTuple):

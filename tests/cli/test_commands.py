@@ -205,8 +205,9 @@ def test_on_a_terminal_progress_is_live_and_leaves_no_trace_on_stdout(tmp_path: 
 
 def test_what_there_is(initlab: Command) -> None:
     names = [entry["name"] for entry in initlab("initializers", "--json").document["initializers"]]
-    assert names[:4] == ["zeros", "ones", "constant", "random_normal"] and len(names) == 18
+    assert names[:4] == ["zeros", "ones", "constant", "random_normal"] and len(names) == 19
     assert "Martens 2010" in initlab("initializers", "sparse").out
+    assert "fitted to training images" in initlab("initializers", "lsuv").out
     digits, mnist, *_ = initlab("datasets", "--json").document["datasets"]
     assert digits["at_hand"] and not mnist["at_hand"]
     assert "mnist.npz" in mnist["otherwise"]

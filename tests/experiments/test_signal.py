@@ -203,6 +203,13 @@ def test_a_persons_own_has_no_formula() -> None:
     assert [layer.layer for layer in shown.layers] == ["dense_1", "dense_2", "logits"]
 
 
+def test_what_is_fitted_to_the_data_is_not_foretold() -> None:
+    shown = previewed("lsuv", "64,64")
+    assert (shown.verdict, shown.at) == ("no_formula", None)
+    assert shown.reason == "no formula: it is fitted to the data when training starts"
+    assert [layer[1:] for layer in shown.layers] == [(None, None, None)] * 3
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("written", [*CATALOGUE, "random_normal:stddev=1e6", "random_normal:stddev=1e-170"])
 def test_every_start_is_told_in_a_line_at_any_depth(written: str, activation: str) -> None:
