@@ -316,7 +316,8 @@ _ENTRIES = (
         "lsuv",
         "orthonormal, then each layer divided until Var(x·W) = 1 on training images",
         None,
-        "deep nets with any activation: measures what each layer passes on where the others assume it",
+        "deep ReLU and tanh nets: the signal is measured, not assumed; not deep sigmoid ones, where the variance is "
+        "soon that between units alone, the same for every image",
         "Mishkin & Matas 2016, ICLR, algorithm 1; margin and iterations as in the authors' code",
         (
             Parameter("margin", 0.02, "done when the variance is less than this from 1", maximum=1.0, above=0.0),

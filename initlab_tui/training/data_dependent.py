@@ -47,6 +47,7 @@ def _lsuv(layer: keras.layers.Dense, inputs: tf.Tensor, margin: float, iteration
     Algorithm 1 of Mishkin & Matas 2016, ICLR, whose first half, the orthonormal draw, is done. The variance is of the
     pre-activations x·W + b, over all images and units at once, as in the authors' Caffe code (tools/extra/lsuv_init.py:
     `var_before_relu_if_inplace`, margin 0.02, 20 iterations). With b = 0 one division is exact but for rounding.
+    Units that differ from each other alike for every image count in it: of sigmoids, soon nothing else does.
     """
     before = variance = _variance(layer, inputs)
     taken = 0

@@ -151,3 +151,17 @@ def test_resumed_is_as_unbroken_bit_for_bit(digits: OnDevice, programs: Programs
     assert isinstance(whole[0], Started) and isinstance(resumed[0], Started)
     assert resumed[0].initialization == whole[0].initialization
     assert [array.tobytes() for array in fresh.get(chosen, digits).program.state()] == expected
+
+
+def test_scaling_kernels_wakes_no_dead_unit(digits: OnDevice, programs: Programs) -> None:
+    """What the glossary says of dead units, and why a fit by scale alone leaves them dead: signs stay."""
+    dead = []
+    for initializer in ("orthogonal", "lsuv"):
+        chosen = spec(initializer=initializer, hidden="8x10")
+        started(chosen, digits, programs)
+        signal, layers = first_images(0).reshape(SAMPLE, -1), programs.get(chosen, digits).program.model.layers
+        for layer in layers[1:-1]:
+            signal = np.maximum(signal @ layer.kernel.numpy().astype(np.float64), 0.0)
+        dead.append((signal > 0).tolist())
+    assert dead[0] == dead[1]
+    assert not all(any(column) for column in zip(*dead[0], strict=True))
