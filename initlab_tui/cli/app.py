@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import initlab_tui
-from initlab_tui.cli import inspect, lab, look, options, steer, train
+from initlab_tui.cli import explain, inspect, lab, look, options, steer, train
 from initlab_tui.cli.context import Places, complain, store_path
 from initlab_tui.cli.context import data_dir as data_folder
 from initlab_tui.experiments.problems import InvalidInputError
@@ -19,7 +19,10 @@ from initlab_tui.experiments.problems import InvalidInputError
 BAD_INPUT = 2
 COMMANDS = {
     "Train": (train.demo, train.run, train.compare),
-    "Look": (inspect.inspect, look.leaderboard, look.runs, look.show, look.initializers, look.datasets, look.doctor),
+    "Look": (
+        *(inspect.inspect, explain.explain),
+        *(look.leaderboard, look.runs, look.show, look.initializers, look.datasets, look.doctor),
+    ),
     "Steer what trains": (steer.stop, steer.pause, steer.resume),
 }
 

@@ -91,6 +91,7 @@ def entry_document(entry: Entry) -> dict[str, Any]:
         "draws": entry.summary,
         "when": entry.when,
         "source": entry.source,
+        "data_dependent": entry.data_dependent,
         "parameters": [
             {
                 "name": parameter.name,

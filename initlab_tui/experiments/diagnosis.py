@@ -150,7 +150,9 @@ def judge_prediction(
     moments = [initializer.moments(*kernel[1:]) for kernel in kernels]
     known = [moment for moment in moments if moment]
     if len(known) < len(moments):
-        return Verdict("unknown", "no formula for this start: training shows what it does")
+        fitted = "no formula: it is fitted to the data when training starts"
+        own = "no formula for your own initializer: training shows what it does"
+        return Verdict("unknown", fitted if initializer.is_data_dependent else own)
     if len(kernels) > 1 and not known[0].variance:
         return Verdict("symmetric", f"every weight is {known[0].mean:g}: all units of a layer are alike and stay so")
     if prediction is None:

@@ -89,17 +89,19 @@ class Parameter:
 class Entry:
     """One initializer of the catalogue.
 
-    `moments` gives a weight's mean and variance from the parameters, fan_in and fan_out.
+    `moments` gives a weight's mean and variance from the parameters, fan_in and fan_out. It is None where the entry
+    is `data_dependent`, fitted to training images after the draw: no formula tells what the weights then are.
     `check` returns what is wrong with parameters that only together make no sense, or an empty string.
     """
 
     name: str
     summary: str
-    moments: Callable[[Parameters, int, int], Moments]
+    moments: Callable[[Parameters, int, int], Moments] | None
     when: str
     source: str
     parameters: tuple[Parameter, ...] = ()
     check: Callable[[Parameters], str] = lambda _: ""
+    data_dependent: bool = False
 
     def parameter(self, name: str) -> Parameter | None:
         return next((parameter for parameter in self.parameters if parameter.name == name), None)
@@ -309,6 +311,19 @@ _ENTRIES = (
             Parameter("connections", 15, "non-zero weights into each unit", minimum=1, always_shown=True),
             Parameter("stddev", 1.0, "standard deviation of the non-zero weights", above=0.0),
         ),
+    ),
+    Entry(
+        "lsuv",
+        "orthonormal, then each layer divided until Var(x·W) = 1 on training images",
+        None,
+        "deep ReLU and tanh nets: the signal is measured, not assumed; not deep sigmoid ones, where the variance is "
+        "soon that between units alone, the same for every image",
+        "Mishkin & Matas 2016, ICLR, algorithm 1; margin and iterations as in the authors' code",
+        (
+            Parameter("margin", 0.02, "done when the variance is less than this from 1", maximum=1.0, above=0.0),
+            Parameter("iterations", 20, "divisions of a layer at most", minimum=1, maximum=1000),
+        ),
+        data_dependent=True,
     ),
 )
 

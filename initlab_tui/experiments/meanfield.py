@@ -89,7 +89,7 @@ def predict(
     """What `initializer` makes of signals and gradients in a network of `kernels`, the last of which makes the logits.
 
     `input_mean_square` is E[x²] of the data as the network gets it. None where there is no theory: for a person's
-    own initializer, and for weights whose mean is not 0.
+    own initializer, for one fitted to the data, and for weights whose mean is not 0.
 
     Raises:
         ValueError: when `input_mean_square` is not finite and > 0.

@@ -76,9 +76,15 @@ class Initializer:
         """Whether this is a person's own, by `import:`."""
         return self.name.startswith(IMPORT_PREFIX)
 
+    @property
+    def is_data_dependent(self) -> bool:
+        """Whether it is fitted to training images after the draw."""
+        return self.entry is not None and self.entry.data_dependent
+
     def moments(self, fan_in: int, fan_out: int) -> Moments | None:
         """Mean and variance of one weight of a (fan_in, fan_out) kernel; None where no formula is known."""
-        return self.entry.moments(dict(self.parameters), fan_in, fan_out) if self.entry else None
+        moments = self.entry.moments if self.entry else None
+        return moments(dict(self.parameters), fan_in, fan_out) if moments else None
 
     def __str__(self) -> str:
         shown = [f"{key}={value}" for key, value in self.parameters if self._matters(key, value)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -63,7 +65,9 @@ def _facts(run: Run) -> Iterable[tuple[str, object]]:
     yield "time", f"{seconds(run.seconds)}, of which {seconds(run.train_seconds)} in training steps"
     yield "samples/s", rate(run.samples_per_second)
     for name, value in run.record.items():
-        if isinstance(value, dict):
+        if name == "initialization":
+            yield from _fitting(value)
+        elif isinstance(value, dict):
             yield name.replace("_", " "), ", ".join(f"{key} {item}" for key, item in value.items())
         elif name == "compile_seconds":
             yield "compiled in", seconds(value) if value else "0 s: compiled for an earlier run"
@@ -71,6 +75,26 @@ def _facts(run: Run) -> Iterable[tuple[str, object]]:
             yield "executed as", value
         elif value not in (None, ""):
             yield name.replace("_", " "), value
+
+
+def _fitting(initialization: Mapping[str, Any]) -> Iterable[tuple[str, object]]:
+    """What a data-dependent initializer did, neighbouring layers that went alike on one line."""
+    yield "fitted to", f"{initialization['images']} training images"
+    for _, group in itertools.groupby(initialization["layers"], _but_measured):
+        layers = list(group)
+        names = " to ".join(dict.fromkeys((layers[0]["layer"], layers[-1]["layer"])))
+        columns = {key.replace("_", " "): [layer[key] for layer in layers] for key in layers[0] if key != "layer"}
+        yield names, ", ".join(f"{key} {_range(values)}" for key, values in columns.items())
+
+
+def _but_measured(layer: Mapping[str, Any]) -> dict[str, object]:
+    return {key: value for key, value in layer.items() if key != "layer" and not isinstance(value, float)}
+
+
+def _range(values: Sequence[Any]) -> str:
+    if not isinstance(values[0], float):
+        return "–" if values[0] is None else str(values[0])
+    return " to ".join(dict.fromkeys((number(min(values)), number(max(values)))))
 
 
 def _evaluations(curve: Curve) -> Table:

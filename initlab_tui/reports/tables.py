@@ -148,6 +148,13 @@ def initializer_page(entry: Entry) -> RenderableType:
             cell(parameter.name, "dim"),
             cell(f"{parameter.meaning}; {parameter.allowed}; default {parameter.default}"),
         )
+    return Group(cell(entry.name, "bold"), facts, Text(), _deviations(entry))
+
+
+def _deviations(entry: Entry) -> RenderableType:
+    """The mean and deviation of a weight, by formula, in the layers of the default network."""
+    if entry.moments is None:
+        return cell("No formula: it is fitted to training images when a run starts, and `show` tells how.", "dim")
     defaults = {parameter.name: parameter.default for parameter in entry.parameters}
     deviations = table(
         "fan_in", "fan_out", "mean", "σ of a weight", right=("fan_in", "fan_out", "mean", "σ of a weight")
@@ -155,4 +162,4 @@ def initializer_page(entry: Entry) -> RenderableType:
     for fan_in, fan_out in ((784, 256), (256, 256), (256, 10)):
         moments = entry.moments(defaults, fan_in, fan_out)
         deviations.add_row(cell(fan_in), cell(fan_out), cell(number(moments.mean)), cell(number(moments.stddev)))
-    return Group(cell(entry.name, "bold"), facts, Text(), deviations)
+    return deviations

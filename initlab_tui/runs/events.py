@@ -25,7 +25,8 @@ class Started:
     """The network is built and compiled, the data on the device; training begins, or goes on at `step`.
 
     `execution` is what really runs; `note` says why where that is not what the spec asked for.
-    `compile_seconds` is 0 where a program compiled earlier was taken.
+    `compile_seconds` is 0 where a program compiled earlier was taken. `initialization` is what a data-dependent
+    initializer did to fit the network to images; it is empty for the others.
     """
 
     step: int
@@ -38,6 +39,7 @@ class Started:
     compile_seconds: float
     fingerprint: str
     versions: Mapping[str, str]
+    initialization: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,7 @@ class Worker:
             "execution": event.execution,
             "note": " ".join(filter(None, (self._device_note, event.note))),
             **own_source(run.spec.initializer),
+            **({"initialization": event.initialization} if event.initialization else {}),
             "weights": event.weights,
             "compile_seconds": event.compile_seconds,
             "data_file": run.data_file,

@@ -26,6 +26,7 @@ from initlab_tui.data.arrays import KEYS
 from initlab_tui.experiments.spec import RunSpec
 from initlab_tui.training import device, network
 from initlab_tui.training.initializers import importing_from
+from initlab_tui.training.loop import sample
 from initlab_tui.training.program import OnDevice, probe_of
 
 NETWORK_TIMEOUT = 30.0
@@ -65,7 +66,7 @@ def inspect(specs: list[str], data_file: str | None, import_folder: str) -> dict
     healths = []
     with importing_from(import_folder):
         for spec in read:
-            network.initialize(model, spec.initializer, spec.seed)
+            network.initialize(model, spec.initializer, spec.seed, data.pixels(sample(spec, data)))
             health = probe.measure()
             healths.append({"layers": health.layers, "network": health.network})
     return {"healths": healths}

@@ -61,6 +61,8 @@ _OF_KERAS: dict[str, Callable[..., Any]] = {
     "identity": lambda seed, gain: keras.initializers.Identity(gain),  # noqa: ARG005
     "torch_default": lambda seed: keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform", seed=seed),
     "sparse": Sparse,
+    # Only the draw: `data_dependent.py` does the rest, with the parameters.
+    "lsuv": lambda seed, margin, iterations: keras.initializers.Orthogonal(seed=seed),  # noqa: ARG005
 }
 
 

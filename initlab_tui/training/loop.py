@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from initlab_tui.experiments.spec import RunSpec
 from initlab_tui.runs.events import Checkpointed, Evaluated, Event, Finished, LayersMeasured, Started, Stepped
-from initlab_tui.training import device, network
+from initlab_tui.training import data_dependent, device, network
 from initlab_tui.training.program import MAX_CHUNK, OnDevice, Program, Programs
 
 CHUNK_SECONDS = 0.1
@@ -48,7 +48,8 @@ def train(
     program = compiled.program
     per_epoch = data.train_images // spec.batch_size
     total = per_epoch * spec.epochs
-    program.reset(spec.initializer, spec.seed, spec.learning_rate)
+    images = sample(spec, data) if spec.initializer.is_data_dependent else None
+    initialization = program.reset(spec.initializer, spec.seed, spec.learning_rate, images)
     if resume:
         program.restore(resume.state)
     step = resume.step if resume else 0
@@ -63,6 +64,7 @@ def train(
         compile_seconds=compiled.seconds,
         fingerprint=data.fingerprint,
         versions=device.versions(),
+        initialization=initialization,
     )
     yield from _run(spec, data, program, step, per_epoch, total, wants_checkpoint)
 
@@ -144,6 +146,12 @@ def shuffled(seed: int, epoch: int, images: int) -> npt.NDArray[np.int32]:
     """The order in which an epoch visits the training images: the same for every initializer."""
     # RandomState's stream is frozen across NumPy versions, Generator's is not.
     return np.random.RandomState([seed, epoch]).permutation(images).astype(np.int32)
+
+
+def sample(spec: RunSpec, data: OnDevice) -> tf.Tensor:
+    """The images that a data-dependent initializer is fitted to, as they are stored: the first of the run's own."""
+    order = shuffled(spec.seed, 0, data.train_images)
+    return tf.gather(data.x_train, order[: data_dependent.SAMPLE])
 
 
 def first_not_finite(losses: tuple[float, ...]) -> int | None:

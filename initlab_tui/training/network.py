@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from initlab_tui.experiments.spec import Initializer, RunSpec
+from initlab_tui.training import data_dependent
 from initlab_tui.training.initializers import drawer, layer_seed
 
 MOMENTUM = 0.9
@@ -37,11 +38,16 @@ def build_optimizer(name: str) -> keras.optimizers.Optimizer:
             return keras.optimizers.get(name)
 
 
-def initialize(model: keras.Model, initializer: Initializer, seed: int) -> None:
+def initialize(
+    model: keras.Model, initializer: Initializer, seed: int, images: tf.Tensor | None = None
+) -> dict[str, Any]:
     """Draw every kernel of `model` anew, each layer from a seed of its own, and set all else to zero.
 
+    A data-dependent initializer is then fitted to `images`, of shape (images, *shape), float32; what it did is
+    returned, and nothing for others.
+
     Raises:
-        ValueError: when a person's own initializer fails.
+        ValueError: when a person's own initializer fails, or one that is fitted to images gets none.
     """
     layers = [layer for layer in model.layers if layer.trainable_variables]
     for number, layer in enumerate(layers):
@@ -50,6 +56,7 @@ def initialize(model: keras.Model, initializer: Initializer, seed: int) -> None:
             shape = variable.shape
             draw = drawer(initializer, layer_seed(seed, number)) if variable is kernel else keras.ops.zeros
             variable.assign(draw(shape))
+    return data_dependent.fit(model, initializer, images)
 
 
 def dense_layers(model: keras.Model) -> list[keras.layers.Dense]:

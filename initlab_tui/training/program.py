@@ -81,12 +81,19 @@ class Program:
             self._warm_up(data)
         self.compile_seconds = time.perf_counter() - started
 
-    def reset(self, initializer: Initializer, seed: int, learning_rate: float) -> None:
-        """Give the network the start that `initializer` and `seed` draw, and the optimizer a fresh state."""
-        network.initialize(self.model, initializer, seed)
+    def reset(
+        self, initializer: Initializer, seed: int, learning_rate: float, images: tf.Tensor | None = None
+    ) -> dict[str, Any]:
+        """Give the network the start that `initializer` and `seed` draw, and the optimizer a fresh state.
+
+        Returns what a data-dependent initializer did to fit the network to `images`, pixels as they are stored.
+        """
+        pixels = None if images is None else self._pixels(images)
+        fitted = network.initialize(self.model, initializer, seed, pixels)
         for variable, value in zip(self.optimizer.variables, self._fresh_optimizer, strict=True):
             variable.assign(value)
         self.optimizer.learning_rate = learning_rate
+        return fitted
 
     def probe(self, data: OnDevice) -> Probe:
         """What measures this network's layers."""

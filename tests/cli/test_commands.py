@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from initlab_tui.experiments.glossary import GLOSSARY
 from initlab_tui.experiments.spec import RunSpec
 from initlab_tui.runs import queue, supervisor
 from initlab_tui.runs.follow import follow
@@ -205,8 +206,15 @@ def test_on_a_terminal_progress_is_live_and_leaves_no_trace_on_stdout(tmp_path: 
 
 def test_what_there_is(initlab: Command) -> None:
     names = [entry["name"] for entry in initlab("initializers", "--json").document["initializers"]]
-    assert names[:4] == ["zeros", "ones", "constant", "random_normal"] and len(names) == 18
+    assert names[:4] == ["zeros", "ones", "constant", "random_normal"] and len(names) == 19
     assert "Martens 2010" in initlab("initializers", "sparse").out
+    assert "fitted to training images" in initlab("initializers", "lsuv").out
+    assert "He et al. 2015" in initlab("explain", "Variance gain").out
+    assert "correlation map's slope" not in initlab("explain").out
+    names = [term["name"] for term in initlab("explain", "--json").document["glossary"]]
+    assert names == list(GLOSSARY)
+    (chaos,) = initlab("explain", "edge-of-chaos", "--json").document["glossary"]
+    assert (chaos["name"], set(chaos)) == ("chi1", {"name", "summary", "formula", "reading", "source", "also"})
     digits, mnist, *_ = initlab("datasets", "--json").document["datasets"]
     assert digits["at_hand"] and not mnist["at_hand"]
     assert "mnist.npz" in mnist["otherwise"]

@@ -50,7 +50,7 @@ def test_float_pixels_are_taken_as_they_are(tmp_path: Path) -> None:
 
 def test_real_mnist(mnist_folder: Path) -> None:
     mnist = load("mnist", mnist_folder / "mnist.npz")
-    assert mnist.mean_square() == pytest.approx(DATASETS["mnist"].mean_square, rel=0.02)  # of ten thousand images
+    assert mnist.mean_square() == pytest.approx(DATASETS["mnist"].mean_square, rel=1e-3)
     assert np.bincount(mnist.y_train).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     assert mnist.x_train.max() * mnist.pixel_scale == 1.0
     assert mnist.x_test.max() * mnist.pixel_scale == 1.0

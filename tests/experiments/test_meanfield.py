@@ -478,9 +478,10 @@ def test_zeros_are_silent() -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["ones", "constant:value=0.3", "random_normal:stddev=1,mean=0.5", "identity", "import:mine.Start"]
+    "written",
+    ["ones", "constant:value=0.3", "random_normal:stddev=1,mean=0.5", "identity", "import:mine.Start", "lsuv"],
 )
-def test_there_is_no_theory_of_weights_with_a_mean_nor_of_a_persons_own(written: str) -> None:
+def test_there_is_no_theory_of_weights_with_a_mean_nor_of_a_persons_own_nor_of_what_is_fitted(written: str) -> None:
     assert predict(Initializer.parse(written), RunSpec().kernels(MNIST, 10), "relu") is None
 
 

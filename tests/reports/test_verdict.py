@@ -25,7 +25,8 @@ def foretold(written: str, hidden: str, activation: str = "relu") -> str:
         ("random_normal", "64x10", "relu", "random_normal  σ 0.05 ×11\n ▽ vanishing forward ▄▃▂▁▁▁▁▁▁▁ ×3.3e-06"),
         ("random_normal:stddev=1.0", "256", "tanh", "random_normal  σ 1 ×2\n □ saturated ▅ ×1.8"),
         ("zeros", "64,64", "relu", "zeros  σ 0 ×3\n = symmetric"),
-        ("import:a.b", "64", "relu", "b  σ – ×2\n ? no formula for this start: training shows what it does"),
+        ("import:a.b", "64", "relu", "b  σ – ×2\n ? no formula for your own initializer: training shows what it does"),
+        ("lsuv", "64", "relu", "lsuv  σ – ×2\n ? no formula: it is fitted to the data when training starts"),
     ],
 )
 def test_a_start_is_foretold_in_two_lines(written: str, hidden: str, activation: str, told: str) -> None:

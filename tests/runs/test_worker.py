@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +15,11 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from rich.console import Console
 
 from initlab_tui.experiments.problems import InvalidInputError
 from initlab_tui.experiments.spec import RunSpec
+from initlab_tui.reports.run_page import run_page
 from initlab_tui.runs import checkups, queue, supervisor
 from initlab_tui.runs.follow import follow
 from initlab_tui.runs.store import Placement, Run, Store
@@ -88,6 +92,22 @@ def test_a_run_is_recorded_with_what_it_takes_to_repeat_it(lab: Store) -> None:
     assert (first.step, first.verdict.name) == (0, "healthy")
     assert [layer.layer for layer in first.health.layers] == ["dense_1", "dense_2", "logits"]
     assert first.health.network.chance_loss == pytest.approx(math.log(10))
+
+
+def test_how_a_start_was_fitted_to_the_data_is_in_its_record_and_on_its_page(lab: Store) -> None:
+    run = finished(lab, enqueue(lab, hidden="32,32", batch_size=32, initializer="lsuv"))
+    fitted = run.record["initialization"]
+    assert fitted["images"] == 512
+    assert [(layer["layer"], layer["iterations"]) for layer in fitted["layers"]] == [
+        *(("dense_1", 1), ("dense_2", 1), ("logits", 1)),
+    ]
+    page = Console(width=120, record=True, file=io.StringIO())
+    page.print(run_page(lab, run))
+    assert re.search(
+        r"dense_1 to logits +iterations 1, variance drawn 0.* to .*, variance 1, ended within the margin",
+        page.export_text(),
+    )
+    assert "initialization" not in finished(lab, enqueue(lab, hidden="32,32", batch_size=32)).record
 
 
 def test_stopping_keeps_what_was_recorded(lab: Store) -> None:

@@ -35,7 +35,7 @@ def drawn(written: str, shape: tuple[int, int], seeds: range) -> npt.NDArray[np.
 
 
 @pytest.mark.parametrize("shape", [(300, 100), (64, 256)], ids=str)
-@pytest.mark.parametrize("written", WRITTEN)
+@pytest.mark.parametrize("written", [one for one in WRITTEN if not Initializer.parse(one).is_data_dependent])
 def test_draws_have_the_mean_and_variance_of_the_formula(written: str, shape: tuple[int, int]) -> None:
     moments = Initializer.parse(written).moments(*shape)
     assert moments is not None

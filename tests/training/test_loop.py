@@ -237,9 +237,9 @@ print("weights", digest.hexdigest())
 """
 
 
-@pytest.mark.parametrize("execution", ["xla", "graph"])
-def test_the_same_spec_gives_the_same_weights_in_any_process(execution: str) -> None:
-    chosen = spec(execution=execution, hidden="256,256", epochs=2)
+@pytest.mark.parametrize(("execution", "initializer"), [("xla", "he_normal"), ("graph", "lsuv")])
+def test_the_same_spec_gives_the_same_weights_in_any_process(execution: str, initializer: str) -> None:
+    chosen = spec(execution=execution, initializer=initializer, hidden="256,256", epochs=2)
 
     def weights() -> str:
         ran = subprocess.run(

@@ -1,0 +1,32 @@
+"""The command that says what each diagnostic is."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from initlab_tui.cli import context as here
+from initlab_tui.cli import options
+from initlab_tui.experiments.glossary import GLOSSARY, find
+from initlab_tui.experiments.problems import InvalidInputError
+from initlab_tui.reports import glossary
+
+
+def explain(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="One in full: its formula, how to read it, its source.")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Say what each diagnostic, verdict and statistic is."""
+    try:
+        terms = [find(name)] if name is not None else list(GLOSSARY.values())
+    except ValueError as error:
+        raise InvalidInputError.of("name", str(error)) from error
+    here.report(
+        lambda _: glossary.term_page(terms[0]) if name is not None else glossary.glossary_table(),
+        lambda: {"glossary": [asdict(term) for term in terms]},
+        as_json,
+    )

@@ -1,0 +1,29 @@
+"""The glossary as pages."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from initlab_tui.experiments.glossary import GLOSSARY, Term
+from initlab_tui.reports.tables import table
+from initlab_tui.reports.text import cell
+
+
+def glossary_table() -> Table:
+    """Every name with one line of what it is."""
+    made = table("name", "what it is", folded=["what it is"])
+    for term in GLOSSARY.values():
+        made.add_row(cell(term.name, "bold"), cell(term.summary))
+    return made
+
+
+def term_page(term: Term) -> RenderableType:
+    """One term in full."""
+    facts = table("", "", folded=[""])
+    for name, value in (
+        *(("what it is", term.summary), ("formula", term.formula)),
+        *(("to read it", term.reading), ("source", term.source)),
+    ):
+        facts.add_row(cell(name, "dim"), cell(value))
+    return Group(cell(" · ".join((term.name, *term.also)), "bold"), facts)

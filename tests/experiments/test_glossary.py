@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from initlab_tui.experiments.diagnosis import VERDICTS
+from initlab_tui.experiments.glossary import GLOSSARY, find
+from initlab_tui.experiments.meanfield import chi1, critical_sigma_w2, expectations
+
+
+@pytest.mark.parametrize("name", GLOSSARY)
+def test_each_term_is_told_in_a_few_lines(name: str) -> None:
+    term = GLOSSARY[name]
+    assert len(term.summary) <= 100
+    assert all((term.formula, term.reading, term.source))
+    assert not any("\n" in text for text in (term.summary, term.formula, term.reading, term.source))
+    assert len(term.formula) + len(term.reading) < 500
+
+
+def test_every_name_is_of_one_term() -> None:
+    names = [name for term in GLOSSARY.values() for name in (term.name, *term.also)]
+    assert len(names) == len(set(names))
+    assert set(VERDICTS) <= set(GLOSSARY)
+
+
+@pytest.mark.parametrize("written", ["dead_units", "Dead Units", "dead-units", " dead  units "])
+def test_a_name_is_found_however_it_is_written(written: str) -> None:
+    assert find(written).name == "dead_units"
+
+
+def test_other_names_are_known_and_unknown_ones_told_with_the_nearest() -> None:
+    assert find("edge of chaos").name == "chi1"
+    assert find("dynamical isometry").name == "jacobian_singular_values"
+    with pytest.raises(ValueError, match="unknown diagnostic 'update': did you mean update_ratio"):
+        find("update")
+
+
+def test_the_figures_that_it_gives_are_those_of_the_theory() -> None:
+    after_ten = expectations("relu", 1.0).mean_square ** 10
+    assert after_ten == pytest.approx(0.001, rel=0.05)
+    assert math.sqrt(after_ten) == pytest.approx(0.03, rel=0.05)
+    assert chi1("relu", 7.0, 2.0) == 1.0 and critical_sigma_w2("tanh") == pytest.approx(1.0)
+    # The unit is saturated from these on, with these slopes.
+    assert math.tanh(2.1) == pytest.approx(0.97, abs=1e-3) and 1 - 0.97**2 < 0.06
+    assert 1 / (1 + math.exp(-3.5)) == pytest.approx(0.97, abs=1e-3) and 0.97 * 0.03 < 0.03
+    # An output's variance is less than its mean square where its mean is not 0.
+    assert expectations("relu", 1.0).variance < expectations("relu", 1.0).mean_square

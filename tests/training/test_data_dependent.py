@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from initlab_tui.data.arrays import load
+from initlab_tui.experiments.fields import ACTIVATIONS
+from initlab_tui.experiments.spec import RunSpec
+from initlab_tui.runs.events import Checkpointed, Evaluated, Event, Started, Stepped
+from initlab_tui.training import network
+from initlab_tui.training.data_dependent import SAMPLE
+from initlab_tui.training.loop import shuffled, train
+from initlab_tui.training.program import OnDevice, Programs
+
+
+@pytest.fixture(scope="module")
+def digits() -> OnDevice:
+    return OnDevice(load("digits", None))
+
+
+@pytest.fixture(scope="module")
+def programs() -> Programs:
+    return Programs()
+
+
+def spec(**fields: object) -> RunSpec:
+    # Eager compiles nothing, and the fit is the same however the steps are executed.
+    given = {"hidden": "32x10", "batch_size": 32, "initializer": "lsuv", "execution": "eager", **fields}
+    return RunSpec.checked(**given)
+
+
+def started(chosen: RunSpec, data: OnDevice, programs: Programs) -> Mapping[str, Any]:
+    event = next(iter(train(chosen, data, programs)))
+    assert isinstance(event, Started)
+    return event.initialization
+
+
+def first_images(seed: int) -> np.ndarray[Any, Any]:
+    """The run's first training images as the network gets them."""
+    data = load("digits", None)
+    return data.x_train[shuffled(seed, 0, 1437)[:SAMPLE]].astype(np.float64) / 16
+
+
+def variances(chosen: RunSpec, layers: Sequence[Any], images: np.ndarray[Any, Any]) -> list[float]:
+    """Of each layer's pre-activations, worked out apart from what fitted them."""
+    signal, found = images.reshape(len(images), -1), []
+    for layer in layers:
+        preactivations = signal @ layer.kernel.numpy().astype(np.float64)
+        found.append(float(preactivations.var()))
+        signal = layer.activation(tf.constant(preactivations)).numpy()
+    assert len(found) == len(chosen.hidden) + 1
+    return found
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_layers_preactivations_have_unit_variance_on_the_first_images(
+    digits: OnDevice, programs: Programs, activation: str
+) -> None:
+    chosen = spec(activation=activation, hidden="48,200,16", seed=3)
+    told = started(chosen, digits, programs)
+    layers = [layer for layer in programs.get(chosen, digits).program.model.layers if hasattr(layer, "kernel")]
+    assert variances(chosen, layers, first_images(3)) == pytest.approx([1.0] * 4, abs=1e-4)
+    assert [layer["variance"] for layer in told["layers"]] == pytest.approx([1.0] * 4, abs=1e-4)
+
+
+def test_what_it_did_is_told_layer_by_layer(digits: OnDevice, programs: Programs) -> None:
+    told = started(spec(hidden="32,32"), digits, programs)
+    assert told["images"] == 512
+    assert [layer["layer"] for layer in told["layers"]] == ["dense_1", "dense_2", "logits"]
+    # With biases at zero a layer's output is linear in its kernel: one division does.
+    assert {(layer["iterations"], layer["ended"]) for layer in told["layers"]} == {(1, "within the margin")}
+    # Orthonormal kernels of ReLUs let about half of the variance through, so of unit variance there is less before.
+    assert all(0.1 < layer["variance_drawn"] < 0.98 for layer in told["layers"][1:])
+    assert started(spec(initializer="he_normal", hidden="32,32"), digits, programs) == {}
+
+
+def test_what_is_within_the_margin_is_left_as_drawn(digits: OnDevice, programs: Programs) -> None:
+    told = started(spec(initializer="lsuv:margin=0.5"), digits, programs)["layers"]
+    within = [abs(layer["variance_drawn"] - 1) < 0.5 for layer in told]
+    assert set(within) == {True, False}
+    assert [layer["iterations"] == 0 for layer in told] == within
+    assert [layer["variance"] == layer["variance_drawn"] for layer in told] == within
+
+
+def test_a_layer_that_nothing_reaches_is_left_as_drawn_and_told(digits: OnDevice, programs: Programs) -> None:
+    # Of layers of a single ReLU, one soon has nothing but negative inputs.
+    chosen = spec(hidden="1x30")
+    told = started(chosen, digits, programs)["layers"]
+    dead = [layer for layer in told if layer["variance"] == 0]
+    assert dead and all(layer["iterations"] == 0 for layer in dead)
+    assert {layer["ended"] for layer in dead} == {"the variance is 0: nothing reaches this layer that differs"}
+    assert told[-1] in dead and told[0] not in dead
+    weights = programs.get(chosen, digits).program.state()
+    assert all(np.isfinite(array).all() for array in weights)
+
+
+def test_what_is_not_finite_is_told_and_left(digits: OnDevice) -> None:
+    model = network.build(spec(hidden="8"), digits.shape, digits.classes)
+    told = network.initialize(model, spec().initializer, 0, tf.fill([4, 8, 8], np.float32(np.inf)))
+    assert [(layer["iterations"], layer["variance"]) for layer in told["layers"]] == [(0, None), (0, None)]
+    assert {layer["ended"] for layer in told["layers"]} == {"the variance is not finite"}
+
+
+def test_without_images_it_says_what_it_needs(digits: OnDevice) -> None:
+    model = network.build(spec(hidden="8"), digits.shape, digits.classes)
+    with pytest.raises(ValueError, match="lsuv is fitted to training images, and got none"):
+        network.initialize(model, spec().initializer, 0)
+
+
+def accuracy(events: Sequence[Event]) -> float:
+    return [event for event in events if isinstance(event, Evaluated)][-1].accuracy
+
+
+def test_a_deep_net_learns_where_a_small_normal_does_not(digits: OnDevice, programs: Programs) -> None:
+    deep = {"hidden": "64x20", "epochs": 5, "execution": "graph"}
+    assert accuracy(list(train(spec(**deep), digits, programs))) > 0.8
+    assert accuracy(list(train(spec(**deep, initializer="random_normal:stddev=0.05"), digits, programs))) < 0.3
+
+
+def test_the_same_start_however_it_is_executed(digits: OnDevice, programs: Programs) -> None:
+    starts, curves = [], []
+    for execution in ("xla", "graph", "eager"):
+        chosen = spec(execution=execution, hidden="32,32")
+        events = train(chosen, digits, programs)
+        next(events)
+        starts.append([array.tobytes() for array in programs.get(chosen, digits).program.state()])
+        curves.append([loss for event in events if isinstance(event, Stepped) for loss in event.losses])
+    assert starts[0] == starts[1] == starts[2]
+    np.testing.assert_allclose(curves[1], curves[0], rtol=1e-3)
+    np.testing.assert_allclose(curves[2], curves[0], rtol=1e-3)
+
+
+def test_another_seed_another_start_and_other_images(digits: OnDevice, programs: Programs) -> None:
+    once, again, other = (started(spec(seed=seed), digits, programs) for seed in (1, 1, 2))
+    assert once == again != other
+
+
+def test_resumed_is_as_unbroken_bit_for_bit(digits: OnDevice, programs: Programs) -> None:
+    chosen = spec(hidden="32,32", epochs=3, execution="xla")
+    whole = list(train(chosen, digits, programs))
+    expected = [array.tobytes() for array in programs.get(chosen, digits).program.state()]
+    events = train(chosen, digits, programs, wants_checkpoint=lambda: True)
+    checkpoint = next(event for event in events if isinstance(event, Checkpointed))
+    events.close()
+    fresh = Programs()
+    resumed = list(train(chosen, digits, fresh, resume=checkpoint))
+    assert isinstance(whole[0], Started) and isinstance(resumed[0], Started)
+    assert resumed[0].initialization == whole[0].initialization
+    assert [array.tobytes() for array in fresh.get(chosen, digits).program.state()] == expected
+
+
+def test_scaling_kernels_wakes_no_dead_unit(digits: OnDevice, programs: Programs) -> None:
+    """What the glossary says of dead units, and why a fit by scale alone leaves them dead: signs stay."""
+    dead = []
+    for initializer in ("orthogonal", "lsuv"):
+        chosen = spec(initializer=initializer, hidden="8x10")
+        started(chosen, digits, programs)
+        signal, layers = first_images(0).reshape(SAMPLE, -1), programs.get(chosen, digits).program.model.layers
+        for layer in layers[1:-1]:
+            signal = np.maximum(signal @ layer.kernel.numpy().astype(np.float64), 0.0)
+        dead.append((signal > 0).tolist())
+    assert dead[0] == dead[1]
+    assert not all(any(column) for column in zip(*dead[0], strict=True))
