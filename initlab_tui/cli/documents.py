@@ -9,6 +9,8 @@ from typing import Any
 from initlab_tui.experiments.initializers import Entry
 from initlab_tui.experiments.leaderboard import Estimate, Row, leaderboard
 from initlab_tui.experiments.spec import Comparison, RunSpec
+from initlab_tui.runs import checkups
+from initlab_tui.runs.checkups import Checkup
 from initlab_tui.runs.events import json_ready
 from initlab_tui.runs.store import Curve, Run, Store
 
@@ -51,6 +53,7 @@ def row_document(row: Row) -> dict[str, Any]:
         and {"n": versus.accuracy.n, **estimate_document(versus.accuracy), "verdict": versus.verdict},
         "status": row.status,
         "statuses": dict(row.statuses),
+        "verdicts_at_step_0": dict(row.verdicts),
         "seconds": row.seconds,
         "samples_per_second": row.samples_per_second,
         "total_steps": row.total_steps,
@@ -68,6 +71,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "spec": spec_document(run.spec),
         "status": run.status,
         "reason": run.reason,
+        "verdict_at_step_0": run.verdict,
         "test_accuracy": run.test_accuracy,
         "test_loss": run.test_loss,
         "step": run.step,
@@ -112,7 +116,19 @@ def show_document(store: Store, run: Run) -> dict[str, Any]:
     return run_document(run) | {
         "metrics": {split: curve_document(store.curve(run.id, split)) for split in ("train", "test")},
         "events": [{"at": at, "kind": kind, "detail": detail} for at, kind, detail in store.events(run.id)],
+        "layers": [checkup_document(checkup) for checkup in checkups.read(store, run.id)],
         "log_tail": run.log_tail,
+    }
+
+
+def checkup_document(checkup: Checkup) -> dict[str, Any]:
+    """What was measured of a run's layers after a step, and what it was judged to be."""
+    return {
+        "step": checkup.step,
+        "verdict": checkup.verdict.name,
+        "reason": checkup.verdict.reason,
+        "network": checkup.health.network._asdict(),
+        "layers": [layer._asdict() for layer in checkup.health.layers],
     }
 
 

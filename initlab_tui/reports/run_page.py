@@ -10,9 +10,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from initlab_tui.reports import layers
 from initlab_tui.reports.sparkline import sparkline
 from initlab_tui.reports.tables import table
 from initlab_tui.reports.text import cell, number, percent, rate, seconds, short, when
+from initlab_tui.runs import checkups
 from initlab_tui.runs.store import Curve, Run, Store
 
 SHOWN_EVALUATIONS = 12
@@ -35,6 +37,9 @@ def run_page(store: Store, run: Run) -> RenderableType:
         ]
     if test.steps:
         parts += [_evaluations(test), Text()]
+    measured = checkups.read(store, run.id)
+    if measured:
+        parts += [*layers.health_parts(measured), Text()]
     happened = table("when", "event", "", folded=[""])
     for at, kind, detail in store.events(run.id):
         happened.add_row(cell(when(at)), cell(kind), cell(detail))

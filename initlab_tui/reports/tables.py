@@ -23,6 +23,7 @@ from initlab_tui.reports.text import (
     setting,
     short,
     statuses,
+    verdicts,
     versus,
     when,
 )
@@ -67,6 +68,8 @@ def _board(rows: Sequence[Row], differing: Sequence[str], width: int) -> Table:
         "acc %": [cell(percent_interval(row.test_accuracy)) for row in rows],
         "vs #1": [cell(versus(row)) for row in rows],
     }
+    if roomy and len({row.verdicts[:1] for row in rows}) > 1:
+        columns["at step 0"] = [cell(verdicts(row)) for row in rows]
     if roomy or len(differing) < 2:
         columns["loss"] = [cell(number(row.test_loss.mean)) for row in rows]
     if roomy:

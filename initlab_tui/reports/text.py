@@ -140,6 +140,13 @@ def statuses(row: Row) -> str:
     return ", ".join(f"{count} {status}" for status, count in row.statuses)
 
 
+def verdicts(row: Row) -> str:
+    """What a group's layers were judged to be at step 0, or how many of its runs which; empty where not measured."""
+    if len(row.verdicts) == 1:
+        return row.verdicts[0][0].replace("_", " ")
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in row.verdicts)
+
+
 def conclusion(rows: Sequence[Row]) -> str:
     """Whether the first of a comparison's groups is better than the second, in a sentence; empty for fewer."""
     if len(rows) < 2 or not rows[1].n or rows[1].versus_first is None:

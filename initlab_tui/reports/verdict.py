@@ -8,7 +8,7 @@ from itertools import groupby
 
 from rich.text import Text
 
-from initlab_tui.experiments.diagnosis import Verdict, judge_prediction
+from initlab_tui.experiments.diagnosis import Health, Verdict, judge_prediction
 from initlab_tui.experiments.meanfield import LayerPrediction, predict
 from initlab_tui.experiments.spec import Initializer, Kernel
 from initlab_tui.reports.sparkline import sparkline
@@ -28,6 +28,11 @@ SIGNS = {
 WORDS = {name: name.replace("_", " ") for name in SIGNS}
 BARS = 10  # of a forecast
 DECADES = 2.0  # up and down that they show
+
+
+def figure_text(value: float | None) -> str:
+    """Three significant digits; a dash where there is no such figure or it is not finite."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.3g}"
 
 
 def verdict_text(verdict: Verdict) -> Text:
@@ -58,13 +63,36 @@ def forecast(initializer: Initializer, kernels: Sequence[Kernel], activation: st
     return text
 
 
+def checkup_text(step: int, health: Health, verdict: Verdict) -> Text:
+    """A measured network in one line: signal forward and gradient back by layer, and the verdict where it shows.
+
+    The bars are logarithms as in a forecast: of the signal relative to the input's, and of the gradient relative
+    to the last hidden layer's.
+    """
+    hidden = health.layers[:-1]
+    text = Text()
+    if hidden:
+        forward = [layer.activation_rms / health.network.input_rms for layer in hidden]
+        last = hidden[-1].backprop_std or math.nan
+        back = [layer.backprop_std / last for layer in hidden]
+        text.append(f"{_bars(forward)} signal  {_bars(back)} gradient  ")
+    text.append_text(verdict_text(verdict))
+    where = f"{verdict.layer}, " if verdict.layer else ""
+    return text.append(f" ({where}step {step})")
+
+
 def _level(layer: LayerPrediction, square: float) -> float:
     return math.hypot(layer.activation_mean, layer.activation_std) / math.sqrt(square)
 
 
 def _bars(levels: Sequence[float]) -> str:
-    logs = [math.log10(level) if level > 0 else -math.inf for level in levels]
-    return sparkline([max(-DECADES, min(DECADES, log)) for log in logs], BARS, low=-DECADES, high=DECADES)
+    return sparkline([_decades(level) for level in levels], BARS, low=-DECADES, high=DECADES)
+
+
+def _decades(level: float) -> float:
+    if math.isnan(level):
+        return math.nan  # a gap
+    return max(-DECADES, min(DECADES, math.log10(level))) if level > 0 else -DECADES
 
 
 def _in_short(values: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ CHUNK_SECONDS = 0.1
 FIRST_CHUNK = 4
 CHECKUPS = 20
 CHECKUP_SHARE = 0.03  # of the training time that they may take, that at step 0 left out
+CHECKUP_SECONDS = 0.03  # that they may take in any case: a run of a tenth of a second is worth some too
 
 
 def train(
@@ -160,23 +161,31 @@ def first_not_finite(losses: tuple[float, ...]) -> int | None:
 
 
 class _Checkups:
-    """When the layers are measured, as far as CHECKUP_SHARE of the time that the training will take allows."""
+    """When the layers are measured: as often as CHECKUP_SHARE of the time that the training will take allows."""
 
     def __init__(self, step: int, total: int) -> None:
         self._due = [due for due in schedule(total) if due > step]
         self._total = total
         self._spent = 0.0
-        self.cost = 0.0  # of one, as the last was
+        self.cost = 0.01  # seconds that one takes, as the last did
 
     def steps_until_next(self, step: int, seconds_per_step: float | None) -> int:
-        """How many steps to the next one that is affordable; what is passed by meanwhile is left out."""
-        while self._due and self._due[0] <= step:
-            del self._due[0]
-        affordable = seconds_per_step and self._spent + self.cost <= CHECKUP_SHARE * seconds_per_step * self._total
-        return self._due[0] - step if self._due and affordable else sys.maxsize
+        """How many steps to the next one; what was passed by is left out."""
+        self._due = [due for due in self._due if due > step]
+        if seconds_per_step is None or not self._due:
+            return sys.maxsize
+        allowance = max(CHECKUP_SECONDS, CHECKUP_SHARE * seconds_per_step * self._total)
+        self._due = spread(self._due, int((allowance - self._spent) / self.cost))
+        return self._due[0] - step if self._due else sys.maxsize
 
     def took(self, seconds: float) -> None:
         self._spent, self.cost = self._spent + seconds, seconds
+
+
+def spread(due: Sequence[int], count: int) -> list[int]:
+    """`count` of `due`, or all where they are fewer: evenly by place, the last among them."""
+    kept = max(0, min(count, len(due)))
+    return [due[(number + 1) * len(due) // kept - 1] for number in range(kept)]
 
 
 class _Pace:

@@ -17,6 +17,7 @@ from initlab_tui.reports.text import (
     seconds,
     short,
     statuses,
+    verdicts,
     versus,
 )
 from initlab_tui.runs.store import Run
@@ -192,6 +193,15 @@ VERSUS = Heading(
     _nothing,
     lambda group: _minus(group.row.versus_first.accuracy.mean) if group.row.versus_first else -1e9,
 )
+VERDICT = Heading(
+    "step 0",
+    "at step 0",
+    20,
+    lambda group: verdicts(group.row),
+    lambda run: run.verdict.replace("_", " "),
+    lambda group: verdicts(group.row),
+    right=False,
+)
 COSTS = (
     Heading(
         "time",
@@ -220,8 +230,9 @@ def headings(shown: Sequence[Group]) -> tuple[Heading, ...]:
     data = [DATA] if "dataset" not in differing and len(contents) > 1 else []
     tags = [TAGS] if any(group.tags for group in shown) else []
     fields = [_field(name, shown) for name in differing]
+    judged = [VERDICT] if len({group.row.verdicts[:1] for group in shown}) > 1 else []
     broken = [STATUS] if any(group.row.status != "done" for group in shown) else []
-    return (RANK, NAME, *fields, *data, *MEASURES, VERSUS, *TRENDS, LOSS, *broken, *COSTS, *tags)
+    return (RANK, NAME, *fields, *data, *MEASURES, VERSUS, *judged, *TRENDS, LOSS, *broken, *COSTS, *tags)
 
 
 DATA = Heading(

@@ -15,7 +15,7 @@ from rich.console import RenderableType
 
 from initlab_tui.experiments.problems import InvalidInputError
 from initlab_tui.experiments.spec import Comparison
-from initlab_tui.runs import curate, launch, queue, supervisor
+from initlab_tui.runs import checkups, curate, launch, queue, supervisor
 from initlab_tui.runs.growing import GrowingCurve
 from initlab_tui.runs.preflight import Facts
 from initlab_tui.runs.store import Curve, Run, Store
@@ -77,15 +77,22 @@ class Desk:
 
     async def trends(self, runs: Sequence[Run]) -> dict[int, Trend]:
         """The curves behind the sparklines of some runs."""
-        return await self._reading.do(lambda store: {run.id: Trend(run.step, self._trend(store, run)) for run in runs})
+        return await self._reading.do(lambda store: {run.id: self._trend(store, run) for run in runs})
 
-    def _trend(self, store: Store, run: Run) -> Curve:
+    def _trend(self, store: Store, run: Run) -> Trend:
+        return Trend(run.step, self._points(store, run), next(iter(checkups.read(store, run.id, last_only=True)), None))
+
+    def _points(self, store: Store, run: Run) -> Curve:
         if run.is_over:
             self._growing.pop(run.id, None)
             return store.trend(run.id, "train", POINTS)
         if run.id not in self._growing:
             self._growing[run.id] = GrowingCurve(run.id, POINTS)
         return self._growing[run.id].look(store)
+
+    async def checkups(self, run_id: int) -> list[checkups.Checkup]:
+        """All that was measured of a run's layers."""
+        return await self._reading.do(lambda store: checkups.read(store, run_id))
 
     async def curve(self, run_id: int, split: str) -> Curve:
         """A run's curve, as fine as a chart can draw it."""

@@ -122,6 +122,7 @@ FIELD = (
 TRAINING = (
     Key("k", "skip", "Skip", "stop this run alone; the next one goes on"),
     Key("enter,i", "details", "Details", "all that is known of the run under the cursor"),
+    Key("l", "layers", "Layers", "the layers of the run under the cursor over its steps, as a heat map"),
     Key("f", "follow", "Follow", "keep the cursor on what trains now", show=False),
 )
 
@@ -132,6 +133,7 @@ RESULTS = (
     Key("slash", "filter", "Filter", "show only what holds all the words that you type; esc shows all again"),
     Key("o", "only", "Only last", "show the newest comparison only, or all that the store has", show=False),
     Key("i", "details", "Details", "all that is known of the run, or of the group's first run", show=False),
+    Key("l", "layers", "Layers", "the layers of the run, or of the group's first run, as a heat map", show=False),
     Key("d,delete", "delete", "Delete", "delete the marked, or the one under the cursor", show=False),
     Key("u,ctrl+z", "undo", "Undo", "bring back what was deleted last", show=False),
     Key("n", "rename", "Name", "give the marked, or the one under the cursor, a name", show=False),
@@ -165,7 +167,18 @@ CHART = (
     Key("escape,q,c", "close", "Close", "go back to the lab"),
 )
 
+LAYERS = (
+    Key("m,right_square_bracket", "figure(1)", "Next figure", "draw the next figure of the layers"),
+    Key("n,left_square_bracket", "figure(-1)", "Previous", "draw the figure before"),
+    Key("left", "move(0, -1)", "Earlier", "move the cursor to the measurement before"),
+    Key("right", "move(0, 1)", "Later", "move the cursor to the next measurement"),
+    Key("up", "move(-1, 0)", "Up", "move the cursor to the layer before", show=False),
+    Key("down", "move(1, 0)", "Down", "move the cursor to the next layer", show=False),
+    Key("escape,q,l,enter", "dismiss(None)", "Close", "go back"),
+)
+
 DETAILS = (
+    Key("l", "layers", "Layers", "its layers over the steps, as a heat map"),
     Key("escape,q,enter,i", "dismiss(None)", "Close", "back to the lab"),
     Key("left", "neighbour(-1)", "Previous run", "the run before"),
     Key("right", "neighbour(1)", "Next run", "the run after"),
@@ -182,5 +195,6 @@ SECTIONS = (
     ("3 Results", RESULTS),
     ("Chart", CHART),
     ("Details", DETAILS),
+    ("Layers", LAYERS),
     ("Help", HELP),
 )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from initlab_tui.reports.sparkline import sparkline
+from initlab_tui.runs.checkups import Checkup
 from initlab_tui.runs.store import Curve, Run
 
 POINTS = 48
@@ -17,10 +18,11 @@ AT_ONCE = 60
 
 @dataclass(frozen=True)
 class Trend:
-    """A run's training curve in a few points up to `step`; NaN where a loss was not finite."""
+    """A run's training curve in a few points up to `step`, NaN where a loss was not finite; and its last checkup."""
 
     step: int
     curve: Curve
+    checkup: Checkup | None = None
 
 
 def bars(trends: Sequence[Trend], kind: str, width: int) -> str:

@@ -17,7 +17,7 @@ from initlab_tui.experiments.fields import ACTIVATIONS, OPTIMIZERS
 from initlab_tui.experiments.spec import RunSpec
 from initlab_tui.runs.events import Checkpointed, Evaluated, Event, Finished, LayersMeasured, Started, Stepped
 from initlab_tui.training import loop
-from initlab_tui.training.loop import CHECKUP_SHARE, schedule, shuffled, train
+from initlab_tui.training.loop import CHECKUP_SHARE, schedule, shuffled, spread, train
 from initlab_tui.training.program import OnDevice, Program, Programs
 
 
@@ -185,15 +185,26 @@ def test_layers_are_measured_at_step_0_and_over_the_whole_of_a_run_that_takes_a_
     assert spent <= 2 * CHECKUP_SHARE * sum(event.seconds for event in events if isinstance(event, Stepped))
 
 
+def test_what_is_affordable_is_spread_over_the_run_and_ends_with_it() -> None:
+    due = schedule(10_000)
+    assert (len(due), due[0], due[-1]) == (20, 1, 10_000)
+    assert spread(due, 100) == spread(due, 20) == due
+    assert spread(due, 1) == [10_000]
+    assert spread(due, 4) == [due[4], due[9], due[14], due[19]]
+    assert spread(due, 0) == spread(due, -1) == []
+
+
 def test_measuring_changes_nothing_of_what_is_trained(
     digits: OnDevice, programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = spec(epochs=4)
     states = []
-    for share in (0.0, 1000.0):
-        monkeypatch.setattr(loop, "CHECKUP_SHARE", share)
+    for seconds in (0.0, 1000.0):
+        monkeypatch.setattr(loop, "CHECKUP_SHARE", 0.0)
+        monkeypatch.setattr(loop, "CHECKUP_SECONDS", seconds)
         events = list(train(chosen, digits, programs))
-        assert sum(isinstance(event, LayersMeasured) for event in events) == (1 if share == 0 else 15)
+        measured = [event.step for event in events if isinstance(event, LayersMeasured)]
+        assert measured == [0] if seconds == 0 else (len(measured) > 12 and measured[-1] == 4 * 44)
         states.append([array.tobytes() for array in programs.get(chosen, digits).program.state()])
     assert states[0] == states[1]
 

@@ -49,7 +49,7 @@ class Results(Vertical):
     BINDINGS = bindings(RESULTS)
 
     class Asked(Message):
-        """Something is wanted of runs: details, delete, undo, rename, tag or sort."""
+        """Something is wanted of runs: details, layers, delete, undo, rename, tag or sort."""
 
         def __init__(self, action: str, ids: Sequence[int] = ()) -> None:
             super().__init__()
@@ -305,10 +305,16 @@ class Results(Vertical):
             self.show_choice(replace(self._choice, expanded=self._choice.expanded ^ {key}))
 
     def action_details(self) -> None:
+        self._ask_of_one("details")
+
+    def action_layers(self) -> None:
+        self._ask_of_one("layers")
+
+    def _ask_of_one(self, action: str) -> None:
         key = self.board.current
         runs = self._runs_of(key) if key else []
         if runs:
-            self.post_message(self.Asked("details", [runs[0].id]))
+            self.post_message(self.Asked(action, [runs[0].id]))
 
     def action_only(self) -> None:
         self.show_choice(replace(self._choice, newest_only=not self._choice.newest_only))

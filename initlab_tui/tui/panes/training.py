@@ -14,6 +14,7 @@ from textual.containers import Vertical
 from textual.message import Message
 
 from initlab_tui.reports.text import about, initializer_name, number, percent, plain, rate, seconds, short
+from initlab_tui.reports.verdict import checkup_text
 from initlab_tui.runs.store import Run
 from initlab_tui.tui.keys import TRAINING, bindings
 from initlab_tui.tui.states import STATES
@@ -43,13 +44,13 @@ class Training(Vertical):
     """What trains. `trends` has the curves; one that is asked for there is read by the app."""
 
     DEFAULT_CSS = """
-    Training #now { height: 6; padding: 0 1; }
+    Training #now { height: 7; padding: 0 1; }
     Training Table { padding: 0 1; }
     """
     BINDINGS = bindings(TRAINING)
 
     class Asked(Message):
-        """Something is wanted of a run: skip or details."""
+        """Something is wanted of a run: skip, details or layers."""
 
         def __init__(self, action: str, run_id: int) -> None:
             super().__init__()
@@ -137,6 +138,9 @@ class Training(Vertical):
     def action_details(self) -> None:
         self._ask("details")
 
+    def action_layers(self) -> None:
+        self._ask("layers")
+
     def _ask(self, action: str) -> None:
         if self.queue.current is not None:
             self.post_message(self.Asked(action, self.queue.current))
@@ -194,6 +198,10 @@ class Training(Vertical):
             last = f"{shown(values[-1])}{' %' if kind == 'accuracy' else ''}" if values else ""
             text.append(f"{label:<{LABEL}}", style="dim")
             text.append(f"{bars([trend], kind, width) if trend else ''} {last}\n")
+        if trend and trend.checkup:
+            checkup = trend.checkup
+            text.append(f"{'layers':<{LABEL}}", style="dim")
+            text.append_text(checkup_text(checkup.step, checkup.health, checkup.verdict)).append("\n")
         first, *more = self._told_in_words(run, len(state.label) + 2)
         text.append(f"{state.label}", style=state.style)
         text.append("\n".join([f"  {first}", *more]))

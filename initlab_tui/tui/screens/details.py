@@ -24,10 +24,14 @@ class DetailsScreen(Screen[None]):
     BINDINGS = bindings(DETAILS)
 
     def __init__(
-        self, run_id: int, ids: Callable[[], list[int]], read: Callable[[int], Awaitable[RenderableType | None]]
+        self,
+        run_id: int,
+        ids: Callable[[], list[int]],
+        read: Callable[[int], Awaitable[RenderableType | None]],
+        open_layers: Callable[[int], None],
     ) -> None:
         super().__init__()
-        self._run_id, self._ids, self._read = run_id, ids, read
+        self._run_id, self._ids, self._read, self._open_layers = run_id, ids, read, open_layers
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=True):
@@ -50,6 +54,9 @@ class DetailsScreen(Screen[None]):
             return  # closed meanwhile
         shown = page if page is not None else f"run {self._run_id} is not in the store any more"
         self.query_one("#page", Static).update(shown)
+
+    def action_layers(self) -> None:
+        self._open_layers(self._run_id)
 
     def action_neighbour(self, by: int) -> None:
         ids = self._ids()

@@ -17,7 +17,7 @@ from textual.widgets import Footer, Static
 from initlab_tui.experiments.datasets import DATASETS
 from initlab_tui.experiments.problems import InvalidInputError, Problem
 from initlab_tui.experiments.spec import Comparison
-from initlab_tui.reports.text import about, plain
+from initlab_tui.reports.text import about, initializer_name, plain
 from initlab_tui.runs import curate, queue, supervisor
 from initlab_tui.runs.duration import expected_seconds
 from initlab_tui.runs.preflight import Facts, facts_of
@@ -273,7 +273,7 @@ class LabScreen(Screen[None]):
         if message.action == "skip":
             self._write(lambda store: queue.stop(store, [message.run_id]), "Skipping {} run.")
         else:
-            self._details(message.run_id)
+            self._open(message.action, message.run_id)
 
     # Looking at results, and keeping them in order.
 
@@ -281,8 +281,8 @@ class LabScreen(Screen[None]):
     def _results_asked(self, message: Results.Asked) -> None:
         ids = message.ids
         match message.action:
-            case "details":
-                self._details(ids[0])
+            case "details" | "layers":
+                self._open(message.action, ids[0])
             case "sort":
                 self._sort()
             case "delete":
@@ -329,10 +329,21 @@ class LabScreen(Screen[None]):
     def _runs(self, ids: Iterable[int]) -> list[Run]:
         return [self._view.runs[run_id] for run_id in ids if run_id in self._view.runs] if self._view else []
 
-    def _details(self, run_id: int) -> None:
+    def _open(self, what: str, run_id: int) -> None:
+        if what == "layers":
+            self._layers(run_id)
+            return
         from initlab_tui.tui.screens.details import DetailsScreen  # the first paint does without
 
-        self.app.push_screen(DetailsScreen(run_id, lambda: [run.id for run in self.runs], self._desk.page))
+        ids = lambda: [run.id for run in self.runs]  # noqa: E731
+        self.app.push_screen(DetailsScreen(run_id, ids, self._desk.page, self._layers))
+
+    def _layers(self, run_id: int) -> None:
+        from initlab_tui.tui.screens.layers import LayersScreen
+
+        run = self._view.runs.get(run_id) if self._view else None
+        spec = f" {initializer_name(run.spec.initializer)} · seed {run.spec.seed}" if run else ""
+        self.app.push_screen(LayersScreen(run_id, plain(f"run {run_id}{spec}: the layers"), self._desk.checkups))
 
     def action_chart(self) -> None:
         """Draw the marked groups and runs, or all on show."""
