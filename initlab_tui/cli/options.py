@@ -178,6 +178,15 @@ LearningRateList = Annotated[
     list[str],
     typer.Option("--learning-rate", help="Step size. Again to compare.", metavar="X", rich_help_panel=_SPEC),
 ]
+L2 = Annotated[
+    str,
+    typer.Option(
+        "--l2",
+        help="Add (X / 2) × the sum of squared kernels to what is minimized.",
+        metavar="X",
+        rich_help_panel=_SPEC,
+    ),
+]
 
 
 @dataclass(frozen=True)
