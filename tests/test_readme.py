@@ -26,9 +26,10 @@ LINES = [
 
 
 def test_every_command_and_option_is_told_and_no_other() -> None:
-    spoken = set(re.findall(r"`([a-z]+)(?: (?:ID|\[NAME\]|--all)[^`]*)?`[^|\n]*\|", README))
+    spoken = set(re.findall(r"`([a-z]+)(?: (?:ID|\[NAME\]|--all|run)[^`]*)?`[^|\n]*\|", README))
     assert set(COMMANDS) <= spoken
-    known = {name for command in COMMANDS.values() for parameter in command.params for name in parameter.opts}
+    commands = [*COMMANDS.values(), *COMMANDS["recipe"].commands.values()]
+    known = {name for command in commands for parameter in command.params for name in parameter.opts}
     known |= {"--version", "--install-completion", "--show-completion", "--help"}
     told = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", README))
     assert told == {name for name in known if name.startswith("--")}

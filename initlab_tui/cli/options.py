@@ -96,6 +96,10 @@ Seeds = Annotated[
         rich_help_panel=_SPEC,
     ),
 ]
+RecipeSeeds = Annotated[
+    str | None,
+    typer.Option("--seeds", help="How many seeds, instead of the recipe's own.", metavar="N", rich_help_panel=_SPEC),
+]
 EvalEvery = Annotated[
     str,
     typer.Option(

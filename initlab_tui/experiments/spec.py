@@ -161,7 +161,9 @@ InitializerField = Annotated[
 ]
 
 
-class _Frozen(BaseModel):
+class Frozen(BaseModel):
+    """Data that is checked as it is made and does not change."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     @classmethod
@@ -192,7 +194,7 @@ def _translated(build: Callable[[], T]) -> T:
         return build()
     except ValidationError as error:
         raise InvalidInputError(
-            Problem(_field(problem["loc"]), _sentence(problem)) for problem in error.errors()
+            Problem(_field(problem["loc"]), sentence(problem)) for problem in error.errors()
         ) from None
 
 
@@ -200,7 +202,8 @@ def _field(location: tuple[int | str, ...]) -> str:
     return next((str(part) for part in reversed(location) if isinstance(part, str)), "")
 
 
-def _sentence(problem: Mapping[str, Any]) -> str:
+def sentence(problem: Mapping[str, Any]) -> str:
+    """What pydantic found wrong, with the value; a field's own words where it has them."""
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
     return f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}, got {problem['input']}"
@@ -217,7 +220,7 @@ class Kernel(NamedTuple):
     fan_out: int
 
 
-class RunSpec(_Frozen):
+class RunSpec(Frozen):
     """One training run, complete: what is trained on what, from which start, how and for how long.
 
     `eval_every` adds an evaluation on the test set every so many steps to those at step 0 and after each
@@ -253,7 +256,7 @@ class RunSpec(_Frozen):
         return tuple(map(Kernel, names, widths, widths[1:]))
 
 
-class Comparison(_Frozen):
+class Comparison(Frozen):
     """Initializers × seeds over one base spec, and over activations, depths and learning rates where given.
 
     An empty `activations`, `hidden` or `learning_rates` means the base's own.
