@@ -21,6 +21,7 @@ PACKAGED = (
     "sigmoid-sqrt-n",
     "ladder",
     "deep-tanh",
+    "orthogonal-depth",
 )
 
 

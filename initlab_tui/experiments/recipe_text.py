@@ -40,6 +40,8 @@ def parse(text: str, name: str, file: str) -> Recipe:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidInputError.of("recipe", f"{file}: not TOML: {error}") from None
+    except RecursionError:
+        raise InvalidInputError.of("recipe", f"{file}: nested too deeply to be a recipe") from None
     places = _Places(text, file, flat="parts" not in document)
     if "name" in document:
         raise places.error([(("name",), "a recipe is called as its file is: take the name away")])

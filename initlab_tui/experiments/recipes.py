@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from initlab_tui.experiments.fields import L2, Activation, DatasetName, Hidden, LearningRate, Optimizer
+from initlab_tui.experiments.fields import L2, Activation, DatasetName, Hidden, LearningRate, Optimizer, hidden_text
 from initlab_tui.experiments.form import seeds_from
 from initlab_tui.experiments.problems import unknown
 from initlab_tui.experiments.spec import Comparison, Frozen, InitializerField, RunSpec
@@ -100,9 +100,9 @@ class Group(Frozen):
 
     def __str__(self) -> str:
         given = self.model_dump(mode="json", exclude_none=True)
-        return " ".join(
-            str(value) if name in ("part", "initializer") else f"{name} {value}" for name, value in given.items()
-        )
+        if self.hidden is not None:
+            given["hidden"] = hidden_text(self.hidden)
+        return " ".join(f"{name} {value}" for name, value in given.items())
 
 
 class Expectation(Frozen):
@@ -175,6 +175,7 @@ class Measured(Frozen):
 
     date: datetime.date
     data: Text
+    versions: Text
     figures: tuple[Figure, ...]
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from initlab_tui.experiments.fields import hidden_text
 from initlab_tui.experiments.leaderboard import Estimate
-from initlab_tui.experiments.recipes import Expectation, Part, Recipe
+from initlab_tui.experiments.recipes import Expectation, Figure, Part, Recipe
 from initlab_tui.experiments.verdicts import Judged
 from initlab_tui.reports.tables import table
 from initlab_tui.reports.text import SETTING, cell, initializer_name, number, plain, short
@@ -23,8 +23,8 @@ STYLES = {"reproduced": "green", "not_reproduced": "red", "undecided": "yellow"}
 def expected(expectation: Expectation) -> str:
     """What is claimed, with the tolerance that it is held to."""
     if expectation.order:
-        behind = _difference(expectation, expectation.tolerance or 0.0)
-        said = f"each of {len(expectation.order)} no more than {behind} behind the one before"
+        by = f" by more than {_difference(expectation, expectation.tolerance)}" if expectation.tolerance else ""
+        said = f"none of {len(expectation.order)} behind the one before{by}"
     elif expectation.equals is not None:
         unit = " points" if expectation.against and _is_share(expectation) else ""
         sign = "+" if expectation.against else ""
@@ -39,6 +39,8 @@ def expected(expectation: Expectation) -> str:
 def _bounds(expectation: Expectation) -> str:
     """`at least 30.00 %`, or of a difference `from -1.00 to +1.00 points ahead`."""
     apart, share = expectation.against is not None, _is_share(expectation)
+    if apart and expectation.at_least == 0 and expectation.at_most is None:
+        return "ahead"
     low, high = (
         None if bound is None else _value(expectation, bound, apart, "+" if apart else "")
         for bound in (expectation.at_least, expectation.at_most)
@@ -163,20 +165,28 @@ def _expectations(recipe: Recipe) -> RenderableType:
 
 
 def _when(recipe: Recipe) -> list[Text]:
-    return [cell(f"last measured {recipe.measured.date} on {recipe.measured.data}", "dim")] if recipe.measured else []
+    kept = recipe.measured
+    return [cell(f"last measured {kept.date} on {kept.data} with {kept.versions}", "dim")] if kept else []
 
 
 def markdown(recipes: Iterable[Recipe]) -> str:
     """The README's table of claims, of the recipes that were measured."""
-    rows = [("recipe", "claim", "kind", "claimed", "measured here", "n", "verdict"), ("---",) * 7]
+    rows: list[Sequence[str]] = [_COLUMNS, ("---",) * len(_COLUMNS)]
     for recipe in recipes:
-        figures = recipe.measured.figures if recipe.measured else ()
-        for claimed, figure in zip(recipe.expectations, figures, strict=False):
-            verdict_of = f"**{VERDICTS[figure.verdict]}**"
-            wanted = expected(claimed)
-            figures_of = (figure.observed, str(figure.n), verdict_of)
-            rows.append((f"`{recipe.name}`", claimed.claim, claimed.kind, wanted, *figures_of))
+        if recipe.measured:
+            on = f"{recipe.measured.data}, {recipe.measured.date}"
+            rows += [
+                (f"`{recipe.name}`", claimed.claim, claimed.kind, expected(claimed), *_figures(figure), on)
+                for claimed, figure in zip(recipe.expectations, recipe.measured.figures, strict=True)
+            ]
     return "\n".join(f"| {' | '.join(_in_markdown(words) for words in row)} |" for row in rows)
+
+
+_COLUMNS = ("recipe", "claim", "kind", "claimed", "measured here", "n", "verdict", "on")
+
+
+def _figures(figure: Figure) -> tuple[str, str, str]:
+    return figure.observed, str(figure.n), f"**{VERDICTS[figure.verdict]}**"
 
 
 def _in_markdown(words: str) -> str:

@@ -116,7 +116,7 @@ def test_what_comes_with_the_program_is_listed_and_shown(initlab: Command) -> No
     assert names == list(recipes.PACKAGED)
     assert all(name in listed.out for name in names)
     shown = initlab("recipe", "show", "lecture-xavier")
-    assert "TensorFlow lecture" in shown.out and "85.35 ± 2.00 %" in shown.out and "σ=0.05" in shown.out
+    assert "Deep Learning Zero To All" in shown.out and "85.35 ± 2.00 %" in shown.out and "σ=0.05" in shown.out
     assert initlab("recipe", "show", "lecture-xavier", "--json").document["source"]["year"] == 2018
     assert initlab("recipe", "table").out.startswith("| recipe | claim |")
 

@@ -71,7 +71,11 @@ def test_the_short_form_is_one_comparison() -> None:
             'kind = "measured"',
             ["line 17: expectations[1]: what this project measured has a date"],
         ),
-        ('group = "he_normal"', 'group = "ones"', ["line 21: expectations[1].group: group ones is not compared"]),
+        (
+            'group = "he_normal"',
+            'group = "ones"',
+            ["line 21: expectations[1].group: group initializer ones is not compared"],
+        ),
         ('against = "zeros"', "epoch = 3", ["line 22: expectations[1].epoch: epoch must be <= 2, got 3"]),
         ("at_least = 0.5", "equals = 0.5", ["equals and order need the tolerance"]),
         ("at_least = 0.5", "", ["a group needs either equals"]),
@@ -91,6 +95,11 @@ def test_what_is_wrong_is_told_with_its_line_and_field(wrong: str, instead: str,
         assert word in str(caught.value)
 
 
+def test_a_text_that_is_nested_too_deeply_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="nested too deeply"):
+        recipe(text=f"{TEXT}x = {'[' * 5000}")
+
+
 def test_everything_wrong_is_told_at_once() -> None:
     with pytest.raises(InvalidInputError) as caught:
         recipe(text=TEXT.replace("year = 2016", "year = 1").replace("epochs = 2", "epochs = 0"))
@@ -98,7 +107,7 @@ def test_everything_wrong_is_told_at_once() -> None:
 
 
 def test_a_group_that_is_two_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="is 2 groups"):
+    with pytest.raises(InvalidInputError, match="group initializer he_normal is 2 groups"):
         recipe(text=TEXT.replace("seeds = 3", 'seeds = 3\nhidden = ["8", "16"]'))
 
 
