@@ -143,6 +143,16 @@ def test_without_fashion_mnist_another_stands_in_and_only_the_order_is_judged(in
     assert "digits stands in" in ran.err
 
 
+def test_what_a_file_says_is_text(initlab: Command, tmp_path: Path) -> None:
+    hostile = MINE.replace('title = "Zeros', 'title = "\\u001b[31m[red]Zeros').replace(
+        'name = "wild"', 'name = "\\u001b[2J"'
+    )
+    (tmp_path / "mine.toml").write_text(hostile.replace('{ part = "wild" }', '{ part = "\\u001b[2J" }'))
+    shown = initlab("recipe", "show", "mine.toml")
+    assert shown.code == 0, shown.err
+    assert "\x1b" not in shown.out and "\\x1b[31m[red]Zeros" in shown.out and "\\x1b[2J settings" in shown.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
