@@ -54,6 +54,8 @@ def _judged(expectation: Expectation, seen: Sequence[Observation], stand_in: boo
     asked = max(sum(group.holds(one.part, one.spec) for one in seen) for group in expectation.groups)
     observed = tuple(estimate(each) for each in _compared(expectation, values))
     fewest = min(each.n for each in observed)
+    if not asked:
+        return Judged(expectation, (), "undecided", "none of its runs was trained")
     if fewest < asked:
         return Judged(expectation, observed, "undecided", f"only {fewest} of {asked} runs came to a result")
     if fewest < 2:

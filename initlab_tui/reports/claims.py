@@ -53,7 +53,7 @@ def _bounds(expectation: Expectation) -> str:
 def observed(judged: Judged) -> str:
     """What was observed: the mean with its 95 % interval, or the differences' between groups."""
     expectation = judged.expectation
-    if not judged.observed:
+    if not seeds_of(judged):
         return "–"
     if expectation.against or expectation.order:
         unit = " points" if _is_share(expectation) else ""
@@ -134,7 +134,7 @@ def recipe_page(recipe: Recipe) -> RenderableType:
     facts.add_row(cell("source", "dim"), cell(recipe.source))
     facts.add_row(cell("claim", "dim"), cell(recipe.claim))
     if recipe.notes:
-        facts.add_row(cell("notes", "dim"), cell(recipe.notes.strip()))
+        facts.add_row(cell("notes", "dim"), cell(" ".join(recipe.notes.split())))
     for part in recipe.parts:
         for name, value in _settings(part):
             facts.add_row(cell(f"{part.name} {name}".strip(), "dim"), cell(value))

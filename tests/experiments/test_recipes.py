@@ -197,6 +197,8 @@ def test_what_has_no_interval_decides_nothing() -> None:
     assert verdict(one) == "not decided (only 2 of 3 runs came to a result)"
     one = judged('group = "he_normal"\nat_least = 0.5', he_normal=(0.2, 0.5, 0.9))
     assert verdict(one).startswith("not decided (spread too wide")
+    (one,) = judge(made, [])
+    assert (verdict(one), observed(one)) == ("not decided (none of its runs was trained)", "–")
 
 
 def test_on_a_dataset_that_stands_in_only_what_holds_on_any_is_judged() -> None:
