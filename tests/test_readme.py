@@ -10,9 +10,12 @@ import pytest
 from typer.main import get_command
 
 from initlab_tui.cli.app import app
+from initlab_tui.data import recipes
 from initlab_tui.experiments import form
 from initlab_tui.experiments.fields import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
 from initlab_tui.experiments.initializers import CATALOGUE
+from initlab_tui.experiments.recipe_text import parse
+from initlab_tui.reports import claims
 from initlab_tui.tui.keys import SECTIONS
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -26,11 +29,12 @@ LINES = [
 
 
 def test_every_command_and_option_is_told_and_no_other() -> None:
-    spoken = set(re.findall(r"`([a-z]+)(?: (?:ID|\[NAME\]|--all)[^`]*)?`[^|\n]*\|", README))
+    spoken = set(re.findall(r"`([a-z]+)(?: (?:ID|\[NAME\]|--all|run)[^`]*)?`[^|\n]*\|", README))
     assert set(COMMANDS) <= spoken
-    known = {name for command in COMMANDS.values() for parameter in command.params for name in parameter.opts}
+    commands = [*COMMANDS.values(), *COMMANDS["recipe"].commands.values()]
+    known = {name for command in commands for parameter in command.params for name in parameter.opts}
     known |= {"--version", "--install-completion", "--show-completion", "--help"}
-    told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
+    told = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", README))
     assert told == {name for name in known if name.startswith("--")}
 
 
@@ -76,6 +80,15 @@ def test_each_key_of_the_walk_through_is_bound() -> None:
     spoken = set(re.findall(r"`([^` ]{1,5})`", walk))
     assert spoken
     assert spoken <= known
+
+
+def test_its_table_of_claims_is_that_of_the_recipes() -> None:
+    assert claims.markdown(recipes.packaged()) in README
+
+
+def test_its_recipe_is_one() -> None:
+    (text,) = re.findall(r"^```toml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    assert [spec.hidden for _, spec in parse(text, "mine", "mine.toml").specs()] == [(64,) * 10] * 10
 
 
 @pytest.mark.parametrize("picture", re.findall(r"\]\((screenshots/[^)]+)\)", README))

@@ -26,7 +26,7 @@ print(json.dumps(sorted(sys.modules)), file=sys.stderr)
 @pytest.mark.parametrize(
     "arguments",
     [
-        *(["--help"], ["runs"], ["leaderboard"], ["initializers"], ["datasets"], ["doctor"], ["demo"]),
+        *(["--help"], ["runs"], ["leaderboard"], ["initializers"], ["datasets"], ["doctor"], ["demo"], ["recipe"]),
         ["run", "--initializer", "he_norml"],
     ],
 )

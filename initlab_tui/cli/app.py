@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import initlab_tui
-from initlab_tui.cli import explain, inspect, lab, look, options, steer, train
+from initlab_tui.cli import explain, inspect, lab, look, options, recipe, steer, train
 from initlab_tui.cli.context import Places, complain, store_path
 from initlab_tui.cli.context import data_dir as data_folder
 from initlab_tui.experiments.problems import InvalidInputError
@@ -37,6 +37,7 @@ app = typer.Typer(
 for panel, commands in COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+app.add_typer(recipe.app, name="recipe", rich_help_panel="Train")
 
 
 def _version(asked: bool) -> None:

@@ -8,7 +8,10 @@ from typing import Any
 
 from initlab_tui.experiments.initializers import Entry
 from initlab_tui.experiments.leaderboard import Estimate, Row, leaderboard
+from initlab_tui.experiments.recipes import Recipe
 from initlab_tui.experiments.spec import Comparison, RunSpec
+from initlab_tui.experiments.verdicts import Judged
+from initlab_tui.reports import claims
 from initlab_tui.runs import checkups
 from initlab_tui.runs.checkups import Checkup
 from initlab_tui.runs.events import json_ready
@@ -129,6 +132,38 @@ def checkup_document(checkup: Checkup) -> dict[str, Any]:
         "reason": checkup.verdict.reason,
         "network": checkup.health.network._asdict(),
         "layers": [layer._asdict() for layer in checkup.health.layers],
+    }
+
+
+def recipe_document(recipe: Recipe) -> dict[str, Any]:
+    """What a recipe says, before it is run."""
+    document: dict[str, Any] = json.loads(recipe.to_json())
+    return document
+
+
+def judged_document(judged: Judged) -> dict[str, Any]:
+    """A claim beside what came of it; bounds are null where there is none, accuracies and differences fractions."""
+    expectation = judged.expectation
+    low, high = expectation.bounds
+    return {
+        "claim": expectation.claim,
+        "kind": expectation.kind,
+        "source": expectation.source,
+        "date": expectation.date and str(expectation.date),
+        "expected": {
+            "text": claims.expected(expectation),
+            "observable": expectation.observable,
+            "epoch": expectation.epoch,
+            "low": low,
+            "high": high,
+        },
+        "observed": {
+            "text": claims.observed(judged),
+            "n": claims.seeds_of(judged),
+            "estimates": [estimate_document(each) for each in judged.observed],
+        },
+        "verdict": judged.verdict,
+        "reason": judged.reason,
     }
 
 

@@ -96,6 +96,10 @@ Seeds = Annotated[
         rich_help_panel=_SPEC,
     ),
 ]
+RecipeSeeds = Annotated[
+    str | None,
+    typer.Option("--seeds", help="How many seeds, instead of the recipe's own.", metavar="N", rich_help_panel=_SPEC),
+]
 EvalEvery = Annotated[
     str,
     typer.Option(
@@ -177,6 +181,15 @@ LearningRate = Annotated[str, typer.Option("--learning-rate", help="Step size.",
 LearningRateList = Annotated[
     list[str],
     typer.Option("--learning-rate", help="Step size. Again to compare.", metavar="X", rich_help_panel=_SPEC),
+]
+L2 = Annotated[
+    str,
+    typer.Option(
+        "--l2",
+        help="Add (X / 2) × the sum of squared kernels to what is minimized.",
+        metavar="X",
+        rich_help_panel=_SPEC,
+    ),
 ]
 
 

@@ -49,6 +49,7 @@ def run(
     activation: options.Activation = "relu",
     optimizer: options.Optimizer = "adam",
     learning_rate: options.LearningRate = "0.001",
+    l2: options.L2 = "0",
     batch_size: options.BatchSize = "128",
     epochs: options.Epochs = "1",
     seed: options.Seed = "0",
@@ -75,6 +76,7 @@ def run(
         seeds="1",
         dataset=locate.absolute(dataset),
         optimizer=optimizer,
+        l2=l2,
         batch_size=batch_size,
         epochs=epochs,
         eval_every=eval_every,
@@ -93,6 +95,7 @@ def compare(
     activation: options.ActivationList = ["relu"],  # noqa: B006
     optimizer: options.Optimizer = "adam",
     learning_rate: options.LearningRateList = ["0.001"],  # noqa: B006
+    l2: options.L2 = "0",
     batch_size: options.BatchSize = "128",
     epochs: options.Epochs = "1",
     seed: options.Seed = "0",
@@ -116,6 +119,7 @@ def compare(
         seeds=seeds,
         dataset=locate.absolute(dataset),
         optimizer=optimizer,
+        l2=l2,
         batch_size=batch_size,
         epochs=epochs,
         eval_every=eval_every,

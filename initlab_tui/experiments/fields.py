@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from pydantic import BeforeValidator
@@ -47,18 +47,18 @@ def _whole(name: str, minimum: int, maximum: int) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def _positive(name: str) -> BeforeValidator:
-    """A finite number > 0, or text that is one."""
+def _number(name: str, allowed: str, allows: Callable[[float], bool]) -> BeforeValidator:
+    """A finite number that `allows` lets in, told as `allowed`, or text that is one."""
 
     def check(value: object) -> float:
         try:
             if isinstance(value, bool) or not isinstance(value, int | str | float):
                 raise ValueError
             number = float(value)
-            if not (number > 0 and math.isfinite(number)):
+            if not (allows(number) and math.isfinite(number)):
                 raise ValueError
         except (ValueError, OverflowError):
-            raise ValueError(f"{name} must be a finite number > 0, got {value}") from None
+            raise ValueError(f"{name} must be a finite number {allowed}, got {value}") from None
         return number
 
     return BeforeValidator(check)
@@ -136,7 +136,8 @@ DatasetName = Annotated[str, BeforeValidator(_dataset)]
 Hidden = Annotated[tuple[int, ...], BeforeValidator(parse_hidden)]
 Activation = Annotated[str, _one_of("activation", ACTIVATIONS)]
 Optimizer = Annotated[str, _one_of("optimizer", OPTIMIZERS)]
-LearningRate = Annotated[float, _positive("learning_rate")]
+LearningRate = Annotated[float, _number("learning_rate", "> 0", lambda rate: rate > 0)]
+L2 = Annotated[float, _number("l2", ">= 0", lambda strength: strength >= 0)]
 BatchSize = Annotated[int, _whole("batch_size", 1, 2**31 - 1)]
 Epochs = Annotated[int, _whole("epochs", 1, 1_000_000)]
 EvalEvery = Annotated[int, _whole("eval_every", 0, 2**31 - 1)]

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from initlab_tui.experiments.fields import (
+    L2,
     Activation,
     BatchSize,
     DatasetName,
@@ -166,7 +167,9 @@ InitializerField = Annotated[
 ]
 
 
-class _Frozen(BaseModel):
+class Frozen(BaseModel):
+    """Data that is checked as it is made and does not change."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     @classmethod
@@ -197,7 +200,7 @@ def _translated(build: Callable[[], T]) -> T:
         return build()
     except ValidationError as error:
         raise InvalidInputError(
-            Problem(_field(problem["loc"]), _sentence(problem)) for problem in error.errors()
+            Problem(_field(problem["loc"]), sentence(problem)) for problem in error.errors()
         ) from None
 
 
@@ -205,7 +208,8 @@ def _field(location: tuple[int | str, ...]) -> str:
     return next((str(part) for part in reversed(location) if isinstance(part, str)), "")
 
 
-def _sentence(problem: Mapping[str, Any]) -> str:
+def sentence(problem: Mapping[str, Any]) -> str:
+    """What pydantic found wrong, with the value; a field's own words where it has them."""
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
     return f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}, got {problem['input']}"
@@ -222,11 +226,13 @@ class Kernel(NamedTuple):
     fan_out: int
 
 
-class RunSpec(_Frozen):
+class RunSpec(Frozen):
     """One training run, complete: what is trained on what, from which start, how and for how long.
 
     `eval_every` adds an evaluation on the test set every so many steps to those at step 0 and after each
-    epoch; 0 adds none. An epoch is floor(training images / batch_size) steps over a fresh shuffle.
+    epoch; 0 adds none. An epoch is floor(training images / batch_size) steps over a fresh shuffle. `l2` adds
+    (l2 / 2) × the sum of the squared kernels, biases left out, to what is minimized; Nielsen writes it λ / n. The
+    losses that are reported stay the cross entropy alone.
     """
 
     dataset: DatasetName = "digits"
@@ -235,6 +241,7 @@ class RunSpec(_Frozen):
     initializer: InitializerField = Initializer("glorot_uniform")
     optimizer: Optimizer = "adam"
     learning_rate: LearningRate = 0.001
+    l2: L2 = 0.0
     batch_size: BatchSize = 128
     epochs: Epochs = 1
     eval_every: EvalEvery = 0
@@ -244,7 +251,8 @@ class RunSpec(_Frozen):
     @property
     def identity(self) -> str:
         """Sixteen hex digits shared by exactly the specs that differ in nothing but the seed."""
-        fields = json.loads(self.model_dump_json(exclude={"seed"}))
+        # Without l2 a spec is what it was before there was one, so that old and new runs are one group.
+        fields = json.loads(self.model_dump_json(exclude={"seed"} if self.l2 else {"seed", "l2"}))
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
 
     def kernels(self, shape: Sequence[int], classes: int) -> tuple[Kernel, ...]:
@@ -254,7 +262,7 @@ class RunSpec(_Frozen):
         return tuple(map(Kernel, names, widths, widths[1:]))
 
 
-class Comparison(_Frozen):
+class Comparison(Frozen):
     """Initializers × seeds over one base spec, and over activations, depths and learning rates where given.
 
     An empty `activations`, `hidden` or `learning_rates` means the base's own.

@@ -39,12 +39,14 @@ class _Network(NamedTuple):
     hidden: tuple[int, ...]
     activation: str
     optimizer: str
+    l2: float
     batch_size: int
     execution: str
 
     @classmethod
     def of(cls, spec: RunSpec) -> _Network:
-        return cls(spec.dataset, spec.hidden, spec.activation, spec.optimizer, spec.batch_size, spec.execution)
+        compiled = (spec.optimizer, spec.l2, spec.batch_size, spec.execution)
+        return cls(spec.dataset, spec.hidden, spec.activation, *compiled)
 
 
 class _Pace(NamedTuple):

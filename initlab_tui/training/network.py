@@ -81,6 +81,12 @@ def pass_forward(layers: Sequence[keras.layers.Dense], images: tf.Tensor) -> lis
     return passed
 
 
+def kernels(model: keras.Model) -> list[bool]:
+    """Which of the trainable variables are kernels."""
+    own = {id(getattr(layer, "kernel", None)) for layer in model.layers}
+    return [id(variable) in own for variable in model.trainable_variables]
+
+
 def weights(model: keras.Model) -> int:
     """How many weights and biases are trained."""
     return sum(math.prod(variable.shape) for variable in model.trainable_variables)
@@ -90,5 +96,5 @@ def architecture(spec: RunSpec, shape: Sequence[int], classes: int) -> tuple[Any
     """What a compiled program depends on: runs with an equal one share it."""
     return (
         *(tuple(shape), classes, spec.hidden, spec.activation),
-        *(spec.optimizer, spec.batch_size, spec.execution),
+        *(spec.optimizer, spec.batch_size, spec.l2, spec.execution),
     )

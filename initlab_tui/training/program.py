@@ -66,6 +66,7 @@ class Program:
         self.batch_size, self._scale = spec.batch_size, data.pixel_scale
         self._activation = spec.activation
         self._probe: Probe | None = None
+        self._l2, self._kernels = spec.l2, network.kernels(self.model)
         self.execution, self.note = spec.execution, ""
         self._compile(spec.execution)
         try:
@@ -155,8 +156,15 @@ class Program:
             logits = self.model(self._pixels(images), training=True)
             loss = tf.reduce_mean(_cross_entropy(labels, logits))
         gradients = tape.gradient(loss, [variable.value for variable in variables])
-        self.optimizer.apply(gradients, variables)
+        self.optimizer.apply(self._decayed(gradients), variables)
         return loss, tf.reduce_sum(_correct(labels, logits))
+
+    def _decayed(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+        """The gradients with that of (l2 / 2) × the sum of the squared kernels; without l2, as they are."""
+        if not self._l2:
+            return gradients
+        of_all = zip(gradients, self.model.trainable_variables, self._kernels, strict=True)
+        return [gradient + self._l2 * one.value if is_kernel else gradient for gradient, one, is_kernel in of_all]
 
     def _chunk_body(
         self, images: tf.Tensor, labels: tf.Tensor, order: tf.Tensor, first: tf.Tensor, count: tf.Tensor

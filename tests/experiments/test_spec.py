@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import pytest
 from hypothesis import given
@@ -40,6 +41,7 @@ specs = st.builds(
     initializer=initializers(),
     optimizer=st.sampled_from(OPTIMIZERS),
     learning_rate=st.floats(min_value=0, exclude_min=True, allow_infinity=False),
+    l2=st.sampled_from([0.0, 1e-4, 0.5]),
     batch_size=st.integers(1, 100_000),
     epochs=st.integers(1, 100_000),
     eval_every=st.integers(0, 100_000),
@@ -67,6 +69,15 @@ def test_hidden_widths_are_written_as_they_are_read(widths: list[int]) -> None:
 def test_identity_tells_specs_apart_by_everything_but_the_seed(one: RunSpec, other: RunSpec) -> None:
     same = one.model_copy(update={"seed": 0}) == other.model_copy(update={"seed": 0})
     assert (one.identity == other.identity) == same
+
+
+def test_a_spec_stored_before_there_was_l2_is_in_one_group_with_those_without() -> None:
+    old = json.loads(RunSpec(seed=3).to_json())
+    del old["l2"]
+    kept = RunSpec.from_json(json.dumps(old))
+    assert kept.l2 == 0
+    assert kept.identity == RunSpec().identity == "636266858c988e82"
+    assert RunSpec(l2=1e-4).identity != RunSpec().identity
 
 
 def test_identity_is_the_same_in_every_version() -> None:
@@ -103,6 +114,8 @@ def test_every_wrong_field_is_named_at_once() -> None:
     [
         ("learning_rate", "0", "learning_rate must be a finite number > 0, got 0"),
         ("learning_rate", "-1", "got -1"),
+        ("l2", "-1", "l2 must be a finite number >= 0, got -1"),
+        ("l2", "inf", "got inf"),
         ("learning_rate", "inf", "got inf"),
         ("learning_rate", "fast", "got fast"),
         ("batch_size", "0", "batch_size must be a whole number >= 1"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import tensorflow as tf
 
@@ -83,6 +84,22 @@ def test_a_step_is_that_of_plain_gradient_descent(digits: OnDevice, programs: Pr
     gradient = pixels.T @ (0.1 - labels) / 1437
     np.testing.assert_allclose(kernel, -0.5 * gradient, atol=1e-6)
     np.testing.assert_allclose(bias, -0.5 * (0.1 - labels).mean(0), atol=1e-6)
+
+
+def test_l2_pulls_the_kernels_and_not_the_biases_and_is_not_in_the_loss(digits: OnDevice, programs: Programs) -> None:
+    plain = spec(optimizer="sgd", learning_rate=0.5, batch_size=1437)
+    shrunk = plain.model_copy(update={"l2": 0.01})
+
+    def weights(chosen: RunSpec) -> list[npt.NDArray[np.float64]]:
+        return [np.asarray(array, np.float64) for array in programs.get(chosen, digits).program.state()[:6]]
+
+    curve = losses(list(train(plain, digits, programs)))
+    after = weights(plain)
+    programs.get(plain, digits).program.reset(plain.initializer, plain.seed, plain.learning_rate)
+    before = weights(plain)
+    assert losses(list(train(shrunk, digits, programs))) == curve
+    for at_first, one, other in zip(before, after, weights(shrunk), strict=True):
+        np.testing.assert_allclose(other, one - 0.5 * 0.01 * at_first if one.ndim == 2 else one, atol=1e-6)
 
 
 @pytest.mark.parametrize("hidden", ["16,16", "none"])

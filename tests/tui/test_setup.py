@@ -181,7 +181,7 @@ async def test_your_own_file_has_a_field_and_what_is_wrong_with_it_is_said_there
 
 async def test_the_last_comparison_is_in_the_form_again(bench: Bench) -> None:
     wanted = Comparison(
-        base=comparison("zeros", optimizer="sgd", batch_size=16, activation="tanh").base,
+        base=comparison("zeros", optimizer="sgd", l2=0.001, batch_size=16, activation="tanh").base,
         initializers=comparison("random_normal:stddev=2", "random_normal:stddev=0.5", "import:a.B").initializers,
         seeds=(4, 5),
         hidden=((8,), (4, 4, 4)),

@@ -75,6 +75,7 @@ class Setup(Vertical):
                 yield ChoiceField("activation", "Activation", _plain(ACTIVATIONS), words["activation"])
                 yield ChoiceField("optimizer", "Optimizer", _plain(OPTIMIZERS), words["optimizer"])
                 yield TextField("learning_rate", "Learning rate", words["learning_rate"])
+                yield TextField("l2", "L2", words["l2"], "0: none")
                 yield TextField("batch_size", "Batch size", words["batch_size"])
                 yield TextField("epochs", "Epochs", words["epochs"])
                 yield TextField("seeds", "Seeds", words["seeds"], "3, or 3 from 10")
@@ -89,7 +90,12 @@ class Setup(Vertical):
         yield Static("", id="summary")
 
     def on_mount(self) -> None:
+        self._show_l2(self._settings)
         self.check()
+
+    def _show_l2(self, settings: Settings) -> None:
+        """The field is seen only where a comparison came with it, as most have none."""
+        self._field("l2").display = settings.comparison.base.l2 > 0
 
     @property
     def comparison(self) -> Comparison | None:
@@ -161,6 +167,7 @@ class Setup(Vertical):
                 seeds=count.strip(),
                 dataset=self._dataset,
                 optimizer=value["optimizer"],
+                l2=value["l2"],
                 batch_size=value["batch_size"],
                 epochs=value["epochs"],
                 eval_every=value["eval_every"],
@@ -220,6 +227,7 @@ class Setup(Vertical):
             field.put(words[field.name or ""])
         for choice in self.query(ChoiceField):
             choice.put(words[choice.name or ""])
+        self._show_l2(settings)
         await self.query_one(StartList).put(settings.comparison.initializers)
         self.check()
 
@@ -246,6 +254,7 @@ def _words(settings: Settings) -> dict[str, str]:
         "activation": (comparison.activations or (base.activation,))[0],
         "optimizer": base.optimizer,
         "learning_rate": " ".join(f"{rate:g}" for rate in comparison.learning_rates or (base.learning_rate,)),
+        "l2": f"{base.l2:g}",
         "batch_size": str(base.batch_size),
         "epochs": str(base.epochs),
         "seeds": f"{count} from {first}" if first else str(count),

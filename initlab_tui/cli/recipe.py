@@ -1,0 +1,175 @@
+"""The recipe commands: published experiments, listed, shown, and run against what they claim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from initlab_tui.cli import context as here
+from initlab_tui.cli import documents, options
+from initlab_tui.data import recipes
+from initlab_tui.experiments.problems import InvalidInputError
+from initlab_tui.experiments.recipes import Recipe
+from initlab_tui.experiments.verdicts import Judged, Observation, judge
+from initlab_tui.reports import claims, tables
+from initlab_tui.reports.text import cell
+
+if TYPE_CHECKING:
+    from initlab_tui.cli.submit import Trained
+
+app = typer.Typer(help="List published experiments, or run them and hold them against what they claim.")
+Wanted = Annotated[str, typer.Argument(metavar="NAME|FILE.toml", help="A recipe by name, or your own file.")]
+
+
+@dataclass(frozen=True)
+class Cooked:
+    """What came of a recipe: its parts as they were trained, and its claims judged.
+
+    `instead_of` are the datasets that could not be had, where others stood in.
+    """
+
+    recipe: Recipe
+    trained: tuple[Trained, ...]
+    judged: tuple[Judged, ...]
+    instead_of: tuple[str, ...]
+
+    @property
+    def interrupted(self) -> bool:
+        return any(one.interrupted for one in self.trained)
+
+
+@app.callback(invoke_without_command=True)
+def listed(context: typer.Context, as_json: options.Json = False) -> None:
+    """List published experiments, or run them and hold them against what they claim."""
+    if context.invoked_subcommand is None:
+        found = recipes.packaged()
+        here.report(
+            lambda _: claims.recipes_table(found),
+            lambda: {"recipes": [documents.recipe_document(recipe) for recipe in found]},
+            as_json,
+        )
+
+
+@app.command()
+def show(wanted: Wanted, as_json: options.Json = False) -> None:
+    """Show a recipe in full: source, claim, settings, what is expected, and what was measured last."""
+    recipe = recipes.read(wanted)
+    here.report(lambda _: claims.recipe_page(recipe), lambda: documents.recipe_document(recipe), as_json)
+
+
+@app.command()
+def table() -> None:
+    """Print the table of claims in Markdown, from the figures that the recipes keep."""
+    print(claims.markdown(recipes.packaged()))
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    wanted: Annotated[
+        str | None, typer.Argument(metavar="NAME|FILE.toml", help="A recipe by name, or your own file.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every recipe that comes with the program.")] = False,
+    seeds: options.RecipeSeeds = None,
+    device: options.Device = None,
+    workers: options.Workers = None,
+    threads: options.Threads = None,
+    store: options.Store = None,
+    data_dir: options.DataDir = None,
+    as_json: options.Json = False,
+) -> None:
+    """Train a recipe's comparisons and say of each claim whether it was reproduced; 0 whatever is said."""
+    if (wanted is None) != every:
+        raise InvalidInputError.of("name", "name one recipe, or give --all (see initlab-tui recipe)")
+    chosen = recipes.packaged() if wanted is None else [recipes.read(wanted)]
+    chosen = chosen if seeds is None else [recipe.with_seeds(seeds) for recipe in chosen]
+    path, folder = here.store_path(context, store), here.data_dir(context, data_dir)
+    place = options.Place(device, workers, threads)
+    cooked: list[Cooked] = []
+    for recipe in chosen:
+        cooked.append(_cook(recipe, path, folder, place))
+        if not as_json:
+            here.out().print(_page(cooked[-1], here.out().width))
+        if cooked[-1].interrupted:
+            break
+    if as_json:
+        found = [_document(one) for one in cooked]
+        print(documents.dump({"recipes": found} if every else found[0]))
+    raise typer.Exit(_exit_code(cooked))
+
+
+def _cook(recipe: Recipe, path: Path, folder: Path | None, place: options.Place) -> Cooked:
+    from initlab_tui.cli import submit  # what listing and showing do not need
+    from initlab_tui.runs import launch
+    from initlab_tui.runs.observed import observations
+    from initlab_tui.runs.store import Store
+
+    served, instead_of = _on_what_is_here(recipe, folder)
+    where = launch.Place(place.device, place.workers, place.threads)
+    for part in served.parts[1:]:  # the first is checked when it is trained; nothing is written for a bad second
+        launch.prepare(part.comparison, folder, Path.cwd(), where)
+    trained: list[Trained] = []
+    seen: list[Observation] = []
+    for part in served.parts:
+        here.hint(f"recipe {recipe.name}{': ' if part.name else ''}{part.name}")
+        trained.append(submit.train(part.comparison, path, folder, place, here.err()))
+        with Store.open(path) as opened:
+            seen += observations(opened, part.name, trained[-1].runs)
+        if trained[-1].interrupted:
+            break
+    return Cooked(served, tuple(trained), tuple(judge(served, seen, stand_in=bool(instead_of))), instead_of)
+
+
+def _on_what_is_here(recipe: Recipe, folder: Path | None) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe on its own datasets or, where one cannot be had, on what stands in for them."""
+    from initlab_tui.runs import preflight
+
+    other = recipe.offline_dataset
+    if other is None:
+        return recipe, ()
+    try:
+        for dataset in recipe.datasets:
+            preflight.dataset_facts(dataset, folder)
+    except InvalidInputError as error:
+        here.hint(f"{error}. Meanwhile {other} stands in: only what is expected of any dataset is judged.")
+        return recipe.on(lambda _: other), recipe.datasets
+    return recipe, ()
+
+
+def _page(cooked: Cooked, width: int) -> RenderableType:
+    parts: list[RenderableType] = []
+    for part, trained in zip(cooked.recipe.parts, cooked.trained, strict=False):
+        name = f"{cooked.recipe.name}{': ' if part.name else ''}{part.name}"
+        parts += [cell(name, "bold"), tables.leaderboard_tables(documents.rows(trained.runs), width), Text()]
+    if cooked.instead_of:
+        parts.append(cell(f"On {' '.join(cooked.recipe.datasets)} instead of {' '.join(cooked.instead_of)}:"))
+    return Group(*parts, claims.claims_table(cooked.judged), Text())
+
+
+def _document(cooked: Cooked) -> dict[str, Any]:
+    compared = [
+        {"part": part.name}
+        | documents.comparison_document(trained.runs[0].comparison_id, part.comparison, trained.runs)
+        for part, trained in zip(cooked.recipe.parts, cooked.trained, strict=False)
+    ]
+    return {
+        "recipe": cooked.recipe.name,
+        "datasets": list(cooked.recipe.datasets),
+        "instead_of": list(cooked.instead_of),
+        "comparisons": compared,
+        "expectations": [documents.judged_document(judged) for judged in cooked.judged],
+    }
+
+
+def _exit_code(cooked: Sequence[Cooked]) -> int:
+    """0 when every run came to a result: a claim that fails is one."""
+    from initlab_tui.cli import submit
+
+    codes = [submit.exit_code(trained, divergence_is_expected=True) for one in cooked for trained in one.trained]
+    return max(codes)
