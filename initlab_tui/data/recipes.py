@@ -21,6 +21,7 @@ PACKAGED = (
     "sigmoid-sqrt-n",
     "ladder",
     "deep-tanh",
+    "glorot-2010",
     "orthogonal-depth",
 )
 

@@ -14,7 +14,9 @@ from initlab_tui.experiments.problems import unknown
 from initlab_tui.experiments.spec import Comparison, Frozen, InitializerField, RunSpec
 
 # What can be claimed of a run. Another observable is named here, and read from the store by `runs/observed.py`.
-OBSERVABLES = ("test_accuracy", "test_loss")
+# The ratios are of the layers at epoch 0, before the first step: the last hidden layer's deviation of the activations
+# over the first's, and the first's root mean square of the back-propagated gradient over the last's.
+OBSERVABLES = ("test_accuracy", "test_loss", "activation_ratio", "backprop_ratio")
 DEFAULT_SEEDS = 3
 
 Kind = Literal["published", "measured"]

@@ -33,7 +33,9 @@ def expected(expectation: Expectation) -> str:
         said += " %" if _is_share(expectation) and not unit else ""
     else:
         said = _bounds(expectation)
-    return said if expectation.epoch is None else f"{said} after epoch {expectation.epoch}"
+    if expectation.epoch is None:
+        return said
+    return f"{said} after epoch {expectation.epoch}" if expectation.epoch else f"{said} before the first step"
 
 
 def _bounds(expectation: Expectation) -> str:

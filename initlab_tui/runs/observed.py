@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from initlab_tui.experiments.verdicts import Observation
+from initlab_tui.runs import checkups
 from initlab_tui.runs.store import Run, Store
 
 
@@ -26,4 +27,21 @@ def _by_epoch(store: Store, run: Run) -> Mapping[str, Sequence[float]]:
     return {
         "test_loss": list(itertools.takewhile(math.isfinite, (loss for loss, _ in measured))),
         "test_accuracy": list(itertools.takewhile(math.isfinite, (accuracy for _, accuracy in measured))),
+        **_of_the_layers(checkups.read(store, run.id)[:1]),
     }
+
+
+def _of_the_layers(measured: Sequence[checkups.Checkup]) -> Mapping[str, Sequence[float]]:
+    """Ratios between the first and the last hidden layer at step 0."""
+    if not measured or measured[0].step or len(measured[0].health.layers) < 3:
+        return {}
+    first, *_, last, _ = measured[0].health.layers
+    ratios = {
+        "activation_ratio": _ratio(last.activation_std, first.activation_std),
+        "backprop_ratio": _ratio(first.backprop_std, last.backprop_std),
+    }
+    return {name: [value] for name, value in ratios.items() if math.isfinite(value)}
+
+
+def _ratio(value: float, other: float) -> float:
+    return value / other if other else math.nan

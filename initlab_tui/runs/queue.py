@@ -166,7 +166,8 @@ def release(
 
 
 def _update(store: Store, run: Run, **values: object) -> str | None:
-    settings = ", ".join(f"{name} = ?" for name in values)
+    # Where nothing changes it is still asked whether the run is this worker's, and what is asked of it.
+    settings = ", ".join(f"{name} = ?" for name in values) or "step = step"
     query = (
         f"UPDATE runs SET {settings} "  # noqa: S608 - no outside text
         "WHERE id = ? AND worker_id IS ? AND status = 'running' RETURNING request"
