@@ -80,7 +80,8 @@ class Desk:
         return await self._reading.do(lambda store: {run.id: self._trend(store, run) for run in runs})
 
     def _trend(self, store: Store, run: Run) -> Trend:
-        return Trend(run.step, self._points(store, run), next(iter(checkups.read(store, run.id, last_only=True)), None))
+        last = next(iter(checkups.read(store, run.id, last_only=True)), None)
+        return Trend(run.step, run.is_over, self._points(store, run), last)
 
     def _points(self, store: Store, run: Run) -> Curve:
         if run.is_over:

@@ -21,8 +21,9 @@ class Trend:
     """A run's training curve in a few points up to `step`, NaN where a loss was not finite; and its last checkup."""
 
     step: int
+    is_over: bool
     curve: Curve
-    checkup: Checkup | None = None
+    checkup: Checkup | None
 
 
 def bars(trends: Sequence[Trend], kind: str, width: int) -> str:
@@ -56,7 +57,8 @@ class Trends:
     def get(self, run: Run) -> Trend | None:
         """A run's trend as known; one that is not, or is out of date, is read with the next `load`."""
         known = self._kept.get(run.id)
-        if run.step and (known is None or known.step != run.step):
+        # At the end once more: what was measured after the last step comes after it.
+        if run.step and (known is None or (known.step, known.is_over) != (run.step, run.is_over)):
             self._wanted[run.id] = run
         return known
 

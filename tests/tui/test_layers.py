@@ -1,0 +1,112 @@
+"""The layers on the screen: live in the training pane, as a heat map, on the board and on a run's page."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from initlab_tui.experiments.diagnosis import Health, Verdict
+from initlab_tui.runs import queue
+from initlab_tui.runs.checkups import Checkup
+from initlab_tui.runs.events import LayersMeasured, Stepped
+from initlab_tui.runs.store import Run
+from initlab_tui.tui.heatmap import FIGURES, heat_map
+from initlab_tui.tui.screens.layers import LayersScreen
+from tests.runs.test_checkups import health
+from tests.tui.conftest import NARROW, VERY_WIDE, WIDE, Bench, Lab, Result, by_start, comparison, opened
+
+STD, DEAD = FIGURES[1], next(figure for figure in FIGURES if "dead" in figure.title)
+
+
+def at(step: int, measured: Health) -> Checkup:
+    return Checkup(step, measured, Verdict("healthy", ""))
+
+
+def test_a_map_is_of_layers_by_steps_on_a_logarithmic_scale() -> None:
+    found = heat_map([at(0, health(0.01)), at(5, health(0.1)), at(9, health(1.0))], STD)
+    assert (found.layers, found.steps) == (("dense_1", "dense_2", "logits"), (0, 5, 9))
+    assert found.values[1] == (0.01, 0.1, 1.0)
+    assert found.bounds == (0.01, 1.0)
+    assert [found.place(1, column) for column in range(3)] == pytest.approx([0, 0.5, 1])
+
+
+def test_what_cannot_be_drawn_has_no_place_and_a_share_a_scale_of_its_own() -> None:
+    found = heat_map([at(0, health(0.0)), at(5, health(math.nan)), at(9, health(math.inf))], STD)
+    assert [found.place(1, column) for column in range(3)] == [None, None, None]
+    shares = heat_map([at(0, health(dead=0.25))], DEAD)
+    assert shares.bounds == (0, 1)
+    assert [shares.place(row, 0) for row in range(3)] == [0.1, 0.25, None]
+    assert heat_map([], STD).values == ()
+
+
+def measure(bench: Bench, run: Run, *levels: float) -> None:
+    for number, level in enumerate(levels):
+        queue.record(bench.store, run, [LayersMeasured(3 * number, health(level), 0.01)])
+
+
+@pytest.mark.asyncio
+async def test_the_layers_are_live_and_what_is_ill_is_marked(bench: Bench) -> None:
+    bench.queue(comparison("zeros", seeds=1))
+    run = bench.begin(0.3)
+    measure(bench, run, 1.0)
+    async with opened(bench.store, WIDE) as lab:
+        await lab.until(lambda: "signal" in lab.training and "✓ healthy (step 0)" in lab.training)
+        queue.record(bench.store, run, [Stepped(7, (2.0,), (0.1,), 0.1, 128), LayersMeasured(7, health(0.001), 0.01)])
+        await lab.until(lambda: "▽ vanishing forward (dense_2, step 7)" in lab.training)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [NARROW, WIDE, VERY_WIDE], ids=str)
+async def test_the_heat_map_shows_any_figure_and_the_value_under_the_cursor(
+    bench: Bench, size: tuple[int, int]
+) -> None:
+    bench.queue(comparison("zeros", seeds=1))
+    run = bench.begin(0.5)
+    measure(bench, run, 1.0, 0.5, 0.25)
+    async with opened(bench.store, size) as lab:
+        await open_layers(lab)
+        assert "dense_1, step 6: 1" in lab.text  # the last measurement first
+        await lab.press("down", "m")
+        assert "deviation of the activations" in lab.text
+        assert "dense_2, step 6: 0.25" in lab.text
+        await lab.press("left", "left", "left")
+        assert "dense_2, step 0: 1" in lab.text
+        await lab.press("n", "n")
+        assert "largest |cosine|" in lab.text
+        queue.record(bench.store, run, [LayersMeasured(9, health(0.125), 0.01)])
+        await lab.press("m", "m", "right", "right", "right", "right")
+        await lab.until(lambda: "dense_2, step 6: 0.25" in lab.text or "dense_2, step 9: 0.125" in lab.text)
+        await lab.press("escape")
+        assert lab.is_at_home
+
+
+async def open_layers(lab: Lab) -> None:
+    await lab.press("2", "l")
+    assert isinstance(lab.app.screen, LayersScreen)
+    await lab.until(lambda: "deviation of the pre-activations" in lab.text)
+
+
+@pytest.mark.asyncio
+async def test_a_run_without_measurements_says_so(bench: Bench) -> None:
+    bench.train(comparison("zeros", seeds=1), lambda _: Result(0.1))
+    async with opened(bench.store, NARROW) as lab:
+        await lab.press("3", "l")
+        await lab.until(lambda: "Nothing was measured of this run's layers yet." in lab.text)
+
+
+@pytest.mark.asyncio
+async def test_step_0_stands_beside_the_accuracy_reached_where_it_differs(bench: Bench) -> None:
+    wanted = comparison("he_normal", "zeros", seeds=2)
+    bench.queue(wanted)
+    for _ in wanted.runs():
+        run = bench.begin()
+        measure(bench, run, 1.0 if str(run.spec.initializer) == "he_normal" else 0.001)
+        bench.end(run, by_start(run))
+    async with opened(bench.store, VERY_WIDE) as lab:
+        await lab.until(lambda: "at step 0" in lab.results)
+        assert "vanishing forward" in lab.results
+        await lab.press("3", "enter", "down", "enter")
+        await lab.until("layers at step 0")
+        await lab.press("l")
+        await lab.until(lambda: "deviation of the pre-activations" in lab.text)
