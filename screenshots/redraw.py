@@ -24,6 +24,12 @@ COMPARISON = Comparison(
     initializers=tuple(map(Initializer.parse, STARTS)),
     seeds=(0, 1, 2),
 )
+# Long enough for the layers to be measured some twenty times.
+DEEP = Comparison(
+    base=RunSpec(hidden=(64,) * 14, batch_size=32, epochs=300),
+    initializers=(Initializer.parse("glorot_uniform"),),
+    seeds=(0,),
+)
 SHARE_WHEN_PICTURED = 0.6  # of the comparison, for the picture of the lab at work
 DEADLINE_SECONDS = 600
 
@@ -64,6 +70,17 @@ async def _at_work(path: Path, data_dir: Path | None) -> None:
     app.close()
 
 
+async def _layers(path: Path) -> None:
+    app = _lab(path, None, DEEP)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await _until(pilot, lambda: bool(app.lab.runs) and not app.lab.active)
+        await pilot.press("2", "end", "l")
+        await pilot.pause(1.0)
+        await pilot.press("m", "m", "down", "down")
+        await _keep(pilot, "layers")
+    app.close()
+
+
 async def _small(path: Path) -> None:
     app = _lab(path, None, None)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -82,6 +99,7 @@ def main() -> None:
         path = Path(folder) / "lab.db"
         asyncio.run(_at_work(path, data_dir))
         asyncio.run(_small(path))
+        asyncio.run(_layers(Path(folder) / "deep.db"))
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ MOST_DEAD = 0.95
 PARALLEL, MOST_TWINS, LEAST_FAN_IN = 0.9999, 0.5, 8
 # Logits near 0 have a loss of ln(classes); one many times that is confident, and wrong.
 MOST_LOSS = 10.0
+HAS_LEARNED = 0.5  # of ln(classes)
 
 VERDICTS = ("healthy", "vanishing_forward", "vanishing_backward", "exploding", "saturated", "dead", "symmetric")
 FLAT = {"tanh": math.atanh(TANH_FLAT), "sigmoid": math.log(1 / SIGMOID_FLAT - 1)}  # |z| from which they are flat
@@ -133,6 +134,9 @@ def judge(health: Health) -> Verdict:
         )
         for layer in health.layers
     )
+    if whole.loss < HAS_LEARNED * whole.chance_loss:
+        # The bounds are those of a start: a net that has learned has grown its signal, and has no gradient left.
+        return Verdict("healthy", f"it has learned: the loss is {whole.loss:.2g}, of guessing {whole.chance_loss:.3g}")
     found = _judge(hidden, logits.backward)
     if found.name == "healthy" and not whole.loss <= MOST_LOSS * whole.chance_loss:
         reason = f"the loss is {whole.loss:.3g}, of logits near 0 it is {whole.chance_loss:.3g}"

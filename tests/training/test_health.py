@@ -86,6 +86,13 @@ def test_what_theory_is_judged_to_be_is_what_is_measured(written: str, activatio
     assert foretold.name == judge(health).name
 
 
+def test_the_bounds_are_those_of_a_start_and_not_of_a_net_that_has_learned() -> None:
+    grown = measured("random_normal:stddev=1.0", "64,64")
+    assert judge(grown).name == "exploding"
+    learned = judge(Health(grown.layers, grown.network._replace(loss=0.01)))
+    assert (learned.name, learned.reason) == ("healthy", "it has learned: the loss is 0.01, of guessing 2.3")
+
+
 def test_the_dead_share_does_not_tell_glorot_from_he() -> None:
     glorot, he = (measured(start, "100x30") for start in ("glorot_normal", "he_normal"))
     # The same draws but for their scale, which moves no ReLU's sign.

@@ -73,7 +73,8 @@ class LayersScreen(Screen[None]):
 
     def _draw(self) -> None:
         lines = self._lines() if self._checkups else [Text("Nothing was measured of this run's layers yet.")]
-        self.query_one(Lines).show([Text(self._title, style="bold", no_wrap=True), *lines])
+        steps = f", steps 0 to {self._checkups[-1].step}" if self._checkups else ""
+        self.query_one(Lines).show([Text(f"{self._title}{steps}", style="bold", no_wrap=True), *lines])
 
     def _lines(self) -> list[Text]:
         found = heat_map(self._checkups, FIGURES[self._figure])

@@ -1,0 +1,47 @@
+"""What measuring the layers costs, of the training that it goes with.
+
+    python -m tests.benchmarks.layers [--data-dir ../shared/data]
+
+A share of one run's own time, so that a busy machine changes both alike. Step 0 is told by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from pathlib import Path
+
+from initlab_tui.data import arrays
+from initlab_tui.experiments.fields import hidden_text
+from initlab_tui.experiments.spec import RunSpec
+from initlab_tui.runs.events import LayersMeasured, Stepped
+from initlab_tui.training.loop import train
+from initlab_tui.training.program import OnDevice, Programs
+
+RUNS = (("256,256", 1), ("256,256", 10), ("256,256", 40), ("100x30", 3), ("1000x5", 1))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", type=Path, default=Path("../shared/data"))
+    file = parser.parse_args().data_dir / "mnist.npz"
+    data, programs = OnDevice(arrays.load("mnist", file)), Programs()
+    print("MNIST, relu      epochs  training     of it measured  times  each, median    at step 0")
+    for hidden, epochs in RUNS:
+        measure(RunSpec.checked(dataset="mnist", hidden=hidden, epochs=epochs, initializer="he_normal"), data, programs)
+
+
+def measure(spec: RunSpec, data: OnDevice, programs: Programs) -> None:
+    """Train once and print what part of it the measurements were."""
+    events = list(train(spec, data, programs))
+    training = sum(event.seconds for event in events if isinstance(event, Stepped))
+    first, *others = (event.seconds for event in events if isinstance(event, LayersMeasured))
+    each = f"{1000 * statistics.median(others):.1f} ms" if others else "–"
+    print(
+        f"{hidden_text(spec.hidden):<15} {spec.epochs:>7} {training:>7.1f} s {sum(others) / training:>17.2%} "
+        f"{len(others):>6} {each:>13} {1000 * first:>9.1f} ms"
+    )
+
+
+if __name__ == "__main__":
+    main()
