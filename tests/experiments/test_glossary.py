@@ -5,8 +5,9 @@ import math
 import pytest
 
 from initlab_tui.experiments.diagnosis import VERDICTS
+from initlab_tui.experiments.expectations import expectations
 from initlab_tui.experiments.glossary import GLOSSARY, find
-from initlab_tui.experiments.meanfield import chi1, critical_sigma_w2, expectations
+from initlab_tui.experiments.meanfield import chi1, critical_sigma_w2
 
 
 @pytest.mark.parametrize("name", GLOSSARY)

@@ -11,19 +11,16 @@ import numpy.typing as npt
 import pytest
 from scipy.integrate import dblquad, quad
 
+from initlab_tui.experiments.expectations import NEGATIVE_SLOPES, Expectations, expectations, log_expectations
 from initlab_tui.experiments.fields import ACTIVATIONS, MAX_DEPTH
 from initlab_tui.experiments.initializers import CATALOGUE
 from initlab_tui.experiments.meanfield import (
-    NEGATIVE_SLOPES,
-    Expectations,
     LayerPrediction,
     chi1,
     correlation_map,
     critical_sigma_w2,
-    expectations,
     fixed_point,
     length_map,
-    log_expectations,
     predict,
 )
 from initlab_tui.experiments.spec import Initializer, Kernel, RunSpec
