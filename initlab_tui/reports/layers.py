@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -11,7 +11,6 @@ from rich.text import Text
 
 from initlab_tui.experiments.diagnosis import LayerHealth
 from initlab_tui.experiments.inspection import Inspection
-from initlab_tui.experiments.meanfield import LayerPrediction
 from initlab_tui.reports.tables import table
 from initlab_tui.reports.text import cell, initializer_name, plain
 from initlab_tui.reports.verdict import figure_text, verdict_text
@@ -34,32 +33,39 @@ def inspection_page(found: Inspection) -> RenderableType:
         f"{figure_text(whole.gradient_ratio)} · Jacobian's singular values: mean square "
         f"{figure_text(whole.jacobian_mean_square)}, largest/smallest {figure_text(whole.jacobian_condition)}"
     )
-    return Group(head, foretold, cell(told, "dim"), _table(found), Text())
+    told_of = "* foretold; mean and act: of the activations; back: size of the gradient that comes back"
+    notes = cell(told_of, "dim")
+    return Group(head, foretold, cell(told, "dim"), _foretold_table(found), notes, Text())
 
 
-def _table(found: Inspection) -> Table:
+def _foretold_table(found: Inspection) -> Table:
     back = found.health.layers[-1].backprop_std
-    names = ("std foretold", "std", "act mean", "act std", "dead", "saturated", "back foretold", "back", "cos", "corr")
-    made = table("layer", *names, right=names)
-    for layer, expected in found.layers:
-        made.add_row(*map(cell, _cells(layer, expected, back)))
+    figures, predictions = found.health.layers, found.predictions
+    return _table(
+        "layer",
+        figures,
+        {
+            "std*": [figure_text(each.predicted_std if each else None) for each in predictions],
+            "std": [figure_text(each.preactivation_std) for each in figures],
+            "mean": [figure_text(each.activation_mean) for each in figures],
+            "act": [figure_text(each.activation_std) for each in figures],
+            "dead": [share(each.dead) for each in figures],
+            "flat": [share(each.saturated) for each in figures],
+            "back*": [figure_text(each.gradient_std * back if each else None) for each in predictions],
+            "back": [figure_text(each.backprop_std) for each in figures],
+            "cos": [figure_text(each.cosine) for each in figures],
+            "corr": [figure_text(each.correlation) for each in figures],
+        },
+    )
+
+
+def _table(title: str, figures: Sequence[LayerHealth], columns: Mapping[str, Sequence[str]]) -> Table:
+    """The layers with those columns that have anything in them: eighty cells hold them all then."""
+    kept = {name: cells for name, cells in columns.items() if any(text != "–" for text in cells)}
+    made = table(title, *kept, right=list(kept))
+    for number, layer in enumerate(figures):
+        made.add_row(*map(cell, (layer.layer, *(cells[number] for cells in kept.values()))))
     return made
-
-
-def _cells(layer: LayerHealth, expected: LayerPrediction | None, back: float) -> list[str]:
-    return [
-        layer.layer,
-        figure_text(expected.predicted_std if expected else None),
-        figure_text(layer.preactivation_std),
-        figure_text(layer.activation_mean),
-        figure_text(layer.activation_std),
-        share(layer.dead),
-        share(layer.saturated),
-        figure_text(expected.gradient_std * back if expected else None),
-        figure_text(layer.backprop_std),
-        figure_text(layer.cosine),
-        figure_text(layer.correlation),
-    ]
 
 
 def health_parts(measured: Sequence[Checkup]) -> Iterable[RenderableType]:
@@ -69,18 +75,19 @@ def health_parts(measured: Sequence[Checkup]) -> Iterable[RenderableType]:
         head = cell(f"layers at step {checkup.step}  ", "dim")
         yield head.append_text(verdict_text(checkup.verdict)).append(f": {plain(checkup.verdict.reason)}")
     last = measured[-1]
-    names = ("std", "act mean", "act std", "dead", "saturated", "gradient", "back", "update", "cos", "corr")
-    made = table(f"at step {last.step}", *names, right=names)
-    for layer in last.health.layers:
-        made.add_row(*map(cell, _measured_cells(layer)))
-    yield made
-
-
-def _measured_cells(layer: LayerHealth) -> list[str]:
-    return [
-        layer.layer,
-        *map(figure_text, (layer.preactivation_std, layer.activation_mean, layer.activation_std)),
-        *map(share, (layer.dead, layer.saturated)),
-        *map(figure_text, (layer.gradient_norm, layer.backprop_std, layer.update_ratio)),
-        *map(figure_text, (layer.cosine, layer.correlation)),
-    ]
+    figures = last.health.layers
+    yield _table(
+        f"at step {last.step}",
+        figures,
+        {
+            "std": [figure_text(each.preactivation_std) for each in figures],
+            "mean": [figure_text(each.activation_mean) for each in figures],
+            "act": [figure_text(each.activation_std) for each in figures],
+            "dead": [share(each.dead) for each in figures],
+            "flat": [share(each.saturated) for each in figures],
+            "back": [figure_text(each.backprop_std) for each in figures],
+            "update": [figure_text(each.update_ratio) for each in figures],
+            "cos": [figure_text(each.cosine) for each in figures],
+            "corr": [figure_text(each.correlation) for each in figures],
+        },
+    )
