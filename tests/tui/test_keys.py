@@ -12,13 +12,29 @@ from textual.widgets import Input
 
 from initlab_tui.runs.store import Store
 from initlab_tui.tui.app import LabApp
-from initlab_tui.tui.keys import CHART, DETAILS, EVERYWHERE, FIELD, HELP, LAB, RESULTS, SECTIONS, SETUP, TRAINING, Key
+from initlab_tui.tui.keys import (
+    CHART,
+    CLAIMS,
+    DETAILS,
+    EVERYWHERE,
+    FIELD,
+    HELP,
+    LAB,
+    LAYERS,
+    RESULTS,
+    SECTIONS,
+    SETUP,
+    TRAINING,
+    Key,
+)
 from initlab_tui.tui.panes.results import Results
 from initlab_tui.tui.panes.training import Training
 from initlab_tui.tui.screens.chart import ChartScreen
+from initlab_tui.tui.screens.claims import ClaimsScreen
 from initlab_tui.tui.screens.details import DetailsScreen
 from initlab_tui.tui.screens.help import HelpScreen
 from initlab_tui.tui.screens.lab import LabScreen
+from initlab_tui.tui.screens.layers import LayersScreen
 from initlab_tui.tui.widgets.field import FieldInput
 from initlab_tui.tui.widgets.starts import StartList
 from initlab_tui.tui.widgets.table import Table
@@ -33,6 +49,8 @@ PLACES: list[tuple[type[DOMNode], Sequence[Key]]] = [
     (Results, RESULTS),
     (ChartScreen, CHART),
     (DetailsScreen, DETAILS),
+    (LayersScreen, LAYERS),
+    (ClaimsScreen, CLAIMS),
     (HelpScreen, HELP),
 ]
 IDS = [place.__name__ for place, _ in PLACES]
@@ -51,7 +69,7 @@ def names(keys: Sequence[Key]) -> list[str]:
 
 def test_the_tables_are_all_there_are() -> None:
     assert [id(keys) for _, keys in SECTIONS] == [
-        id(keys) for keys in (LAB, EVERYWHERE, SETUP, FIELD, TRAINING, RESULTS, CHART, DETAILS, HELP)
+        id(keys) for keys in (LAB, EVERYWHERE, SETUP, FIELD, TRAINING, RESULTS, CHART, DETAILS, LAYERS, CLAIMS, HELP)
     ]
 
 
