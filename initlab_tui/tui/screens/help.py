@@ -29,7 +29,7 @@ WORDS = (
     ("vs #1", "difference to the best in points, paired by seed; ? where the seeds cannot tell them apart"),
     (
         "claims ✓ ✗ ?",
-        "reproduced, not reproduced, not decided: by the 95 % interval over the seeds, not by the bare mean",
+        "reproduced, not reproduced, not decided: by the 95 % interval over the seeds",
     ),
     ("loss", "cross entropy on the test set; ln(classes) is what guessing gives, 2.303 for ten classes"),
     ("tr loss ▇▃▁", "training loss over the steps, bars from 0 to its highest; a blank where it was not finite"),
