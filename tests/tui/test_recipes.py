@@ -83,6 +83,14 @@ async def test_a_recipe_is_chosen_by_its_part_and_says_what_it_claims(store: Sto
         assert "r trains the 10 runs." in lab.told
 
 
+async def test_it_says_which_dataset_stands_in(store: Store) -> None:
+    async with opened(store) as lab:
+        await lab.press("e")
+        await lab.until("Fill the setup with")
+        await lab.press("down", "down", "down", "down", "down", "down", "enter")
+        await lab.until(lambda: "Where fashion_mnist cannot be had, choose mnist" in lab.told)
+
+
 async def test_a_chooser_that_is_left_changes_nothing(store: Store) -> None:
     async with opened(store) as lab:
         before = lab.app.lab.setup.comparison

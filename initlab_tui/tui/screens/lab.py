@@ -230,16 +230,20 @@ class LabScreen(Screen[None]):
 
         def answered(key: str | None) -> None:
             if key is not None:
-                self._prepare(*part_of(found, key))
+                self._fill(*part_of(found, key))
 
         if self.app.screen is self:
             self.app.push_screen(Choose("Fill the setup with", answers(found)).add_class("-roomy"), answered)
 
-    def _prepare(self, recipe: Recipe, part: Part) -> None:
+    def _fill(self, recipe: Recipe, part: Part) -> None:
         self.setup.put(Settings(part.comparison, self.setup.device or AUTO))
         self.action_pane("setup")
         told = f"{recipe.claim} r trains the {_many(len(list(part.runs())), 'run')}."
-        self.notify(plain(told), title=plain(f"{recipe.name} {part.name}"), timeout=NOTICE_SECONDS, markup=False)
+        if recipe.offline_dataset:
+            own, other = part.base.dataset, recipe.offline_dataset
+            told += f" Where {own} cannot be had, choose {other}: what is claimed of any dataset is judged on it."
+        title = f"{recipe.name} {part.name}".rstrip()
+        self.notify(plain(told), title=plain(title), timeout=NOTICE_SECONDS, markup=False)
 
     @work(exclusive=True, group="claims")
     async def _judge(self, view: View) -> None:
