@@ -232,7 +232,7 @@ def headings(shown: Sequence[Group]) -> tuple[Heading, ...]:
     fields = [_field(name, shown) for name in differing]
     judged = [VERDICT] if len({group.row.verdicts[:1] for group in shown}) > 1 else []
     broken = [STATUS] if any(group.row.status != "done" for group in shown) else []
-    return (RANK, NAME, *fields, *data, *MEASURES, VERSUS, *judged, *TRENDS, LOSS, *broken, *COSTS, *tags)
+    return (RANK, NAME, *fields, *data, *MEASURES, VERSUS, *TRENDS, LOSS, *broken, *judged, *COSTS, *tags)
 
 
 DATA = Heading(

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import RenderableType
 
@@ -21,6 +21,10 @@ from initlab_tui.runs.preflight import Facts
 from initlab_tui.runs.store import Curve, Run, Store
 from initlab_tui.tui.trends import POINTS, Trend
 from initlab_tui.tui.watcher import View, Watcher
+
+if TYPE_CHECKING:
+    from initlab_tui.experiments.recipes import Recipe
+    from initlab_tui.runs.claimed import Claimed
 
 T = TypeVar("T")
 IDLE_SECONDS = 600.0  # that a worker waits for the next comparison before it frees its memory
@@ -108,6 +112,28 @@ class Desk:
             return run_page(store, run) if run else None
 
         return await self._reading.do(read)
+
+    async def recipes(self) -> list[Recipe]:
+        """The recipes that come with the program."""
+
+        def read() -> list[Recipe]:
+            from initlab_tui.data import recipes  # the first paint does without
+
+            return recipes.packaged()
+
+        return await asyncio.to_thread(read)
+
+    async def claims(self, runs: Sequence[Run], comparison_id: int | None = None) -> list[Claimed]:
+        """What the recipes that were trained claim, and what came of it; of one comparison or of all."""
+
+        def learn() -> Callable[[Store], list[Claimed]]:
+            from initlab_tui.runs import claimed  # the first paint does without
+
+            claimed.groups()
+            return lambda store: claimed.claimed(store, runs, comparison_id)
+
+        # The recipes are parsed beside the thread that reads, which has curves to bring meanwhile.
+        return await self._reading.do(await asyncio.to_thread(learn))
 
     async def launch(self, comparison: Comparison, device: str | None) -> Facts:
         """Check a comparison, download its data where need be, queue it and see to workers; returns its data's facts.

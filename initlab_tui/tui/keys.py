@@ -89,6 +89,8 @@ LAB = (
     Key("x", "stop", "Stop", "stop the comparison that trains, keeping what it recorded"),
     Key("X", "stop_all", "Stop all", "stop everything that is queued, running or paused in this store", show=False),
     Key("c", "chart", "Chart", "draw the marked groups and runs over each other, or all that the results show"),
+    Key("e", "recipes", "Recipes", "choose a published experiment, which fills the setup", show=False),
+    Key("v", "claims", "Claims", "show what the recipes claim beside what their runs here came to", show=False),
     Key("1,f2", "pane('setup')", "Setup", "go to the setup", show=False),
     Key("2,f3", "pane('training')", "Training", "go to the training", show=False),
     Key("3,f4", "pane('results')", "Results", "go to the results", show=False),
@@ -184,6 +186,8 @@ DETAILS = (
     Key("right", "neighbour(1)", "Next run", "the run after"),
 )
 
+CLAIMS = (Key("escape,q,v,enter", "dismiss(None)", "Close", "back to the lab"),)
+
 HELP = (Key("escape,q,question_mark,f1", "dismiss(None)", "Close", "close the help"),)
 
 SECTIONS = (
@@ -196,5 +200,6 @@ SECTIONS = (
     ("Chart", CHART),
     ("Details", DETAILS),
     ("Layers", LAYERS),
+    ("Claims", CLAIMS),
     ("Help", HELP),
 )

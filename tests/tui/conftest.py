@@ -276,9 +276,11 @@ class Lab:
 
 
 @asynccontextmanager
-async def opened(store: Store, size: tuple[int, int] = WIDE, *, warm: bool = False) -> AsyncIterator[Lab]:
+async def opened(
+    store: Store, size: tuple[int, int] = WIDE, *, warm: bool = False, data_dir: Path | None = None
+) -> AsyncIterator[Lab]:
     """The lab over a store, once it has looked at it; what it started is ended with it."""
-    app = LabApp(store, None, store.path.parent, warm=warm)
+    app = LabApp(store, data_dir, store.path.parent, warm=warm)
     app.animation_level = "none"
     try:
         async with app.run_test(size=size, notifications=True) as pilot:

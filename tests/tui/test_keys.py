@@ -14,6 +14,7 @@ from initlab_tui.runs.store import Store
 from initlab_tui.tui.app import LabApp
 from initlab_tui.tui.keys import (
     CHART,
+    CLAIMS,
     DETAILS,
     EVERYWHERE,
     FIELD,
@@ -29,6 +30,7 @@ from initlab_tui.tui.keys import (
 from initlab_tui.tui.panes.results import Results
 from initlab_tui.tui.panes.training import Training
 from initlab_tui.tui.screens.chart import ChartScreen
+from initlab_tui.tui.screens.claims import ClaimsScreen
 from initlab_tui.tui.screens.details import DetailsScreen
 from initlab_tui.tui.screens.help import HelpScreen
 from initlab_tui.tui.screens.lab import LabScreen
@@ -48,6 +50,7 @@ PLACES: list[tuple[type[DOMNode], Sequence[Key]]] = [
     (ChartScreen, CHART),
     (DetailsScreen, DETAILS),
     (LayersScreen, LAYERS),
+    (ClaimsScreen, CLAIMS),
     (HelpScreen, HELP),
 ]
 IDS = [place.__name__ for place, _ in PLACES]
@@ -66,7 +69,7 @@ def names(keys: Sequence[Key]) -> list[str]:
 
 def test_the_tables_are_all_there_are() -> None:
     assert [id(keys) for _, keys in SECTIONS] == [
-        id(keys) for keys in (LAB, EVERYWHERE, SETUP, FIELD, TRAINING, RESULTS, CHART, DETAILS, LAYERS, HELP)
+        id(keys) for keys in (LAB, EVERYWHERE, SETUP, FIELD, TRAINING, RESULTS, CHART, DETAILS, LAYERS, CLAIMS, HELP)
     ]
 
 

@@ -72,6 +72,7 @@ class Results(Vertical):
         self._headings: tuple[Heading, ...] = ()
         self._marked: frozenset[str] = frozenset()
         self._trend_width = TRENDS[0].width
+        self._claims: tuple[Text, ...] = ()
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="filter-line"):
@@ -170,8 +171,15 @@ class Results(Vertical):
         one_board = len({(row.spec.dataset, row.fingerprint) for row in rows}) == 1
         sentence = conclusion(sorted(rows, key=lambda row: row.rank)) if one_board else ""
         verdict = self.query_one("#verdict", Static)
-        verdict.display = bool(sentence)
-        verdict.update(Text(plain(sentence)))
+        lines = [*([Text(plain(sentence))] if sentence else []), *self._claims]
+        verdict.display = bool(lines)
+        verdict.update(Text("\n").join(lines))
+
+    def show_claims(self, claims: Sequence[Text]) -> None:
+        """Say under the board what came of a recipe's claims, each recipe in a line."""
+        if self._claims != tuple(claims):
+            self._claims = tuple(claims)
+            self.show_choice(self._choice)
 
     def _empty(self, found: Sequence[Group]) -> str:
         if not self._view:
@@ -180,7 +188,8 @@ class Results(Vertical):
             return f"Nothing holds all of “{self._choice.words}”. esc shows all {len(found)} groups again."
         return (
             "No results yet. Each initializer gets a line here: mean accuracy over the seeds with its 95 % interval, "
-            "loss, curves, and whether it differs from the best by more than the seeds' spread."
+            "loss, curves, and whether it differs from the best by more than the seeds' spread. "
+            "e chooses a published experiment to run again."
         )
 
     def _count(self, found: Sequence[Group], shown: Sequence[Group]) -> None:

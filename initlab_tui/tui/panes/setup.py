@@ -244,6 +244,12 @@ def _plain(names: Sequence[str]) -> list[tuple[str, str]]:
     return [(name, name) for name in names]
 
 
+def _digits(value: float) -> str:
+    """As short as it can be read back to the same number."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
+
+
 def _words(settings: Settings) -> dict[str, str]:
     """A comparison as the form's words."""
     comparison, base = settings.comparison, settings.comparison.base
@@ -253,8 +259,8 @@ def _words(settings: Settings) -> dict[str, str]:
         "hidden": " ".join(hidden_text(widths) for widths in comparison.hidden or (base.hidden,)),
         "activation": (comparison.activations or (base.activation,))[0],
         "optimizer": base.optimizer,
-        "learning_rate": " ".join(f"{rate:g}" for rate in comparison.learning_rates or (base.learning_rate,)),
-        "l2": f"{base.l2:g}",
+        "learning_rate": " ".join(map(_digits, comparison.learning_rates or (base.learning_rate,))),
+        "l2": _digits(base.l2),
         "batch_size": str(base.batch_size),
         "epochs": str(base.epochs),
         "seeds": f"{count} from {first}" if first else str(count),

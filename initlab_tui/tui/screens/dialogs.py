@@ -29,6 +29,8 @@ class Choose(ModalScreen[str | None]):
         border: round $primary; background: $surface;
     }
     Choose OptionList { height: auto; max-height: 14; border: none; padding: 0; background: $surface; }
+    Choose.-roomy > Vertical { width: 96; }
+    Choose.-roomy OptionList { text-wrap: nowrap; text-overflow: ellipsis; }
     Choose #hint { color: $text-muted; }
     """
     BINDINGS = [("escape,q", "dismiss(None)", "Cancel")]

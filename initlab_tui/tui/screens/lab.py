@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -25,11 +26,14 @@ from initlab_tui.runs.store import Run, Store
 from initlab_tui.tui.desk import Desk, devices
 from initlab_tui.tui.keys import LAB, bindings
 from initlab_tui.tui.panes.results import Results
-from initlab_tui.tui.panes.setup import Settings, Setup
+from initlab_tui.tui.panes.setup import AUTO, Settings, Setup
 from initlab_tui.tui.panes.training import Training
 from initlab_tui.tui.screens.dialogs import Ask, Choose
 from initlab_tui.tui.trends import Trends
 from initlab_tui.tui.watcher import View
+
+if TYPE_CHECKING:
+    from initlab_tui.experiments.recipes import Part, Recipe
 
 NOTICE_SECONDS = 15.0
 HOMES = {"setup": "#starts", "training": "#queue", "results": "#board"}
@@ -97,6 +101,8 @@ class LabScreen(Screen[None]):
             self.refresh_bindings()
         if before is None or (view.ranked and not view.active):
             self._sum_up()
+        if view.ranked:
+            self._judge(view)
 
     def refresh_trends(self, ids: Collection[int]) -> None:
         """Draw the curves of these runs, which were read since."""
@@ -212,6 +218,53 @@ class LabScreen(Screen[None]):
         self.setup.focus_first_wrong()
         told = plain(problems[0].message)
         self.notify(told, title="Not queued", severity="error", timeout=NOTICE_SECONDS, markup=False)
+
+    # Recipes: what to run again, and what comes of their claims.
+
+    @work(group="recipes")
+    async def action_recipes(self) -> None:
+        """Choose a published experiment, which fills the form."""
+        from initlab_tui.tui.recipe_list import answers, part_of  # the first paint does without
+
+        found = await self._desk.recipes()
+
+        def answered(key: str | None) -> None:
+            if key is not None:
+                self._fill(*part_of(found, key))
+
+        if self.app.screen is self:
+            self.app.push_screen(Choose("Fill the setup with", answers(found)).add_class("-roomy"), answered)
+
+    def _fill(self, recipe: Recipe, part: Part) -> None:
+        self.setup.put(Settings(part.comparison, self.setup.device or AUTO))
+        self.action_pane("setup")
+        told = f"{recipe.claim} r trains the {_many(len(list(part.runs())), 'run')}."
+        if recipe.offline_dataset:
+            own, other = part.base.dataset, recipe.offline_dataset
+            told += f" Where {own} cannot be had, choose {other}: what is claimed of any dataset is judged on it."
+        title = f"{recipe.name} {part.name}".rstrip()
+        self.notify(plain(told), title=plain(title), timeout=NOTICE_SECONDS, markup=False)
+
+    @work(exclusive=True, group="claims")
+    async def _judge(self, view: View) -> None:
+        """Hold what the newest comparison came to, once it has ended, against what a recipe claims of it."""
+        newest = [run for run in view.runs.values() if run.comparison_id == view.newest_id]
+        if view.newest_id is None or not all(run.is_over for run in newest):
+            self.results.show_claims(())
+            return
+        claimed = await self._desk.claims(self.runs, view.newest_id)
+        if claimed:
+            from initlab_tui.reports.claimed import tally
+
+            self.results.show_claims([tally(each).append("; v shows them") for each in claimed])
+        else:
+            self.results.show_claims(())
+
+    def action_claims(self) -> None:
+        """Show the recipes' claims beside what their runs came to."""
+        from initlab_tui.tui.screens.claims import ClaimsScreen  # the first paint does without
+
+        self.app.push_screen(ClaimsScreen(lambda: self._desk.claims(self.runs)))
 
     # Steering what trains.
 

@@ -1,0 +1,23 @@
+"""The recipes as a list to choose from: a line for each part, since a part is what the form holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from initlab_tui.experiments.recipes import Part, Recipe
+
+
+def answers(recipes: Sequence[Recipe]) -> list[tuple[str, str]]:
+    """Each part's key and its line, the titles below each other."""
+    names = [(recipe, _name(recipe, part)) for recipe in recipes for part in recipe.parts]
+    width = max((len(name) for _, name in names), default=0)
+    return [(name, f"{name:{width}}  {recipe.title}") for recipe, name in names]
+
+
+def part_of(recipes: Sequence[Recipe], key: str) -> tuple[Recipe, Part]:
+    """The recipe and its part of an answer."""
+    return next((recipe, part) for recipe in recipes for part in recipe.parts if _name(recipe, part) == key)
+
+
+def _name(recipe: Recipe, part: Part) -> str:
+    return f"{recipe.name} {part.name}".rstrip()
