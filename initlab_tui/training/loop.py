@@ -79,7 +79,7 @@ def _run(
     total: int,
     wants_checkpoint: Callable[[], bool],
 ) -> Generator[Event, None, None]:
-    checkups = _Checkups(step, total)
+    checkups = Checkups(step, total)
     if step == 0:
         evaluated = Evaluated(0, *program.evaluate(data))
         yield evaluated
@@ -160,7 +160,7 @@ def first_not_finite(losses: tuple[float, ...]) -> int | None:
     return next((index for index, loss in enumerate(losses) if not math.isfinite(loss)), None)
 
 
-class _Checkups:
+class Checkups:
     """When the layers are measured: as often as CHECKUP_SHARE of the time that the training will take allows."""
 
     def __init__(self, step: int, total: int) -> None:

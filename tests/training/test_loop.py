@@ -18,7 +18,7 @@ from initlab_tui.experiments.fields import ACTIVATIONS, OPTIMIZERS
 from initlab_tui.experiments.spec import RunSpec
 from initlab_tui.runs.events import Checkpointed, Evaluated, Event, Finished, LayersMeasured, Started, Stepped
 from initlab_tui.training import loop
-from initlab_tui.training.loop import CHECKUP_SHARE, schedule, shuffled, spread, train
+from initlab_tui.training.loop import CHECKUP_SECONDS, CHECKUP_SHARE, Checkups, schedule, shuffled, spread, train
 from initlab_tui.training.program import OnDevice, Program, Programs
 
 
@@ -197,9 +197,18 @@ def test_layers_are_measured_at_step_0_and_over_the_whole_of_a_run_that_takes_a_
     assert {event.step for event in measured[1:]} < set(schedule(120 * 44))
     assert measured[0].health.layers[0].update_ratio is None
     assert all(0 < (layer.update_ratio or 0) < 1 for event in measured[1:] for layer in event.health.layers)
-    # As much as can be promised on any machine: after that at step 0 they take a small share of the training.
-    spent = sum(event.seconds for event in measured[1:-1])
-    assert spent <= 2 * CHECKUP_SHARE * sum(event.seconds for event in events if isinstance(event, Stepped))
+
+
+@pytest.mark.parametrize(("seconds_per_step", "cost"), [(1e-4, 0.009), (1e-3, 0.02), (0.1, 0.06), (1e-4, 1.0)])
+def test_measuring_takes_no_more_than_its_share_of_the_training(seconds_per_step: float, cost: float) -> None:
+    step, total, spent = 4, 20_000, 0.0
+    checkups = Checkups(step, total)
+    checkups.cost = cost
+    while (until := checkups.steps_until_next(step, seconds_per_step)) <= total - step:
+        step, spent = step + until, spent + cost
+        checkups.took(cost)
+    assert spent <= max(CHECKUP_SECONDS, CHECKUP_SHARE * seconds_per_step * total)
+    assert step == (total if spent else 4)
 
 
 def test_what_is_affordable_is_spread_over_the_run_and_ends_with_it() -> None:
