@@ -161,7 +161,7 @@ def first_not_finite(losses: tuple[float, ...]) -> int | None:
 
 
 class Checkups:
-    """When the layers are measured: as often as CHECKUP_SHARE of the time that the training will take allows."""
+    """When the layers are measured: as often as CHECKUP_SHARE of the training's time allows, and at its end."""
 
     def __init__(self, step: int, total: int) -> None:
         self._due = [due for due in schedule(total) if due > step]
@@ -175,8 +175,9 @@ class Checkups:
         if seconds_per_step is None or not self._due:
             return sys.maxsize
         allowance = max(CHECKUP_SECONDS, CHECKUP_SHARE * seconds_per_step * self._total)
-        self._due = spread(self._due, int((allowance - self._spent) / self.cost))
-        return self._due[0] - step if self._due else sys.maxsize
+        # The end is measured in any case, also where the earlier ones took longer than was thought.
+        self._due = spread(self._due, max(1, int((allowance - self._spent) / self.cost)))
+        return self._due[0] - step
 
     def took(self, seconds: float) -> None:
         self._spent, self.cost = self._spent + seconds, seconds

@@ -195,6 +195,7 @@ def test_layers_are_measured_at_step_0_and_over_the_whole_of_a_run_that_takes_a_
     measured = [event for event in events if isinstance(event, LayersMeasured)]
     assert measured[0].step == 0
     assert {event.step for event in measured[1:]} < set(schedule(120 * 44))
+    assert measured[-1].step == 120 * 44
     assert measured[0].health.layers[0].update_ratio is None
     assert all(0 < (layer.update_ratio or 0) < 1 for event in measured[1:] for layer in event.health.layers)
 
@@ -207,8 +208,8 @@ def test_measuring_takes_no_more_than_its_share_of_the_training(seconds_per_step
     while (until := checkups.steps_until_next(step, seconds_per_step)) <= total - step:
         step, spent = step + until, spent + cost
         checkups.took(cost)
-    assert spent <= max(CHECKUP_SECONDS, CHECKUP_SHARE * seconds_per_step * total)
-    assert step == (total if spent else 4)
+    assert spent <= max(CHECKUP_SECONDS, CHECKUP_SHARE * seconds_per_step * total) or spent == cost
+    assert step == total
 
 
 def test_what_is_affordable_is_spread_over_the_run_and_ends_with_it() -> None:
@@ -230,7 +231,7 @@ def test_measuring_changes_nothing_of_what_is_trained(
         monkeypatch.setattr(loop, "CHECKUP_SECONDS", seconds)
         events = list(train(chosen, digits, programs))
         measured = [event.step for event in events if isinstance(event, LayersMeasured)]
-        assert measured == [0] if seconds == 0 else (len(measured) > 12 and measured[-1] == 4 * 44)
+        assert measured == [0, 4 * 44] if seconds == 0 else (len(measured) > 12 and measured[-1] == 4 * 44)
         states.append([array.tobytes() for array in programs.get(chosen, digits).program.state()])
     assert states[0] == states[1]
 
