@@ -202,7 +202,7 @@ def _tape_step(model: Any) -> Callable[[Any, Any], None]:
 def store(data_dir: Path, rounds: int) -> None:
     """The same epochs with and without the store: what a worker's recording costs, in wall time."""
     data = load_training(data_dir, supervisor.cores())
-    from initlab_tui.runs.events import Evaluated, Started, Stepped
+    from initlab_tui.runs.events import Evaluated, LayersMeasured, Started, Stepped
     from initlab_tui.runs.worker import Worker
     from initlab_tui.training.loop import train
     from initlab_tui.training.program import Programs
@@ -229,7 +229,7 @@ def store(data_dir: Path, rounds: int) -> None:
             assert isinstance(next(events), Started)
             started = time.perf_counter()
             for event in events:
-                assert isinstance(event, Stepped | Evaluated) or event.outcome == "done"  # type: ignore[union-attr]
+                assert isinstance(event, Stepped | Evaluated | LayersMeasured) or event.outcome == "done"  # type: ignore[union-attr]
             return samples / (time.perf_counter() - started)
 
         rates = rounds_of({"bare loop": bare, "through worker and store": recorded}, rounds)
