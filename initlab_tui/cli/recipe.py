@@ -158,7 +158,10 @@ def _document(cooked: Cooked) -> dict[str, Any]:
         | documents.comparison_document(trained.runs[0].comparison_id, part.comparison, trained.runs)
         for part, trained in zip(cooked.recipe.parts, cooked.trained, strict=False)
     ]
-    return {
+    runs = [run for trained in cooked.trained for run in trained.runs]
+    # As a comparison's own document, of all parts together: `comparison` is then the first part's.
+    whole = documents.comparison_document(runs[0].comparison_id, cooked.recipe.parts[0].comparison, runs)
+    return whole | {
         "recipe": cooked.recipe.name,
         "datasets": list(cooked.recipe.datasets),
         "instead_of": list(cooked.instead_of),

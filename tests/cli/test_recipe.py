@@ -86,7 +86,9 @@ def test_an_own_recipe_is_run_and_each_claim_judged(initlab: Command, mine: Path
     ran = initlab("recipe", "run", "./mine.toml", "--json")
     assert ran.code == 0, ran.err
     document = ran.document
-    assert set(document) == {"recipe", "datasets", "instead_of", "comparisons", "expectations"}
+    own = {"recipe", "datasets", "instead_of", "comparisons", "expectations"}
+    assert set(document) == {"comparison", "leaderboard", "runs", *own}
+    assert len(document["runs"]) == 6
     assert (document["recipe"], document["datasets"], document["instead_of"]) == ("mine", ["digits"], [])
     adam, wild = document["comparisons"]
     assert set(adam) == {"part", "comparison", "leaderboard", "runs"}

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -496,19 +495,3 @@ def test_every_start_is_told_at_any_depth(written: str, activation: str) -> None
         for layer in prediction.layers if prediction else ():
             assert not any(math.isnan(figure) for figure in layer[1:]), layer
             assert all(figure >= 0 for figure in (layer.predicted_std, layer.gain, layer.gradient_std, layer.chi1))
-
-
-@pytest.mark.parametrize(("depth", "bound"), [(30, 0.01), (MAX_DEPTH, 0.1)])
-@pytest.mark.parametrize("activation", ["relu", "tanh", "softplus"])
-def test_the_whole_catalogue_takes_milliseconds(activation: str, depth: int, bound: float) -> None:
-    kernels = RunSpec.checked(hidden=f"100x{depth}").kernels(MNIST, 10)
-    starts = [Initializer.parse(name) for name in CATALOGUE]
-
-    def once() -> float:
-        began = time.process_time()
-        for start in starts:
-            predict(start, kernels, activation)
-        return time.process_time() - began
-
-    # It takes 1.5 ms and 19 ms here; the bounds leave room for slower machines.
-    assert min(once() for _ in range(5)) < bound

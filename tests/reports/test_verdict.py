@@ -1,12 +1,8 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from initlab_tui.experiments.diagnosis import VERDICTS
-from initlab_tui.experiments.fields import ACTIVATIONS
-from initlab_tui.experiments.initializers import CATALOGUE
 from initlab_tui.experiments.spec import Initializer, RunSpec
 from initlab_tui.reports.verdict import SIGNS, forecast
 
@@ -41,12 +37,3 @@ def test_what_vanishes_backward_says_by_how_much() -> None:
 def test_every_verdict_has_a_sign_of_its_own() -> None:
     signs = [SIGNS[name] for name in (*VERDICTS, "unknown")]
     assert len(set(signs)) == len(signs)
-
-
-def test_the_whole_catalogue_is_foretold_while_a_person_types() -> None:
-    for activation in ACTIVATIONS:
-        foretold("he_normal", "64", activation)  # its table is made once
-    began = time.process_time()
-    for name in CATALOGUE:
-        foretold(name, "100x500", "tanh")
-    assert time.process_time() - began < 1  # some 40 ms on a machine at rest

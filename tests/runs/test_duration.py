@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -160,7 +159,3 @@ def test_a_long_past_is_not_read_to_its_end(store: Store) -> None:
     specs = [varied(seed=seed, hidden="20") for seed in range(100)]
     assert expected_seconds(specs, SHAPE, CLASSES, IMAGES, 2, past()).basis.startswith("scaled from run 10000")
     assert asked == RECENT
-    runs = list(past())
-    began = time.perf_counter()
-    expected_seconds(specs, SHAPE, CLASSES, IMAGES, 2, runs)
-    assert time.perf_counter() - began < 0.1

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -115,9 +114,7 @@ def test_ten_thousand_runs_are_read_at_once_and_each_kind_of_spec_only_once(
 
     monkeypatch.setattr(RunSpec, "from_json", counted)
     mirror = Mirror(store)
-    started = time.perf_counter()
     assert mirror.look()
-    assert time.perf_counter() - started < 1.5  # 0.15 s on a machine at rest
     assert parsed == []
     assert [run.spec for run in mirror.runs.values()] == specs
     assert len(parsed) == 200
