@@ -6,11 +6,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from initlab_tui.experiments.claims import Judged
 from initlab_tui.experiments.initializers import Entry
 from initlab_tui.experiments.leaderboard import Estimate, Row, leaderboard
 from initlab_tui.experiments.recipes import Recipe
 from initlab_tui.experiments.spec import Comparison, RunSpec
-from initlab_tui.experiments.verdicts import Judged
 from initlab_tui.reports import claims
 from initlab_tui.runs import checkups
 from initlab_tui.runs.checkups import Checkup

@@ -36,11 +36,7 @@ def inspect(
         seed=seed,
         seeds="1",
         dataset=locate.absolute(dataset),
-        optimizer="adam",
-        batch_size="1",
-        epochs="1",
-        eval_every="0",
-        execution="graph",
+        batch_size="1",  # any other could be more than the data has
     )
     found = inspecting.inspect(list(comparison.runs()), here.data_dir(context, data_dir), Path.cwd())
     if as_json:

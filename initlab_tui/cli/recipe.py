@@ -14,9 +14,9 @@ from rich.text import Text
 from initlab_tui.cli import context as here
 from initlab_tui.cli import documents, options
 from initlab_tui.data import recipes
+from initlab_tui.experiments.claims import Judged, Observation, judge
 from initlab_tui.experiments.problems import InvalidInputError
 from initlab_tui.experiments.recipes import Recipe
-from initlab_tui.experiments.verdicts import Judged, Observation, judge
 from initlab_tui.reports import claims, tables
 from initlab_tui.reports.text import cell
 

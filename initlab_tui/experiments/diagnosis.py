@@ -179,22 +179,24 @@ def _judge(hidden: Sequence[Symptoms], at_logits: float) -> Verdict:
     if not hidden:
         return Verdict("healthy", "no hidden layer: the input reaches the logits as it is")
     return (
-        _symmetric(hidden)
+        _share("symmetric", hidden, "twins", MOST_TWINS, "units have the weights of another: they learn as one")
         or _not_finite(hidden)
-        or _dead(hidden)
-        or _saturated(hidden)
+        or _share("dead", hidden, "dead", MOST_DEAD, "units give 0 for every input")
+        or _share("saturated", hidden, "saturated", MOST_SATURATED, "outputs are in the flat parts")
         or _forward(hidden)
         or _backward(hidden, at_logits)
         or _healthy(hidden)
     )
 
 
-def _symmetric(hidden: Sequence[Symptoms]) -> Verdict | None:
-    for layer in hidden:
-        if layer.twins is not None and layer.twins > MOST_TWINS:
-            reason = f"{layer.twins:.0%} of {layer.layer}'s units have the weights of another: they learn as one"
-            return Verdict("symmetric", f"{reason} (healthy: up to {MOST_TWINS:.0%})", layer.layer)
-    return None
+def _share(name: str, hidden: Sequence[Symptoms], symptom: str, most: float, told: str) -> Verdict | None:
+    """Whether more than so much of a layer has a symptom; told of the layer where it is worst."""
+    shares = [getattr(layer, symptom) or 0.0 for layer in hidden]
+    worst = shares.index(max(shares))
+    if shares[worst] <= most:
+        return None
+    layer = hidden[worst].layer
+    return Verdict(name, f"{shares[worst]:.0%} of {layer}'s {told} (healthy: up to {most:.0%})", layer)
 
 
 def _not_finite(hidden: Sequence[Symptoms]) -> Verdict | None:
@@ -202,22 +204,6 @@ def _not_finite(hidden: Sequence[Symptoms]) -> Verdict | None:
         if not math.isfinite(layer.level) or not math.isfinite(layer.backward):
             return Verdict("exploding", f"{layer.layer} holds values beyond the range of floats", layer.layer)
     return None
-
-
-def _dead(hidden: Sequence[Symptoms]) -> Verdict | None:
-    for layer in hidden:
-        if layer.dead is not None and layer.dead > MOST_DEAD:
-            reason = f"{layer.dead:.0%} of {layer.layer}'s units give 0 for every input"
-            return Verdict("dead", f"{reason} (healthy: up to {MOST_DEAD:.0%})", layer.layer)
-    return None
-
-
-def _saturated(hidden: Sequence[Symptoms]) -> Verdict | None:
-    worst = max(hidden, key=lambda layer: layer.saturated or 0.0)
-    if (worst.saturated or 0.0) <= MOST_SATURATED:
-        return None
-    reason = f"{worst.saturated:.0%} of {worst.layer}'s outputs are in the flat parts"
-    return Verdict("saturated", f"{reason} (healthy: up to {MOST_SATURATED:.0%})", worst.layer)
 
 
 def _forward(hidden: Sequence[Symptoms]) -> Verdict | None:

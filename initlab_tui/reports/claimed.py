@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from initlab_tui.experiments.verdicts import Judged
+from initlab_tui.experiments.claims import Judged
 from initlab_tui.reports.claims import MARKS, STYLES, VERDICTS, expected, observed, seeds_of
 from initlab_tui.reports.tables import table
 from initlab_tui.reports.text import cell, plain

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from initlab_tui.data import recipes
+from initlab_tui.experiments.claims import Judged, judge
 from initlab_tui.experiments.recipes import Part, Recipe
-from initlab_tui.experiments.verdicts import Judged, judge
 from initlab_tui.runs.observed import observations
 from initlab_tui.runs.store import Run, Store
 

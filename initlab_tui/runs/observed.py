@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from initlab_tui.experiments.verdicts import Observation
+from initlab_tui.experiments.claims import Observation
 from initlab_tui.runs import checkups
 from initlab_tui.runs.store import Run, Store
 

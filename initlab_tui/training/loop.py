@@ -79,17 +79,15 @@ def _run(
     total: int,
     wants_checkpoint: Callable[[], bool],
 ) -> Generator[Event, None, None]:
-    checkups = Checkups(step, total)
+    checkups, pace = Checkups(step, total), _Pace()
     if step == 0:
-        evaluated = Evaluated(0, *program.evaluate(data))
+        evaluated, measured = Evaluated(0, *program.evaluate(data)), _checkup(program, data, 0, None)
         yield evaluated
-        measured = _checkup(program, data, 0, None)
-        checkups.cost = measured.seconds
         yield measured
         if not math.isfinite(evaluated.loss):
             yield Finished("diverged", f"the loss on the test set was {evaluated.loss} before the first step")
             return
-    pace = _Pace()
+        checkups.cost = measured.seconds
     epoch, order = -1, tf.constant(0)
     while step < total:
         if step // per_epoch != epoch:

@@ -40,7 +40,7 @@ class OnDevice:
 
     def pixels(self, images: tf.Tensor) -> tf.Tensor:
         """Stored images as the network gets them."""
-        return tf.cast(images, tf.float32) * self.pixel_scale
+        return _scaled(images, self.pixel_scale)
 
 
 def probe_of(model: keras.Model, activation: str, data: OnDevice) -> Probe:
@@ -144,7 +144,7 @@ class Program:
         self.probe(data).measure()
 
     def _pixels(self, images: tf.Tensor) -> tf.Tensor:
-        return tf.cast(images, tf.float32) * self._scale
+        return _scaled(images, self._scale)
 
     def _step(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The lecture's training step: forward on a tape, cross entropy on logits, gradient, update.
@@ -197,6 +197,10 @@ class Program:
             correct += tf.reduce_sum(counts * _correct(targets, logits))
             first += batch
         return loss, correct
+
+
+def _scaled(images: tf.Tensor, scale: float) -> tf.Tensor:
+    return tf.cast(images, tf.float32) * scale
 
 
 def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

@@ -140,9 +140,9 @@ class LabApp(App[None]):
     def _looked(self, message: Looked) -> None:
         self.lab.show(message.view)
         for screen in self.screen_stack:
-            refresh = getattr(screen, "refresh_runs", None)
-            if refresh:
-                refresh(message.view.changed)
+            follow = getattr(screen, "follow", None)
+            if follow:
+                follow(message.view)
         for ended in message.view.ended:
             self._tell_end(ended)
 

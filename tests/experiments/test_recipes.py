@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from initlab_tui.experiments.claims import Judged, Observation, judge
 from initlab_tui.experiments.problems import InvalidInputError
 from initlab_tui.experiments.recipe_text import lines, parse
 from initlab_tui.experiments.recipes import Recipe
-from initlab_tui.experiments.verdicts import Judged, Observation, judge
 from initlab_tui.reports.claims import expected, observed, verdict
 
 TEXT = """\

@@ -24,7 +24,7 @@ from initlab_tui.experiments.leaderboard import CONFIDENCE
 from initlab_tui.experiments.problems import InvalidInputError
 from initlab_tui.reports.text import plain
 from initlab_tui.runs.store import Curve
-from initlab_tui.tui import curves
+from initlab_tui.tui import curves, watcher
 from initlab_tui.tui.curves import Array, Line, Points, Series, View
 from initlab_tui.tui.keys import CHART, bindings
 from initlab_tui.tui.widgets.curve_plot import CurvePlot, Tag, ValueAxis
@@ -122,6 +122,10 @@ class ChartScreen(Screen[None]):
         self._hold(View(event.x_min, event.x_max, event.y_min, event.y_max))
 
     # Reading the curves
+
+    def follow(self, view: watcher.View) -> None:
+        """Draw what was recorded since."""
+        self.refresh_runs(view.changed)
 
     def refresh_runs(self, run_ids: Iterable[int]) -> None:
         """These runs have recorded more: read and draw them again, soon, however often this is called."""

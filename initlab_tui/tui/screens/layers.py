@@ -15,6 +15,7 @@ from initlab_tui.reports.verdict import SIGNS, figure_text, verdict_text
 from initlab_tui.runs.checkups import Checkup
 from initlab_tui.tui.heatmap import FIGURES, HeatMap, heat_map
 from initlab_tui.tui.keys import LAYERS, bindings
+from initlab_tui.tui.watcher import View
 from initlab_tui.tui.widgets.lines import Lines
 
 # By height as well as by colour, so that it can be read without: viridis, from dark to bright.
@@ -47,9 +48,9 @@ class LayersScreen(Screen[None]):
     def on_resize(self) -> None:
         self._draw()
 
-    def refresh_runs(self, changed: frozenset[int]) -> None:
+    def follow(self, view: View) -> None:
         """Read it again when it is among those that changed."""
-        if self._run_id in changed:
+        if self._run_id in view.changed:
             self._load()
 
     @work(exclusive=True)
