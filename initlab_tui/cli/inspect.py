@@ -9,35 +9,29 @@ import typer
 
 from initlab_tui.cli import context as here
 from initlab_tui.cli import documents, options
-from initlab_tui.data import locate
-from initlab_tui.experiments import form
 from initlab_tui.experiments.inspection import Inspection
 from initlab_tui.reports import layers
 
 
+@options.with_training
 def inspect(
     context: typer.Context,
+    *,
     initializer: options.Initializers,
-    dataset: options.Dataset = "digits",
     hidden: options.Hidden = "256,256",
     activation: options.Activation = "relu",
-    seed: options.Seed = "0",
+    learning_rate: options.LearningRate = "0.001",
+    training: options.Training,
     data_dir: options.DataDir = None,
     as_json: options.Json = False,
 ) -> None:
-    """Show by layer what a start does to signal and gradient, foretold and measured, without training."""
+    """Show by layer what a start does to signal and gradient, foretold and measured, without training.
+
+    Takes the options of a run, so that a command line can be tried first: those of training change nothing here.
+    """
     from initlab_tui.runs import inspecting  # psutil and json are not needed to refuse a bad spec
 
-    comparison = form.comparison(
-        initializers=initializer,
-        hidden=[hidden],
-        activations=[activation],
-        learning_rates=["0.001"],
-        seed=seed,
-        seeds="1",
-        dataset=locate.absolute(dataset),
-        batch_size="1",  # any other could be more than the data has
-    )
+    comparison = training.comparison(initializer, [hidden], [activation], [learning_rate])
     found = inspecting.inspect(list(comparison.runs()), here.data_dir(context, data_dir), Path.cwd())
     if as_json:
         print(documents.dump({"initializers": [inspection_document(each) for each in found]}))
@@ -66,13 +60,14 @@ def inspection_document(found: Inspection) -> dict[str, Any]:
                         ("activation_mean", expected.activation_mean if expected else None),
                         ("activation_std", expected.activation_std if expected else None),
                         ("backprop_std", expected.gradient_std * top if expected else None),
+                        ("correlation", correlation),
                         ("chi1", expected.chi1 if expected else None),
                     )
                 },
                 "measured_std": layer.preactivation_std,
                 **{name: value for name, value in layer._asdict().items() if name != "layer"},
             }
-            for layer, expected in found.layers
+            for layer, expected, correlation in found.layers
             for top in [found.health.layers[-1].backprop_std]
         ],
     }

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from initlab_tui.data import locate
+from initlab_tui.experiments import form
 from initlab_tui.experiments.datasets import DATASETS, OWN_PREFIX
 from initlab_tui.experiments.fields import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
 from initlab_tui.experiments.initializers import CATALOGUE
+from initlab_tui.experiments.spec import Comparison
 
 
 def _starting_with(names: list[str]) -> dict[str, Any]:
@@ -191,6 +197,61 @@ L2 = Annotated[
         rich_help_panel=_SPEC,
     ),
 ]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is one for all that is compared; a command that takes it `with_training` has an option for each field."""
+
+    dataset: Dataset = "digits"
+    optimizer: Optimizer = "adam"
+    l2: L2 = "0"
+    batch_size: BatchSize = "128"
+    epochs: Epochs = "1"
+    seed: Seed = "0"
+    eval_every: EvalEvery = "0"
+    execution: Execution = "xla"
+
+    def comparison(
+        self,
+        initializers: list[str],
+        hidden: list[str],
+        activations: list[str],
+        learning_rates: list[str],
+        seeds: str = "1",
+    ) -> Comparison:
+        """What the options say.
+
+        Raises:
+            InvalidInputError: naming every field that is wrong.
+        """
+        return form.comparison(
+            initializers=initializers,
+            hidden=hidden,
+            activations=activations,
+            learning_rates=learning_rates,
+            seeds=seeds,
+            **asdict(self) | {"dataset": locate.absolute(self.dataset)},
+        )
+
+
+def with_training(command: Callable[..., None]) -> Callable[..., None]:
+    """`command`, its parameter `training: Training` spread out: typer reads a command's options from its signature."""
+    shared = inspect.signature(Training, eval_str=True).parameters
+
+    @functools.wraps(command)
+    def spread(**words: Any) -> None:
+        command(training=Training(**{name: words.pop(name) for name in shared}), **words)
+
+    own = inspect.signature(command, eval_str=True)
+    parameters = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, parameter in own.parameters.items()
+        for parameter in (shared.values() if name == "training" else (parameter,))
+    ]
+    spread.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    spread.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return spread
 
 
 @dataclass(frozen=True)

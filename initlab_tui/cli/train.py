@@ -9,8 +9,6 @@ import typer
 
 from initlab_tui.cli import context as here
 from initlab_tui.cli import documents, lab, options
-from initlab_tui.data import locate
-from initlab_tui.experiments import form
 from initlab_tui.experiments.problems import InvalidInputError
 from initlab_tui.experiments.spec import Comparison, Initializer, RunSpec
 from initlab_tui.reports import tables, text
@@ -41,20 +39,15 @@ def demo(
     _train(context, comparison, options.Place(), store, None, as_json, lone=False)
 
 
+@options.with_training
 def run(
     context: typer.Context,
+    *,
     initializer: options.Initializer = ["glorot_uniform"],  # noqa: B006 - typer reads it, nothing writes it
-    dataset: options.Dataset = "digits",
     hidden: options.Hidden = "256,256",
     activation: options.Activation = "relu",
-    optimizer: options.Optimizer = "adam",
     learning_rate: options.LearningRate = "0.001",
-    l2: options.L2 = "0",
-    batch_size: options.BatchSize = "128",
-    epochs: options.Epochs = "1",
-    seed: options.Seed = "0",
-    eval_every: options.EvalEvery = "0",
-    execution: options.Execution = "xla",
+    training: options.Training,
     device: options.Device = None,
     threads: options.Threads = None,
     detach: options.Detach = False,
@@ -67,40 +60,21 @@ def run(
         raise InvalidInputError.of(
             "initializer", f"run trains one start, got {len(initializer)}: use initlab-tui compare for several"
         )
-    comparison = form.comparison(
-        initializers=initializer,
-        hidden=[hidden],
-        activations=[activation],
-        learning_rates=[learning_rate],
-        seed=seed,
-        seeds="1",
-        dataset=locate.absolute(dataset),
-        optimizer=optimizer,
-        l2=l2,
-        batch_size=batch_size,
-        epochs=epochs,
-        eval_every=eval_every,
-        execution=execution,
-    )
+    comparison = training.comparison(initializer, [hidden], [activation], [learning_rate])
     place = options.Place(device, 1, threads, detach)
     _train(context, comparison, place, store, data_dir, as_json, lone=True)
 
 
+@options.with_training
 def compare(
     context: typer.Context,
+    *,
     initializer: options.Initializers,
     seeds: options.Seeds = "3",
-    dataset: options.Dataset = "digits",
     hidden: options.HiddenList = ["256,256"],  # noqa: B006
     activation: options.ActivationList = ["relu"],  # noqa: B006
-    optimizer: options.Optimizer = "adam",
     learning_rate: options.LearningRateList = ["0.001"],  # noqa: B006
-    l2: options.L2 = "0",
-    batch_size: options.BatchSize = "128",
-    epochs: options.Epochs = "1",
-    seed: options.Seed = "0",
-    eval_every: options.EvalEvery = "0",
-    execution: options.Execution = "xla",
+    training: options.Training,
     device: options.Device = None,
     workers: options.Workers = None,
     threads: options.Threads = None,
@@ -110,21 +84,7 @@ def compare(
     as_json: options.Json = False,
 ) -> None:
     """Train the same network from several starts, over several seeds, and rank them."""
-    comparison = form.comparison(
-        initializers=initializer,
-        hidden=hidden,
-        activations=activation,
-        learning_rates=learning_rate,
-        seed=seed,
-        seeds=seeds,
-        dataset=locate.absolute(dataset),
-        optimizer=optimizer,
-        l2=l2,
-        batch_size=batch_size,
-        epochs=epochs,
-        eval_every=eval_every,
-        execution=execution,
-    )
+    comparison = training.comparison(initializer, hidden, activation, learning_rate, seeds)
     place = options.Place(device, workers, threads, detach)
     _train(context, comparison, place, store, data_dir, as_json, lone=False)
 

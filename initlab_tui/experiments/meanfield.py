@@ -114,6 +114,26 @@ def correlation_map(activation: str, correlation: float, q: float, sigma_w2: flo
     return min(1.0, max(-1.0, (sigma_w2 * product(activation, q, correlation) + sigma_b2) / following))
 
 
+def correlations(activation: str, prediction: Prediction, first: float) -> tuple[float | None, ...]:
+    """Correlation of two inputs' pre-activations in each layer, from that in the `first`; biases are 0.
+
+    In the first layer it is about the cosine of the inputs themselves. None where all is 0, or beyond floats.
+    """
+    found: list[float | None] = [first if math.isfinite(first) else None]
+    for layer in prediction.layers[:-1]:
+        found.append(_next_correlation(activation, layer.predicted_std * layer.predicted_std, found[-1]))
+    return tuple(found)
+
+
+def _next_correlation(activation: str, q: float, correlation: float | None) -> float | None:
+    if correlation is None or not (q > 0 and math.isfinite(q)):
+        return None
+    # Scaling the next layer's weights scales all alike.
+    square = expectations(activation, q).mean_square
+    following = product(activation, q, correlation) / square if square > 0 else math.nan
+    return min(1.0, max(-1.0, following)) if math.isfinite(following) else None
+
+
 def fixed_point(activation: str, sigma_w2: float, sigma_b2: float = 0.0, start: float = 1.0) -> float | None:
     """q*, to which the length map leads from `start`; 0.0 where the signal dies, None where it grows without end.
 

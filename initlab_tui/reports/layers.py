@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Group, RenderableType
@@ -22,6 +23,16 @@ def share(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.0f} %"
 
 
+def figure(value: float | None) -> str:
+    """Two significant digits in at most seven cells; a dash where there is no such figure or it is not finite."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value == 0 or 1e-3 <= abs(value) < 1e4:
+        return f"{value:.0f}" if value == 0 or abs(value) >= 9.5 else f"{value:#.2g}"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
 def inspection_page(found: Inspection) -> RenderableType:
     """One start: verdicts, and its layers foretold and measured."""
     head = Text.assemble((plain(initializer_name(found.initializer)), "bold"), "  ", verdict_text(found.verdict))
@@ -31,9 +42,13 @@ def inspection_page(found: Inspection) -> RenderableType:
     told = (
         f"loss {figure_text(whole.loss)} (of logits near 0: {figure_text(whole.chance_loss)}) · gradient first/last "
         f"{figure_text(whole.gradient_ratio)} · Jacobian's singular values: mean square "
-        f"{figure_text(whole.jacobian_mean_square)}, largest/smallest {figure_text(whole.jacobian_condition)}"
+        f"{figure_text(whole.jacobian_mean_square)}, largest/smallest {figure_text(whole.jacobian_condition)} · "
+        f"largest |cosine| of two units' weights {figure_text(max(layer.cosine for layer in found.health.layers))}"
     )
-    told_of = "* foretold; mean and act: of the activations; back: size of the gradient that comes back"
+    told_of = (
+        "* foretold; std: of the pre-activations; mean and act: of the activations; back: size of the gradient that "
+        "comes back; corr: of two images' pre-activations, foretold from the first layer's"
+    )
     notes = cell(told_of, "dim")
     return Group(head, foretold, cell(told, "dim"), _foretold_table(found), notes, Text())
 
@@ -45,15 +60,15 @@ def _foretold_table(found: Inspection) -> Table:
         "layer",
         figures,
         {
-            "std*": [figure_text(each.predicted_std if each else None) for each in predictions],
-            "std": [figure_text(each.preactivation_std) for each in figures],
-            "mean": [figure_text(each.activation_mean) for each in figures],
-            "act": [figure_text(each.activation_std) for each in figures],
+            "std*": [figure(each.predicted_std if each else None) for each in predictions],
+            "std": [figure(each.preactivation_std) for each in figures],
+            "mean": [figure(each.activation_mean) for each in figures],
+            "act": [figure(each.activation_std) for each in figures],
             "dead": [share(each.dead) for each in figures],
             "flat": [share(each.saturated) for each in figures],
-            "back*": [figure_text(each.gradient_std * back if each else None) for each in predictions],
-            "back": [figure_text(each.backprop_std) for each in figures],
-            "cos": [figure_text(each.cosine) for each in figures],
+            "back*": [figure(each.gradient_std * back if each else None) for each in predictions],
+            "back": [figure(each.backprop_std) for each in figures],
+            "corr*": [figure_text(each) for each in found.correlations],
             "corr": [figure_text(each.correlation) for each in figures],
         },
     )
@@ -80,14 +95,14 @@ def health_parts(measured: Sequence[Checkup]) -> Iterable[RenderableType]:
         f"at step {last.step}",
         figures,
         {
-            "std": [figure_text(each.preactivation_std) for each in figures],
-            "mean": [figure_text(each.activation_mean) for each in figures],
-            "act": [figure_text(each.activation_std) for each in figures],
+            "std": [figure(each.preactivation_std) for each in figures],
+            "mean": [figure(each.activation_mean) for each in figures],
+            "act": [figure(each.activation_std) for each in figures],
             "dead": [share(each.dead) for each in figures],
             "flat": [share(each.saturated) for each in figures],
-            "back": [figure_text(each.backprop_std) for each in figures],
-            "update": [figure_text(each.update_ratio) for each in figures],
-            "cos": [figure_text(each.cosine) for each in figures],
+            "back": [figure(each.backprop_std) for each in figures],
+            "update": [figure(each.update_ratio) for each in figures],
+            "cos": [figure(each.cosine) for each in figures],
             "corr": [figure_text(each.correlation) for each in figures],
         },
     )

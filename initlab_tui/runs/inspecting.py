@@ -18,6 +18,8 @@ def inspect(specs: Sequence[RunSpec], data_dir: Path | None, import_folder: Path
     Raises:
         InvalidInputError: when the data is not to be had, the network does not fit, or a start cannot be drawn.
     """
+    # No step is taken: a batch larger than the data is no trouble here.
+    specs = [spec.model_copy(update={"batch_size": 1}) for spec in specs]
     facts = preflight.check(specs, data_dir, import_folder).facts
     answer = preflight.ask(
         "inspect",

@@ -26,6 +26,7 @@ def test_predicted_stands_beside_measured_with_a_verdict_and_nothing_is_written(
     layers = found["he_normal"]["layers"]
     assert [layer["name"] for layer in layers] == [*(f"dense_{number}" for number in range(1, 21)), "logits"]
     assert layers[0]["measured_std"] == pytest.approx(layers[0]["predicted_std"], rel=0.15)
+    assert layers[-2]["predicted_correlation"] == pytest.approx(layers[-2]["correlation"], abs=0.1)
     fitted = next(name for name in found if name.startswith("lsuv"))
     assert all(layer["measured_std"] == pytest.approx(1, rel=0.1) for layer in found[fitted]["layers"])
     assert all(layer["predicted_std"] is None for layer in found[fitted]["layers"])
@@ -39,6 +40,18 @@ def test_the_page_says_it_in_words(initlab: Command) -> None:
     assert "□ saturated: " in ran.out
     assert "healthy: up to 50%" in ran.out
     assert "* foretold" in ran.out and "flat" in ran.out and "dead" not in ran.out
+
+
+def test_the_options_of_a_run_are_taken_as_they_are(initlab: Command) -> None:
+    """So that a command line can be tried before it is run; what is no option of a run is refused as there."""
+    training = "--optimizer sgd --learning-rate 0.05 --batch-size 5000 --epochs 9 --seed 3 --execution graph --l2 0.1"
+    ran = initlab("inspect", "--initializer", "he_normal", "--hidden", "20", *training.split(), "--json")
+    plain = initlab("inspect", "--initializer", "he_normal", "--hidden", "20", "--seed", "3", "--json")
+    assert ran.code == 0, ran.err
+    assert ran.document == plain.document
+    wrong = initlab("inspect", "--initializer", "he_normal", "--optimizer", "adm", "--epochs", "0")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "unknown optimizer 'adm'" in wrong.err and "epochs must be" in wrong.err
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from initlab_tui.experiments.meanfield import (
     LayerPrediction,
     chi1,
     correlation_map,
+    correlations,
     critical_sigma_w2,
     fixed_point,
     length_map,
@@ -285,6 +286,23 @@ def test_correlation_map_refuses_what_is_none() -> None:
         correlation_map("relu", 1.2, 1.0, 2.0)
     with pytest.raises(ValueError, match=r"nothing correlates where all is 0: q=0.0"):
         correlation_map("tanh", 0.5, 0.0, 1.0)
+
+
+def test_relu_forgets_what_tells_two_inputs_apart_and_a_chaotic_tanh_tells_all_apart() -> None:
+    def through(written: str, activation: str, first: float) -> list[float | None]:
+        kernels = RunSpec.checked(hidden="512x40").kernels(MNIST, 10)
+        prediction = predict(Initializer.parse(written), kernels, activation)
+        assert prediction is not None
+        return list(correlations(activation, prediction, first))
+
+    relu = [each or 0.0 for each in through("he_normal", "relu", 0.0)]
+    assert relu[1] == pytest.approx(1 / math.pi)  # Cho & Saul 2009: the arc-cosine kernel of order 1
+    assert relu == sorted(relu)
+    assert relu[-1] == pytest.approx(0.98, abs=0.02)
+    assert through("random_normal:stddev=0.1", "tanh", 0.99)[-1] == pytest.approx(0, abs=0.01)  # σw² = 5
+    assert through("he_normal", "relu", 1.0) == pytest.approx([1.0] * 41)
+    assert through("zeros", "relu", 0.5) == [0.5, *[None] * 40]
+    assert through("random_normal:stddev=1e6", "gelu", 0.5)[-1] is None
 
 
 # The prediction against wide nets.

@@ -12,7 +12,7 @@ import tensorflow as tf
 from initlab_tui.data.arrays import load
 from initlab_tui.experiments.diagnosis import VERDICTS, Health, judge, judge_prediction
 from initlab_tui.experiments.fields import ACTIVATIONS
-from initlab_tui.experiments.meanfield import predict
+from initlab_tui.experiments.meanfield import correlations, predict
 from initlab_tui.experiments.spec import Initializer, RunSpec
 from initlab_tui.training import network
 from initlab_tui.training.health import UNITS, Probe
@@ -41,6 +41,8 @@ def test_theory_foretells_what_is_measured_on_a_wide_net(activation: str) -> Non
     found = [measured(str(start), "500x4", activation, seed) for seed in range(3)]
     prediction = predict(start, kernels, activation, found[0].network.input_rms ** 2)
     assert prediction is not None
+    alike = [np.mean([health.layers[number].correlation for health in found]) for number in range(4)]
+    assert correlations(activation, prediction, float(alike[0]))[:4] == pytest.approx(alike, abs=0.03)
     for number, expected in enumerate(prediction.layers[:-1]):
         layers = [health.layers[number] for health in found]
         top = [health.layers[-1].backprop_std for health in found]
