@@ -200,9 +200,11 @@ def _share(name: str, hidden: Sequence[Symptoms], symptom: str, most: float, tol
 
 
 def _not_finite(hidden: Sequence[Symptoms]) -> Verdict | None:
-    for layer in hidden:
-        if not math.isfinite(layer.level) or not math.isfinite(layer.backward):
-            return Verdict("exploding", f"{layer.layer} holds values beyond the range of floats", layer.layer)
+    # A signal beyond floats makes every gradient so: it is told first.
+    for symptom, told in (("level", "the signal"), ("backward", "the gradient")):
+        layer = next((each.layer for each in hidden if not math.isfinite(getattr(each, symptom))), None)
+        if layer:
+            return Verdict("exploding", f"{told} is beyond the range of floats in {layer}", layer)
     return None
 
 

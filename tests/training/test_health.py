@@ -78,6 +78,14 @@ def test_a_start_is_judged_by_what_was_measured(written: str, hidden: str, activ
     assert found.is_ill == (verdict != "healthy")
 
 
+def test_a_signal_beyond_floats_is_told_before_the_gradient_that_it_takes_along() -> None:
+    health = measured("random_normal:stddev=1e6", "50x10")
+    found = judge(health)
+    assert (found.name, found.layer) == ("exploding", "dense_3")
+    assert found.reason == "the signal is beyond the range of floats in dense_3"
+    assert not math.isfinite(health.layers[0].backprop_std)
+
+
 @pytest.mark.parametrize("written", ["he_normal", "glorot_uniform", "random_normal:stddev=1.0", "zeros"])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_what_theory_is_judged_to_be_is_what_is_measured(written: str, activation: str) -> None:
