@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +17,11 @@ import pytest
 from initlab_tui.runs.store import Store
 
 MNIST = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_configure() -> None:
+    # A shell has what it runs in the background ignore Ctrl+C, and every program that is started here would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
