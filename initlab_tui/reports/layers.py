@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Group, RenderableType
@@ -13,7 +12,7 @@ from rich.text import Text
 from initlab_tui.experiments.diagnosis import LayerHealth
 from initlab_tui.experiments.inspection import Inspection
 from initlab_tui.reports.tables import table
-from initlab_tui.reports.text import cell, initializer_name, plain
+from initlab_tui.reports.text import cell, initializer_name, plain, two_digits
 from initlab_tui.reports.verdict import figure_text, verdict_text
 from initlab_tui.runs.checkups import Checkup
 
@@ -21,16 +20,6 @@ from initlab_tui.runs.checkups import Checkup
 def share(value: float | None) -> str:
     """A share in percent; a dash where there is none."""
     return "–" if value is None else f"{100 * value:.0f} %"
-
-
-def figure(value: float | None) -> str:
-    """Two significant digits in at most seven cells; a dash where there is no such figure or it is not finite."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    if value == 0 or 1e-3 <= abs(value) < 1e4:
-        return f"{value:.0f}" if value == 0 or abs(value) >= 9.5 else f"{value:#.2g}"
-    mantissa, exponent = f"{value:.1e}".split("e")
-    return f"{mantissa}e{int(exponent)}"
 
 
 def inspection_page(found: Inspection) -> RenderableType:
@@ -60,14 +49,14 @@ def _foretold_table(found: Inspection) -> Table:
         "layer",
         figures,
         {
-            "std*": [figure(each.predicted_std if each else None) for each in predictions],
-            "std": [figure(each.preactivation_std) for each in figures],
-            "mean": [figure(each.activation_mean) for each in figures],
-            "act": [figure(each.activation_std) for each in figures],
+            "std*": [two_digits(each.predicted_std if each else None) for each in predictions],
+            "std": [two_digits(each.preactivation_std) for each in figures],
+            "mean": [two_digits(each.activation_mean) for each in figures],
+            "act": [two_digits(each.activation_std) for each in figures],
             "dead": [share(each.dead) for each in figures],
             "flat": [share(each.saturated) for each in figures],
-            "back*": [figure(each.gradient_std * back if each else None) for each in predictions],
-            "back": [figure(each.backprop_std) for each in figures],
+            "back*": [two_digits(each.gradient_std * back if each else None) for each in predictions],
+            "back": [two_digits(each.backprop_std) for each in figures],
             "corr*": [figure_text(each) for each in found.correlations],
             "corr": [figure_text(each.correlation) for each in figures],
         },
@@ -95,14 +84,14 @@ def health_parts(measured: Sequence[Checkup]) -> Iterable[RenderableType]:
         f"at step {last.step}",
         figures,
         {
-            "std": [figure(each.preactivation_std) for each in figures],
-            "mean": [figure(each.activation_mean) for each in figures],
-            "act": [figure(each.activation_std) for each in figures],
+            "std": [two_digits(each.preactivation_std) for each in figures],
+            "mean": [two_digits(each.activation_mean) for each in figures],
+            "act": [two_digits(each.activation_std) for each in figures],
             "dead": [share(each.dead) for each in figures],
             "flat": [share(each.saturated) for each in figures],
-            "back": [figure(each.backprop_std) for each in figures],
-            "update": [figure(each.update_ratio) for each in figures],
-            "cos": [figure(each.cosine) for each in figures],
+            "back": [two_digits(each.backprop_std) for each in figures],
+            "update": [two_digits(each.update_ratio) for each in figures],
+            "cos": [two_digits(each.cosine) for each in figures],
             "corr": [figure_text(each.correlation) for each in figures],
         },
     )

@@ -81,6 +81,16 @@ def number(value: float | None) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{value:.4g}"
 
 
+def two_digits(value: float | None) -> str:
+    """Two significant digits in at most seven cells; a dash where there is no such figure or it is not finite."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value == 0 or 1e-3 <= abs(value) < 1e4:
+        return f"{value:.0f}" if value == 0 or abs(value) >= 9.5 else f"{value:#.2g}"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
 def rate(samples_per_second: float | None) -> str:
     if samples_per_second is None:
         return "–"

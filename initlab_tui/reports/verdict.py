@@ -12,7 +12,7 @@ from initlab_tui.experiments.diagnosis import Health, Verdict, judge_prediction
 from initlab_tui.experiments.meanfield import LayerPrediction, predict
 from initlab_tui.experiments.spec import Initializer, Kernel
 from initlab_tui.reports.sparkline import sparkline
-from initlab_tui.reports.text import plain
+from initlab_tui.reports.text import plain, two_digits
 
 # Never by colour alone: each verdict has its sign.
 SIGNS = {
@@ -58,8 +58,9 @@ def forecast(initializer: Initializer, kernels: Sequence[Kernel], activation: st
     text.append_text(verdict_text(verdict))
     if hidden and verdict.name != "symmetric":
         levels = [_level(layer, square) for layer in hidden]
-        back = f", back ×{hidden[0].gradient_std / hidden[-1].gradient_std:.2g}"
-        text.append(f" {_bars(levels)} ×{levels[-1]:.2g}{back if verdict.name == 'vanishing_backward' else ''}")
+        text.append(f" {_bars(levels)} ×{two_digits(levels[-1])}")
+        if verdict.name == "vanishing_backward":
+            text.append(f", back ×{two_digits(hidden[0].gradient_std / hidden[-1].gradient_std)}")
     return text
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from initlab_tui.experiments.leaderboard import Row, varying
@@ -20,6 +20,7 @@ from initlab_tui.reports.text import (
     verdicts,
     versus,
 )
+from initlab_tui.reports.verdict import SIGNS
 from initlab_tui.runs.store import Run
 
 HEADERS = {
@@ -173,7 +174,7 @@ LOSS = Heading(
 TRENDS = (
     Heading("loss curve", "tr loss", 7, _nothing, _nothing, lambda group: group.row.test_loss.mean, right=False),
     Heading(
-        "acc curve", "tr acc", 7, _nothing, _nothing, lambda group: _minus(group.row.test_accuracy.mean), right=False
+        "acc curve", "tr acc", 6, _nothing, _nothing, lambda group: _minus(group.row.test_accuracy.mean), right=False
     ),
 )
 STATUS = Heading(
@@ -188,7 +189,7 @@ STATUS = Heading(
 VERSUS = Heading(
     "vs #1",
     "vs #1",
-    13,
+    12,
     lambda group: versus(group.row),
     _nothing,
     lambda group: _minus(group.row.versus_first.accuracy.mean) if group.row.versus_first else -1e9,
@@ -201,6 +202,14 @@ VERDICT = Heading(
     lambda run: run.verdict.replace("_", " "),
     lambda group: verdicts(group.row),
     right=False,
+)
+# The same where the words have no room: beside the accuracy reached is where they teach.
+VERDICT_SIGN = replace(
+    VERDICT,
+    title="@0",
+    width=2,
+    of_group=lambda group: "".join(SIGNS[name] for name, _ in group.row.verdicts),
+    of_run=lambda run: SIGNS.get(run.verdict, ""),
 )
 COSTS = (
     Heading(
@@ -232,7 +241,7 @@ def headings(shown: Sequence[Group]) -> tuple[Heading, ...]:
     fields = [_field(name, shown) for name in differing]
     judged = [VERDICT] if len({group.row.verdicts[:1] for group in shown}) > 1 else []
     broken = [STATUS] if any(group.row.status != "done" for group in shown) else []
-    return (RANK, NAME, *fields, *data, *MEASURES, VERSUS, *TRENDS, LOSS, *broken, *judged, *COSTS, *tags)
+    return (RANK, NAME, *fields, *data, *judged, *MEASURES, VERSUS, *TRENDS, LOSS, *broken, *COSTS, *tags)
 
 
 DATA = Heading(

@@ -17,8 +17,8 @@ def foretold(written: str, hidden: str, activation: str = "relu") -> str:
 @pytest.mark.parametrize(
     ("written", "hidden", "activation", "told"),
     [
-        ("he_normal", "64x10", "relu", "he_normal  σ 0.177 ×11\n ✓ healthy ▅▅▅▅▅▅▅▅▅▅ ×1"),
-        ("random_normal", "64x10", "relu", "random_normal  σ 0.05 ×11\n ▽ vanishing forward ▄▃▂▁▁▁▁▁▁▁ ×3.3e-06"),
+        ("he_normal", "64x10", "relu", "he_normal  σ 0.177 ×11\n ✓ healthy ▅▅▅▅▅▅▅▅▅▅ ×1.0"),
+        ("random_normal", "64x10", "relu", "random_normal  σ 0.05 ×11\n ▽ vanishing forward ▄▃▂▁▁▁▁▁▁▁ ×3.3e-6"),
         ("random_normal:stddev=1.0", "256", "tanh", "random_normal  σ 1 ×2\n □ saturated ▅ ×1.8"),
         ("zeros", "64,64", "relu", "zeros  σ 0 ×3\n = symmetric"),
         ("import:a.b", "64", "relu", "b  σ – ×2\n ? no formula for your own initializer: training shows what it does"),

@@ -110,3 +110,9 @@ async def test_step_0_stands_beside_the_accuracy_reached_where_it_differs(bench:
         await lab.until("layers at step 0")
         await lab.press("l")
         await lab.until(lambda: "deviation of the pre-activations" in lab.text)
+    for size in (NARROW, WIDE):
+        async with opened(bench.store, size) as lab:
+            await lab.press("3")
+            await lab.until(lambda: "@0" in lab.results)
+            assert "1 he_normal ✓ 95.5" in lab.results
+            assert "2 zeros ▽ 10.5" in lab.results

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,17 @@ from textual.widgets import Input, Label, Static
 
 from initlab_tui.reports.text import conclusion, plain
 from initlab_tui.runs.store import Run
-from initlab_tui.tui.board import NAME, TRENDS, Choice, Group, Heading, chosen, headings
+from initlab_tui.tui.board import (
+    NAME,
+    TRENDS,
+    VERDICT,
+    VERDICT_SIGN,
+    Choice,
+    Group,
+    Heading,
+    chosen,
+    headings,
+)
 from initlab_tui.tui.keys import RESULTS, bindings
 from initlab_tui.tui.states import STATES
 from initlab_tui.tui.trends import Trend, Trends, bars
@@ -36,7 +46,7 @@ class Results(Vertical):
     """The leaderboard. Its lines are named `g...` for a group and `r...` for a run."""
 
     DEFAULT_CSS = """
-    Results Table { padding: 0 1; }
+    Results Table { padding: 0 0 0 1; }
     Results #filter-line { height: 1; padding: 0 1; display: none; }
     Results #filter-line.-shown { display: block; }
     Results #filter-line Label { width: 8; text-style: bold; }
@@ -71,7 +81,7 @@ class Results(Vertical):
         self._shown: dict[str, Group] = {}
         self._headings: tuple[Heading, ...] = ()
         self._marked: frozenset[str] = frozenset()
-        self._trend_width = TRENDS[0].width
+        self._trend_widths = {each.key: each.width for each in TRENDS}
         self._claims: tuple[Text, ...] = ()
 
     def compose(self) -> ComposeResult:
@@ -97,8 +107,8 @@ class Results(Vertical):
     @property
     def sortable(self) -> list[tuple[str, str]]:
         """The columns on show, by key and title."""
-        titles = {"loss curve": "", "acc curve": ""}
-        return [(each.key, each.title) for each in self._headings if each.key not in titles]
+        shown = headings(list(self._shown.values()))
+        return [(each.key, each.title) for each in shown if each not in TRENDS]
 
     def show(self, view: View) -> None:
         """Show the store as it is now: all of it when the ranking is new, else what is on the screen."""
@@ -150,14 +160,25 @@ class Results(Vertical):
     def _columns(self, shown: Sequence[Group]) -> list[Column]:
         sort = self._choice.sort
         arrow = "▲" if self._choice.reverse else "▼"
-        widths = {each.key: max(each.width, len(each.title) + (each.key == sort)) for each in self._headings}
-        widths[NAME.key] = min(MOST_NAME, max([NAME.width, *(len(group.name) for group in shown)]))
-        spare = self.board.size.width - SIGNS.width - sum(width + GAP for width in widths.values())
+        widths = self._widths(shown)
+        if self._spare(widths) < 0:
+            self._headings = tuple(VERDICT_SIGN if each is VERDICT else each for each in self._headings)
+            widths = self._widths(shown)
+        spare = self._spare(widths) // len(TRENDS)
         for each in TRENDS:
-            widths[each.key] += max(0, min(MOST_TREND - each.width, spare // len(TRENDS)))
-        self._trend_width = widths[TRENDS[0].key]
+            widths[each.key] += max(0, min(MOST_TREND - each.width, spare))
+        self._trend_widths = {each.key: widths[each.key] for each in TRENDS}
         titles = {each.key: each.title + (arrow if each.key == sort else "") for each in self._headings}
         return [SIGNS, *(Column(each.key, titles[each.key], widths[each.key], each.right) for each in self._headings)]
+
+    def _widths(self, shown: Sequence[Group]) -> dict[str, int]:
+        """Of each column the least."""
+        sort = self._choice.sort
+        widths = {each.key: max(each.width, len(each.title) + (each.key == sort)) for each in self._headings}
+        return widths | {NAME.key: min(MOST_NAME, max([NAME.width, *(len(group.name) for group in shown)]))}
+
+    def _spare(self, widths: Mapping[str, int]) -> int:
+        return self.board.size.width - SIGNS.width - sum(width + GAP for width in widths.values())
 
     def on_resize(self) -> None:
         """The curves take what room there is."""
@@ -237,7 +258,7 @@ class Results(Vertical):
     def _cell(self, heading: Heading, text: str, trends: Sequence[Trend]) -> Text:
         if heading in TRENDS:
             kind = "loss" if heading.key.startswith("loss") else "accuracy"
-            return Text(bars(trends, kind, self._trend_width))
+            return Text(bars(trends, kind, self._trend_widths[heading.key]))
         return Text(text)
 
     def _now(self, run: Run) -> Run:

@@ -22,7 +22,7 @@ WORDS = (
     ("▽ vanishing forward", "the signal falls below 0.1 of the input's; ◁ backward: the gradient, on its way down"),
     ("△ exploding", "signal or gradient grows beyond 10 times; □ saturated: most outputs are in the flat parts"),
     ("= symmetric", "units have the same weights and learn as one; ✗ dead: a layer that gives 0 for every input"),
-    ("at step 0", "what the layers were judged to be before the first step: whether it foretold the accuracy"),
+    ("@0, at step 0", "what the layers were judged to be before the first step: whether it foretold the accuracy"),
     ("64x10", "ten hidden layers of 64 units; several networks are separated by blanks"),
     ("test every", "also measure on the test set every so many steps; 0: at the start and after each epoch"),
     ("execution", "xla: compiled, fastest; graph: TensorFlow's graph; eager: step by step, as a lecture writes it"),
