@@ -13,13 +13,8 @@ from initlab_tui.experiments.diagnosis import LayerHealth
 from initlab_tui.experiments.inspection import Inspection
 from initlab_tui.reports.tables import table
 from initlab_tui.reports.text import cell, initializer_name, plain, two_digits
-from initlab_tui.reports.verdict import figure_text, verdict_text
+from initlab_tui.reports.verdict import figure_text, percent_of, verdict_text
 from initlab_tui.runs.checkups import Checkup
-
-
-def share(value: float | None) -> str:
-    """A share in percent; a dash where there is none."""
-    return "–" if value is None else f"{100 * value:.0f} %"
 
 
 def inspection_page(found: Inspection) -> RenderableType:
@@ -53,8 +48,8 @@ def _foretold_table(found: Inspection) -> Table:
             "std": [two_digits(each.preactivation_std) for each in figures],
             "mean": [two_digits(each.activation_mean) for each in figures],
             "act": [two_digits(each.activation_std) for each in figures],
-            "dead": [share(each.dead) for each in figures],
-            "flat": [share(each.saturated) for each in figures],
+            "dead": [percent_of(each.dead) for each in figures],
+            "flat": [percent_of(each.saturated) for each in figures],
             "back*": [two_digits(each.gradient_std * back if each else None) for each in predictions],
             "back": [two_digits(each.backprop_std) for each in figures],
             "corr*": [figure_text(each) for each in found.correlations],
@@ -87,8 +82,8 @@ def health_parts(measured: Sequence[Checkup]) -> Iterable[RenderableType]:
             "std": [two_digits(each.preactivation_std) for each in figures],
             "mean": [two_digits(each.activation_mean) for each in figures],
             "act": [two_digits(each.activation_std) for each in figures],
-            "dead": [share(each.dead) for each in figures],
-            "flat": [share(each.saturated) for each in figures],
+            "dead": [percent_of(each.dead) for each in figures],
+            "flat": [percent_of(each.saturated) for each in figures],
             "back": [two_digits(each.backprop_std) for each in figures],
             "update": [two_digits(each.update_ratio) for each in figures],
             "cos": [two_digits(each.cosine) for each in figures],

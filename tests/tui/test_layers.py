@@ -7,6 +7,7 @@ import math
 import pytest
 
 from initlab_tui.experiments.diagnosis import Health, Verdict
+from initlab_tui.reports.verdict import layer_lines
 from initlab_tui.runs import queue
 from initlab_tui.runs.checkups import Checkup
 from initlab_tui.runs.events import LayersMeasured, Stepped
@@ -116,3 +117,29 @@ async def test_step_0_stands_beside_the_accuracy_reached_where_it_differs(bench:
             await lab.until(lambda: "@0" in lab.results)
             assert "1 he_normal ✓ 95.5" in lab.results
             assert "2 zeros ▽ 10.5" in lab.results
+
+
+@pytest.mark.asyncio
+async def test_where_there_is_room_every_layer_has_its_figures_and_the_ill_one_its_sign(bench: Bench) -> None:
+    bench.queue(comparison("zeros", seeds=1))
+    measure(bench, bench.begin(0.3), 0.001)
+    async with opened(bench.store, VERY_WIDE) as lab:
+        await lab.until(lambda: "ΔW/W" in lab.training)
+        figures = {line.split()[0]: line.split()[1:] for line in lab.text_of("#by-layer").splitlines() if line.strip()}
+        assert list(figures) == ["layer", "dense_1", "dense_2"]
+        assert figures["dense_2"][0] == "0.0010"
+        assert figures["dense_2"][-1] == "▽"
+        assert figures["dense_1"][-1] != "▽"
+    async with opened(bench.store, WIDE) as lab:
+        await lab.until(lambda: "signal" in lab.training)
+        assert "ΔW/W" not in lab.training
+
+
+def test_of_more_layers_than_lines_the_first_the_last_and_the_ill_one_are_told() -> None:
+    one = health(1.0)
+    deep = Health(tuple(one.layers[0]._replace(layer=f"dense_{n}") for n in range(1, 201)), one.network)
+    for ill in ("dense_77", "dense_1", "dense_199"):
+        told = [line.plain.split()[0] for line in layer_lines(deep, Verdict("dead", "", ill), 12)]
+        assert len(told) == 13
+        assert {"dense_1", ill, "dense_199"} <= set(told)  # of 200 the last makes the logits
+        assert told[1:] == sorted(told[1:], key=lambda name: int(name[6:]))

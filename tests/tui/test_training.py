@@ -14,9 +14,7 @@ from tests.tui.conftest import HOSTILE, VERY_WIDE, WIDE, WRITTEN_OUT, Bench, Lab
 
 pytestmark = pytest.mark.asyncio
 
-TWO_LINES = (
-    "the loss was nan at step 3, " + "after a training that needs more words than stand in a line, " * 3 + "to the end"
-)
+TWO_LINES = "the loss was nan at step 3, after a training that needs more words than stand in a line, to the very end"
 
 
 def requests(bench: Bench) -> list[str | None]:

@@ -10,11 +10,11 @@ from dataclasses import replace
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.message import Message
 
 from initlab_tui.reports.text import about, initializer_name, number, percent, plain, rate, seconds, short
-from initlab_tui.reports.verdict import checkup_text
+from initlab_tui.reports.verdict import checkup_text, layer_lines
 from initlab_tui.runs.store import Run
 from initlab_tui.tui.keys import TRAINING, bindings
 from initlab_tui.tui.states import STATES
@@ -28,6 +28,7 @@ ORDER = ("running", "paused", "queued")
 BAR = 24
 LABEL = 9
 LEAST_CURVE = 12
+WITH_LAYERS = 128  # cells of the pane
 COLUMNS = (
     Column("state", "state", 10),
     Column("run", "run", 4, right=True),
@@ -46,6 +47,7 @@ class Training(Vertical):
     DEFAULT_CSS = """
     Training #now { height: 7; padding: 0 1; }
     Training Table { padding: 0 1; }
+    Training #by-layer { width: 53; padding: 0 1; display: none; }
     """
     BINDINGS = bindings(TRAINING)
 
@@ -65,8 +67,11 @@ class Training(Vertical):
         self._told = ""
 
     def compose(self) -> ComposeResult:
-        yield Lines(id="now")
-        yield Table[int](self._cells, id="queue")
+        with Horizontal():
+            with Vertical():
+                yield Lines(id="now")
+                yield Table[int](self._cells, id="queue")
+            yield Lines(id="by-layer")
 
     def on_mount(self) -> None:
         self._draw()
@@ -91,7 +96,8 @@ class Training(Vertical):
         self.refresh_trends()
 
     def on_resize(self) -> None:
-        """Columns and curves take what room there is."""
+        """Columns and curves take what room there is, and so do the layers one by one."""
+        self.query_one("#by-layer").display = self.size.width >= WITH_LAYERS
         if self._view:
             self.show(self._view)
 
@@ -170,7 +176,11 @@ class Training(Vertical):
     def _draw(self) -> None:
         run = self.current
         text = self._waiting() if run is None else self._run(run)
-        self.query_one(Lines).show(list(text.split(allow_blank=True)))
+        now, by_layer = self.query_one("#now", Lines), self.query_one("#by-layer", Lines)
+        now.show(list(text.split(allow_blank=True)))
+        trend = self._trends.get(run) if run and by_layer.display else None
+        checkup = trend.checkup if trend else None
+        by_layer.show(layer_lines(checkup.health, checkup.verdict, by_layer.size.height - 1) if checkup else ())
         subtitle = self._subtitle()
         if subtitle != self._told:
             # Setting it, even to the same, has the whole pane painted.
@@ -210,15 +220,19 @@ class Training(Vertical):
     def _told_in_words(self, run: Run, indent: int) -> list[str]:
         """A run's story in two lines: a long one is broken between words, and then its log has to be asked for."""
         story, log = _story(run, self._view.workers if self._view else 0)
-        room = max(20, self.size.width - 2 - indent)
+        room = max(20, self._room - indent)
         lines = textwrap.wrap(story, room, max_lines=2, placeholder=" …", break_on_hyphens=False) or [""]
         if log and len(lines) == 1:
             lines.append(f"log: {log}")
         return [lines[0], *(" " * indent + line for line in lines[1:])]
 
+    @property
+    def _room(self) -> int:
+        return self.query_one("#now", Lines).size.width
+
     def _curve_width(self, run: Run) -> int:
         """As much of the room as of the run is done, but no less than shows a curve."""
-        room = max(8, self.size.width - 2 - LABEL - 12)
+        room = max(8, self._room - LABEL - 12)
         return max(LEAST_CURVE, math.ceil(room * run.step / run.total_steps)) if run.total_steps else room
 
     def _progress(self, run: Run) -> Text:
@@ -231,7 +245,7 @@ class Training(Vertical):
             told += f"  {about(run.train_seconds / run.step * (run.total_steps - run.step))} left"
         told += f"  {rate(run.samples_per_second)}/s\n"
         # The numbers go before the bar, which takes what room they leave.
-        length = max(6, min(BAR, self.size.width - 2 - len(told)))
+        length = max(6, min(BAR, self._room - len(told)))
         filled = round(length * share)
         return Text.assemble(("█" * filled, "green"), ("░" * (length - filled), "dim"), told)
 
