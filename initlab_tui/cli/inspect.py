@@ -9,6 +9,7 @@ import typer
 
 from initlab_tui.cli import context as here
 from initlab_tui.cli import documents, options
+from initlab_tui.experiments.diagnosis import level
 from initlab_tui.experiments.inspection import Inspection
 from initlab_tui.reports import layers
 
@@ -43,6 +44,7 @@ def inspect(
 
 def inspection_document(found: Inspection) -> dict[str, Any]:
     """One start: its verdict, foretold and measured, and the figures of each layer."""
+    input_rms, top = found.health.network.input_rms, found.health.layers[-1].backprop_std
     return {
         "initializer": str(found.initializer),
         "verdict": found.verdict.name,
@@ -57,6 +59,7 @@ def inspection_document(found: Inspection) -> dict[str, Any]:
                     f"predicted_{name}": value
                     for name, value in (
                         ("std", expected.predicted_std if expected else None),
+                        ("level", level(expected, input_rms) if expected else None),
                         ("activation_mean", expected.activation_mean if expected else None),
                         ("activation_std", expected.activation_std if expected else None),
                         ("backprop_std", expected.gradient_std * top if expected else None),
@@ -65,9 +68,9 @@ def inspection_document(found: Inspection) -> dict[str, Any]:
                     )
                 },
                 "measured_std": layer.preactivation_std,
+                "level": level(layer, input_rms),
                 **{name: value for name, value in layer._asdict().items() if name != "layer"},
             }
             for layer, expected, correlation in found.layers
-            for top in [found.health.layers[-1].backprop_std]
         ],
     }

@@ -57,8 +57,15 @@ def listed(context: typer.Context, as_json: options.Json = False) -> None:
 
 
 @app.command()
-def show(wanted: Wanted, as_json: options.Json = False) -> None:
+def show(
+    wanted: Wanted,
+    as_toml: Annotated[bool, typer.Option("--toml", help="Print its file, to begin one of your own from.")] = False,
+    as_json: options.Json = False,
+) -> None:
     """Show a recipe in full: source, claim, settings, what is expected, and what was measured last."""
+    if as_toml:
+        print(recipes.text(wanted), end="")
+        return
     recipe = recipes.read(wanted)
     here.report(lambda _: claims.recipe_page(recipe), lambda: documents.recipe_document(recipe), as_json)
 

@@ -38,20 +38,30 @@ def read(wanted: str) -> Recipe:
         InvalidInputError: when there is none, or naming all that is wrong with it.
     """
     if wanted.endswith(SUFFIX):
+        return parse(text(wanted), Path(wanted).stem, wanted).on(absolute)
+    return parse(text(wanted), wanted, f"{wanted}{SUFFIX}")
+
+
+def text(wanted: str) -> str:
+    """The TOML of a recipe.
+
+    Raises:
+        InvalidInputError: when there is none.
+    """
+    if wanted.endswith(SUFFIX):
         return _own(Path(wanted))
     if wanted not in PACKAGED:
-        raise InvalidInputError.of("name", unknown("recipe", wanted, [*PACKAGED, f"FILE{SUFFIX}"]))
+        raise InvalidInputError.of("name", f"{unknown('recipe', wanted, PACKAGED)}, or a path that ends in {SUFFIX}")
     file = resources.files("initlab_tui.experiments") / "recipes" / f"{wanted}{SUFFIX}"
-    return parse(file.read_text(encoding="utf-8"), wanted, f"{wanted}{SUFFIX}")
+    return file.read_text(encoding="utf-8")
 
 
-def _own(path: Path) -> Recipe:
+def _own(path: Path) -> str:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise InvalidInputError.of("recipe", f"{path} is larger than {MOST_BYTES:,} bytes: no recipe")
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise InvalidInputError.of("recipe", f"recipe {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise InvalidInputError.of("recipe", f"recipe {path} is not text in UTF-8") from None
-    return parse(text, path.stem, str(path)).on(absolute)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from initlab_tui.experiments.meanfield import Prediction
+from initlab_tui.experiments.meanfield import LayerPrediction, Prediction
 from initlab_tui.experiments.spec import Initializer, Kernel
 
 # A signal's root mean square, as a multiple of the input's; and a back-propagated gradient's, of the last hidden
@@ -67,10 +67,6 @@ class LayerHealth(NamedTuple):
     twins: float
     correlation: float
 
-    @property
-    def activation_rms(self) -> float:
-        return math.hypot(self.activation_mean, self.activation_std)
-
 
 class NetworkHealth(NamedTuple):
     """A network on a probe batch.
@@ -120,13 +116,18 @@ class Symptoms(NamedTuple):
     twins: float | None
 
 
+def level(layer: LayerHealth | LayerPrediction, input_rms: float) -> float:
+    """Root mean square of a layer's activations, relative to that of the data; NaN where the data is all 0."""
+    return math.hypot(layer.activation_mean, layer.activation_std) / input_rms if input_rms else math.nan
+
+
 def judge(health: Health) -> Verdict:
     """What a network that was measured is ill of."""
     whole = health.network
     *hidden, logits = (
         Symptoms(
             layer.layer,
-            layer.activation_rms / whole.input_rms if whole.input_rms else math.nan,
+            level(layer, whole.input_rms),
             layer.backprop_std,
             layer.dead,
             layer.saturated,
@@ -167,11 +168,10 @@ def judge_prediction(
 
 def _foretold(prediction: Prediction, activation: str, square: float) -> Iterable[Symptoms]:
     for layer in prediction.layers[:-1]:
-        level = math.hypot(layer.activation_mean, layer.activation_std) / math.sqrt(square)
         flat = FLAT.get(activation)
         spread = layer.predicted_std * math.sqrt(2)
         saturated = None if flat is None else math.erfc(flat / spread) if spread else 0.0
-        yield Symptoms(layer.layer, level, layer.gradient_std, None, saturated, None)
+        yield Symptoms(layer.layer, level(layer, math.sqrt(square)), layer.gradient_std, None, saturated, None)
 
 
 def _judge(hidden: Sequence[Symptoms], at_logits: float) -> Verdict:
@@ -220,7 +220,7 @@ def _forward(hidden: Sequence[Symptoms]) -> Verdict | None:
         worst = max(hidden, key=lambda layer: layer.level)
         name, verb = "exploding", "grows"
     reason = f"the signal {verb} to {worst.level:.2g} times the input's by {worst.layer}"
-    return Verdict(name, f"{reason} (healthy: {_bounds()}; left at {crossed.layer})", crossed.layer)
+    return Verdict(name, f"{reason} (healthy: {_bounds()}; beyond that from {crossed.layer} on)", crossed.layer)
 
 
 def _backward(hidden: Sequence[Symptoms], at_logits: float) -> Verdict | None:

@@ -6,6 +6,7 @@ the biases, 0 in the lab's own networks; q is the mean square of z, L the loss, 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -18,7 +19,7 @@ from initlab_tui.experiments.diagnosis import (
     MOST_SATURATED,
     MOST_TWINS,
 )
-from initlab_tui.experiments.problems import unknown
+from initlab_tui.experiments.initializers import CATALOGUE
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ _TERMS = (
         "Near 1 by the last layers: all inputs look the same to the logits. In order it nears 1 as exp(-l/ξ), with the "
         "depth scale ξ = -1/ln χ1, which has no bound at the edge of chaos.",
         _SCHOENHOLZ,
-        ("correlation", "depth_scale"),
+        ("correlation", "corr", "depth_scale"),
     ),
     Term(
         "preactivation_std",
@@ -115,6 +116,7 @@ _TERMS = (
         "Level through depth is good. It counts differences between units that are the same for every input too: "
         "sigmoid's pedestal of ½ can keep it up where nothing of the input is left.",
         _POOLE,
+        ("std",),
     ),
     Term(
         "activation_std",
@@ -123,6 +125,7 @@ _TERMS = (
         "Towards 0 from layer to layer: little reaches the logits. Towards 1 with tanh: its units saturate. ReLU's "
         "mean is not 0, so its square is less than the mean square that the variance gain is of.",
         _GLOROT,
+        ("act", "mean"),
     ),
     Term(
         "dead_units",
@@ -136,9 +139,10 @@ _TERMS = (
         "saturated_units",
         "share of outputs in the flat parts of tanh or sigmoid",
         "share of |tanh(z)| > 0.97 (|z| > 2.1); of sigmoid(z) outside 0.03 to 0.97 (|z| > 3.5)",
-        "There φ' is below 0.06 of tanh's 1 and below 0.03 of sigmoid's ¼, so little gradient passes: weights are too "
-        "large.",
+        "There tanh's slope is below 0.06, at its steepest 1, and sigmoid's below 0.03, at its steepest 0.25: little "
+        "gradient passes. The weights are too large.",
         f"{_GLOROT}, section 3; the bounds are this lab's",
+        ("flat",),
     ),
     Term(
         "gradient_std",
@@ -147,13 +151,15 @@ _TERMS = (
         "follows: ∂L/∂W = xᵀδ",
         "Level from the logits to the first layer is good; falling, the first layers hardly learn; rising, they jump.",
         f"{_GLOROT}, eq. 6; {_SCHOENHOLZ}",
+        ("back", "backprop_std"),
     ),
     Term(
         "gradient_ratio",
-        "gradient of the first layer against that of the last",
-        "std(gradient of the first layer) / std(gradient of the last layer)",
-        "About 1 is level; far below 1 gradients vanish, far above they explode. Ten layers that each halve the mean "
-        "square leave 0.03.",
+        "gradient of the first layer's kernel against that of the last one's",
+        "‖∂L/∂W of the first layer‖ / ‖∂L/∂W of the last layer‖, Frobenius norms",
+        "Far below 1 the first layer learns more slowly, far above faster. A kernel's gradient is made of the signal "
+        "from below as well, and grows with the kernel's size: so a start that vanishes forward may have a ratio near "
+        "1, and the verdict goes by the back-propagated gradient δ instead.",
         _GLOROT,
     ),
     Term(
@@ -163,6 +169,7 @@ _TERMS = (
         "About 1e-3 as a rule of thumb: much less and the layer hardly learns, much more and the step tears up the "
         "start. It depends on the optimizer and the learning rate; of W = 0 there is none.",
         "Karpathy, CS231n notes, Neural Networks part 3",
+        ("update",),
     ),
     Term(
         "weight_cosine",
@@ -171,7 +178,7 @@ _TERMS = (
         "1 for all pairs: the symmetry is not broken, and the layer works as one unit. Of independent centred weights "
         "it is about 0 ± 1/√fan_in; of orthogonal columns 0.",
         _SYMMETRY,
-        ("symmetry",),
+        ("cos", "symmetry"),
     ),
     Term(
         "initial_loss",
@@ -179,9 +186,10 @@ _TERMS = (
         "ln(classes) where all logits are equal, 2.303 for ten; at most ln(classes) + s²/2 on average where logits "
         "are N(0, s²) whatever the label",
         "Near ln(classes) is good. Far above: the logits are too large, and the first steps only undo that. Exactly "
-        "there may be a signal that has died out.",
+        "ln(classes) may mean that the signal died out on its way. In the lab it is the loss on the probe: the same "
+        "256 training images at every measurement.",
         "Karpathy, CS231n notes, Neural Networks part 3, sanity checks; the bound by Jensen's inequality",
-        ("loss_at_step_0",),
+        ("loss_at_step_0", "probe"),
     ),
     Term(
         "jacobian_singular_values",
@@ -197,8 +205,9 @@ _TERMS = (
         "healthy",
         "verdict: none of the others was found",
         "signal and gradient level through depth, units alive, unsaturated and different",
-        "Nothing was found that stands in the way of training; not that this start is the best: compare. The others "
-        "are vanishing_forward, vanishing_backward, exploding, saturated, dead and symmetric.",
+        "Nothing was found that stands in the way of training; not that this start is the best: compare. Of several "
+        "verdicts the first that holds is told: symmetric, exploding beyond floats, dead, saturated, vanishing_forward "
+        "or exploding by layers, vanishing_backward or exploding gradient, exploding loss.",
         "this lab's",
         ("verdict",),
     ),
@@ -267,6 +276,16 @@ _TERMS = (
         _STUDENT,
         ("vs",),
     ),
+    Term(
+        "reproduced",
+        "what is said of a recipe's claim: reproduced, not reproduced, or not decided",
+        "the t interval over the seeds lies wholly within what is claimed, wholly outside, or neither",
+        "Not decided: the spread is too wide, or n too small, for these seeds to tell. A published figure has no "
+        "interval of its own: it is held to a tolerance that the recipe states. A bound such as “at least 30 %” is "
+        "this lab's reading of a claim in words; the recipe's notes say where it comes from.",
+        "this lab's",
+        ("not_reproduced", "not_decided", "undecided", "claim"),
+    ),
 )
 
 GLOSSARY: Mapping[str, Term] = MappingProxyType({term.name: term for term in _TERMS})
@@ -280,6 +299,10 @@ def find(name: str) -> Term:
         ValueError: when there is none, with the nearest names.
     """
     written = "_".join(name.lower().replace("-", " ").split())
-    if written not in _NAMES:
-        raise ValueError(unknown("diagnostic", name, _NAMES))
-    return _NAMES[written]
+    if written in _NAMES:
+        return _NAMES[written]
+    if written in CATALOGUE:
+        raise ValueError(f"{written} is an initializer: see initlab-tui initializers {written}")
+    near = difflib.get_close_matches(written, _NAMES, n=1) or [each for each in _NAMES if each.startswith(written)]
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise ValueError(f"unknown diagnostic {name!r}: {hint}see initlab-tui explain for all of them")

@@ -48,7 +48,9 @@ def parse(text: str, name: str, file: str) -> Recipe:
     try:
         recipe = Recipe(**{**(_gathered(document) if places.flat else document), "name": name})
     except ValidationError as error:
-        raise places.error([(problem["loc"], _sentence(problem)) for problem in error.errors()]) from None
+        raise places.error(
+            [(problem["loc"], _sentence(problem, flat=places.flat)) for problem in error.errors()]
+        ) from None
     astray = list(_astray(recipe))
     if astray:
         raise places.error(astray)
@@ -62,12 +64,16 @@ def _gathered(document: Mapping[str, Any]) -> dict[str, Any]:
     return {**rest, "parts": [own]}
 
 
-def _sentence(problem: Mapping[str, Any]) -> str:
+def _sentence(problem: Mapping[str, Any], *, flat: bool) -> str:
     location: Path = problem["loc"]
     if problem["type"] == "extra_forbidden":
         table = tuple(part for part in location[:-1] if isinstance(part, str))
-        fields = TABLES[table].model_fields if table in TABLES else {}
-        return unknown("field", str(location[-1]), [name for name in fields if (table, name) != ((), "name")])
+        fields = [*TABLES[table].model_fields] if table in TABLES else []
+        if flat and table in ((), ("parts",)):
+            # A lone part's fields stand at the top, beside the recipe's own.
+            fields = [*Recipe.model_fields, *Part.model_fields]
+        hidden = ("name", "parts") if flat else ("name",) if not table else ()
+        return unknown("field", str(location[-1]), [name for name in fields if name not in hidden])
     if problem["type"] == "missing":
         return "is missing"
     if problem["type"] == "value_error":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -35,9 +36,21 @@ def _observable(value: object) -> str:
     return str(value)
 
 
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"must be a number, got {value!r}")
+    return float(value)
+
+
+def _epoch(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"must be a whole number >= 0, 0 for before the first step, got {value!r}")
+    return value
+
+
 Text = Annotated[str, BeforeValidator(_text)]
 Observable = Annotated[str, BeforeValidator(_observable)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+Finite = Annotated[float, BeforeValidator(_number)]
 
 
 class Source(Frozen):
@@ -65,6 +78,8 @@ class Part(Comparison):
             return given
         fields: dict[str, Any] = {"seeds": DEFAULT_SEEDS, **given}
         base = fields.get("base")
+        if not isinstance(fields["seeds"], int | list | tuple):
+            raise ValueError(f"seeds must be a count, or a list of whole numbers, got {fields['seeds']!r}")
         if isinstance(fields["seeds"], int):
             first = base.get("seed", 0) if isinstance(base, Mapping) else 0
             fields["seeds"] = seeds_from(str(first), str(fields["seeds"]))
@@ -123,7 +138,7 @@ class Expectation(Frozen):
     against: Group | None = None
     order: tuple[Group, ...] = ()
     observable: Observable = "test_accuracy"
-    epoch: Annotated[int, Field(ge=0)] | None = None
+    epoch: Annotated[int, BeforeValidator(_epoch)] | None = None
     equals: Finite | None = None
     tolerance: Annotated[Finite, Field(ge=0)] | None = None
     at_least: Finite | None = None
@@ -142,6 +157,11 @@ class Expectation(Frozen):
             raise ValueError("a group needs either equals with its tolerance, or at_least or at_most")
         if (self.equals is not None or self.order) and self.tolerance is None:
             raise ValueError("equals and order need the tolerance that they are held to, e.g. tolerance = 0.01")
+        if self.observable == "test_accuracy":
+            for name in ("equals", "tolerance", "at_least", "at_most"):
+                if abs(getattr(self, name) or 0.0) > 1:
+                    given = getattr(self, name)
+                    raise ValueError(f"{name} must be a fraction, -1 to 1, as accuracies are, got {given:g}")
         if self.bounds[0] > self.bounds[1]:
             raise ValueError(f"at_least must be <= at_most, got {self.at_least} and {self.at_most}")
         if (self.kind == "measured") != (self.date is not None):

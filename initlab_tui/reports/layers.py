@@ -24,46 +24,63 @@ def inspection_page(found: Inspection) -> RenderableType:
     foretold = Text.assemble(("foretold  ", "dim"), verdict_text(found.foretold), f": {found.foretold.reason}")
     whole = found.health.network
     told = (
-        f"loss {figure_text(whole.loss)} (of logits near 0: {figure_text(whole.chance_loss)}) · gradient first/last "
-        f"{figure_text(whole.gradient_ratio)} · Jacobian's singular values: mean square "
+        f"loss {figure_text(whole.loss)} (of logits near 0: {figure_text(whole.chance_loss)}) · norm of the kernel's "
+        f"gradient, first/last {figure_text(whole.gradient_ratio)} · Jacobian's singular values: mean square "
         f"{figure_text(whole.jacobian_mean_square)}, largest/smallest {figure_text(whole.jacobian_condition)} · "
         f"largest |cosine| of two units' weights {figure_text(max(layer.cosine for layer in found.health.layers))}"
     )
-    told_of = (
-        "* foretold; std: of the pre-activations; mean and act: of the activations; back: size of the gradient that "
-        "comes back; corr: of two images' pre-activations, foretold from the first layer's"
-    )
-    notes = cell(told_of, "dim")
-    return Group(head, foretold, cell(told, "dim"), _foretold_table(found), notes, Text())
+    columns = _kept(_foretold_columns(found))
+    shown = _table("layer", found.health.layers, columns)
+    return Group(head, foretold, cell(told, "dim"), shown, _legend(columns), Text())
 
 
-def _foretold_table(found: Inspection) -> Table:
+LEGEND = {
+    "std": "deviation of the pre-activations",
+    "mean": "mean of the activations",
+    "act": "their deviation",
+    "dead": "units that give 0 for every input",
+    "flat": "outputs in the flat parts",
+    "back": "size of the gradient that comes back",
+    "update": "‖ΔW‖/‖W‖ of the last step",
+    "cos": "largest |cosine| of two units' weights",
+    "corr": "correlation of two images' pre-activations",
+}
+
+
+def _legend(columns: Iterable[str]) -> Text:
+    """What the columns hold; those with a star are foretold."""
+    names = list(columns)
+    star = ["* foretold, corr* from the first layer's"] if any(name.endswith("*") for name in names) else []
+    words = [*star, *(f"{name}: {LEGEND[name]}" for name in names if name in LEGEND)]
+    return cell(f"{'; '.join(words)} (initlab-tui explain NAME)", "dim")
+
+
+def _foretold_columns(found: Inspection) -> dict[str, list[str]]:
     back = found.health.layers[-1].backprop_std
     figures, predictions = found.health.layers, found.predictions
-    return _table(
-        "layer",
-        figures,
-        {
-            "std*": [two_digits(each.predicted_std if each else None) for each in predictions],
-            "std": [two_digits(each.preactivation_std) for each in figures],
-            "mean": [two_digits(each.activation_mean) for each in figures],
-            "act": [two_digits(each.activation_std) for each in figures],
-            "dead": [percent_of(each.dead) for each in figures],
-            "flat": [percent_of(each.saturated) for each in figures],
-            "back*": [two_digits(each.gradient_std * back if each else None) for each in predictions],
-            "back": [two_digits(each.backprop_std) for each in figures],
-            "corr*": [figure_text(each) for each in found.correlations],
-            "corr": [figure_text(each.correlation) for each in figures],
-        },
-    )
+    return {
+        "std*": [two_digits(each.predicted_std if each else None) for each in predictions],
+        "std": [two_digits(each.preactivation_std) for each in figures],
+        "mean": [two_digits(each.activation_mean) for each in figures],
+        "act": [two_digits(each.activation_std) for each in figures],
+        "dead": [percent_of(each.dead) for each in figures],
+        "flat": [percent_of(each.saturated) for each in figures],
+        "back*": [two_digits(each.gradient_std * back if each else None) for each in predictions],
+        "back": [two_digits(each.backprop_std) for each in figures],
+        "corr*": [figure_text(each) for each in found.correlations],
+        "corr": [figure_text(each.correlation) for each in figures],
+    }
+
+
+def _kept(columns: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Those columns that have anything in them: eighty cells hold them all then."""
+    return {name: cells for name, cells in columns.items() if any(text != "–" for text in cells)}
 
 
 def _table(title: str, figures: Sequence[LayerHealth], columns: Mapping[str, Sequence[str]]) -> Table:
-    """The layers with those columns that have anything in them: eighty cells hold them all then."""
-    kept = {name: cells for name, cells in columns.items() if any(text != "–" for text in cells)}
-    made = table(title, *kept, right=list(kept))
+    made = table(title, *columns, right=list(columns))
     for number, layer in enumerate(figures):
-        made.add_row(*map(cell, (layer.layer, *(cells[number] for cells in kept.values()))))
+        made.add_row(*map(cell, (layer.layer, *(cells[number] for cells in columns.values()))))
     return made
 
 
@@ -75,9 +92,7 @@ def health_parts(measured: Sequence[Checkup]) -> Iterable[RenderableType]:
         yield head.append_text(verdict_text(checkup.verdict)).append(f": {plain(checkup.verdict.reason)}")
     last = measured[-1]
     figures = last.health.layers
-    yield _table(
-        f"at step {last.step}",
-        figures,
+    columns = _kept(
         {
             "std": [two_digits(each.preactivation_std) for each in figures],
             "mean": [two_digits(each.activation_mean) for each in figures],
@@ -88,5 +103,7 @@ def health_parts(measured: Sequence[Checkup]) -> Iterable[RenderableType]:
             "update": [two_digits(each.update_ratio) for each in figures],
             "cos": [two_digits(each.cosine) for each in figures],
             "corr": [figure_text(each.correlation) for each in figures],
-        },
+        }
     )
+    yield _table(f"at step {last.step}", figures, columns)
+    yield _legend(columns)

@@ -82,9 +82,11 @@ def number(value: float | None) -> str:
 
 
 def two_digits(value: float | None) -> str:
-    """Two significant digits in at most seven cells; a dash where there is no such figure or it is not finite."""
-    if value is None or not math.isfinite(value):
+    """Two significant digits in at most seven cells; a dash where there is no such figure or it is no number."""
+    if value is None or math.isnan(value):
         return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
     if value == 0 or 1e-3 <= abs(value) < 1e4:
         return f"{value:.0f}" if value == 0 or abs(value) >= 9.5 else f"{value:#.2g}"
     mantissa, exponent = f"{value:.1e}".split("e")

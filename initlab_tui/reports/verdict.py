@@ -8,8 +8,8 @@ from itertools import groupby
 
 from rich.text import Text
 
-from initlab_tui.experiments.diagnosis import Health, Verdict, judge_prediction
-from initlab_tui.experiments.meanfield import LayerPrediction, predict
+from initlab_tui.experiments.diagnosis import Health, Verdict, judge_prediction, level
+from initlab_tui.experiments.meanfield import predict
 from initlab_tui.experiments.spec import Initializer, Kernel
 from initlab_tui.reports.sparkline import sparkline
 from initlab_tui.reports.text import plain, two_digits
@@ -31,8 +31,10 @@ DECADES = 2.0  # up and down that they show
 
 
 def figure_text(value: float | None) -> str:
-    """Three significant digits; a dash where there is no such figure or it is not finite."""
-    return "–" if value is None or not math.isfinite(value) else f"{value:.3g}"
+    """Three significant digits; a dash where there is no such figure or it is no number."""
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value:.3g}".replace("inf", "∞")
 
 
 def verdict_text(verdict: Verdict) -> Text:
@@ -57,7 +59,7 @@ def forecast(initializer: Initializer, kernels: Sequence[Kernel], activation: st
         return text.append(f"{SIGNS['unknown']} {plain(verdict.reason)}", style="yellow")
     text.append_text(verdict_text(verdict))
     if hidden and verdict.name != "symmetric":
-        levels = [_level(layer, square) for layer in hidden]
+        levels = [level(layer, math.sqrt(square)) for layer in hidden]
         text.append(f" {_bars(levels)} ×{two_digits(levels[-1])}")
         if verdict.name == "vanishing_backward":
             text.append(f", back ×{two_digits(hidden[0].gradient_std / hidden[-1].gradient_std)}")
@@ -123,12 +125,8 @@ def _some(count: int, most: int, wanted: int | None) -> list[int]:
 def _levels(health: Health) -> tuple[list[float], list[float]]:
     """Of the hidden layers: signal relative to the input's, gradient relative to the last one's; NaN by nothing."""
     hidden = health.layers[:-1]
-    whole, last = health.network.input_rms or math.nan, (hidden[-1].backprop_std if hidden else 0.0) or math.nan
-    return [layer.activation_rms / whole for layer in hidden], [layer.backprop_std / last for layer in hidden]
-
-
-def _level(layer: LayerPrediction, square: float) -> float:
-    return math.hypot(layer.activation_mean, layer.activation_std) / math.sqrt(square)
+    last = (hidden[-1].backprop_std if hidden else 0.0) or math.nan
+    return [level(layer, health.network.input_rms) for layer in hidden], [layer.backprop_std / last for layer in hidden]
 
 
 def _bars(levels: Sequence[float]) -> str:

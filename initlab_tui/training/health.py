@@ -42,7 +42,7 @@ class Probe:
         self._images = tf.reshape(images, [len(images), -1])
         self._labels = labels
         self._chance = math.log(int(self._layers[-1].kernel.shape[1]))
-        self._rms = float(_rms(self._images, [0, 1]))
+        self._rms = float(_moments(self._images[None])[2][0])
         self._alike = _alike(self._layers)
         # As a graph in every case: XLA is no quicker at this, and takes five times as long to compile it.
         self._measure, self._jacobian = tf.function(self._measure_body), tf.function(self._jacobian_body)
@@ -103,13 +103,12 @@ class Probe:
         whole, flat = [1, 2], FLAT.get(self._activation, math.inf)
         is_dead = tf.reduce_all(post == 0.0, axis=1)
         is_flat = tf.abs(pre) > flat
-        change = tf.norm(kernel - before, axis=whole) / tf.norm(before, axis=whole)
+        _, deviation, size = _moments(gradient)
         columns = (
-            *(tf.reduce_mean(pre, whole), tf.math.reduce_std(pre, whole)),
-            *(tf.reduce_mean(post, whole), tf.math.reduce_std(post, whole)),
+            *(*_moments(pre)[:2], *_moments(post)[:2]),
             *(tf.reduce_mean(tf.cast(is_dead, tf.float32), 1), tf.reduce_mean(tf.cast(is_flat, tf.float32), whole)),
-            *(tf.norm(gradient, axis=whole), tf.math.reduce_std(gradient, whole), _rms(back, whole)),
-            *(change, *_cosines(kernel[:, :, :UNITS]), _correlation(pre)),
+            *(size * math.sqrt(math.prod(gradient.shape[1:])), deviation, _moments(back)[2]),
+            *(_moments(kernel - before)[2] / _moments(before)[2], *_cosines(kernel[:, :, :UNITS]), _correlation(pre)),
         )
         return tf.stack(columns, axis=1)
 
@@ -132,17 +131,38 @@ def _alike(layers: Sequence[keras.layers.Dense]) -> list[list[int]]:
 
 
 def singular_values(jacobians: npt.NDArray[np.floating[Any]]) -> tuple[float, float]:
-    """Mean of their squares, and the median over inputs of largest over smallest; NaN where they are not finite."""
+    """Mean of their squares, and the median over inputs of largest over smallest; NaN where they are not finite.
+
+    A smallest one within float32's rounding of the largest is none: the ratio is infinite then.
+    """
     if not np.isfinite(jacobians).all():
         return math.nan, math.nan
     values = np.linalg.svd(jacobians.astype(np.float64), compute_uv=False)
     with np.errstate(divide="ignore", invalid="ignore"):
-        conditions = values[:, 0] / values[:, -1]
+        rounding = values[:, 0] * np.finfo(np.float32).eps * max(jacobians.shape[1:])
+        conditions = values[:, 0] / np.where(values[:, -1] > rounding, values[:, -1], 0.0)
     return float((values**2).mean()), float(np.median(conditions))
 
 
-def _rms(values: tf.Tensor, axes: Sequence[int]) -> tf.Tensor:
-    return tf.sqrt(tf.reduce_mean(values**2, axes))
+def _moments(stack: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Mean, deviation and root mean square of each array of a stack.
+
+    In units of its largest value: the squares of 1e-20 or of 1e20 are beyond float32, which holds both.
+    """
+    largest = _largest(stack, [1, 2])
+    scaled = stack / largest
+    moments = (
+        tf.reduce_mean(scaled, [1, 2]),
+        tf.math.reduce_std(scaled, [1, 2]),
+        tf.sqrt(tf.reduce_mean(scaled**2, [1, 2])),
+    )
+    return tuple(moment * largest[:, 0, 0] for moment in moments)
+
+
+def _largest(values: tf.Tensor, axes: Sequence[int]) -> tf.Tensor:
+    """The largest size along some axes, which are kept; 1 where all is 0 or something is not finite."""
+    largest = tf.reduce_max(tf.abs(values), axes, keepdims=True)
+    return tf.where((largest > 0) & tf.math.is_finite(largest), largest, 1.0)
 
 
 def _cosines(kernels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -160,7 +180,7 @@ def _cosines(kernels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 def _correlation(values: tf.Tensor) -> tf.Tensor:
     """Mean cosine between the batch's first half and its second."""
-    half = values.shape[1] // 2
+    values, half = values / _largest(values, [2]), values.shape[1] // 2
     one, other = values[:, :half], values[:, half : 2 * half]
     products = tf.reduce_sum(one * other, axis=2)
     return tf.reduce_mean(products / (tf.norm(one, axis=2) * tf.norm(other, axis=2)), axis=1)

@@ -26,6 +26,7 @@ def test_predicted_stands_beside_measured_with_a_verdict_and_nothing_is_written(
     layers = found["he_normal"]["layers"]
     assert [layer["name"] for layer in layers] == [*(f"dense_{number}" for number in range(1, 21)), "logits"]
     assert layers[0]["measured_std"] == pytest.approx(layers[0]["predicted_std"], rel=0.15)
+    assert layers[0]["level"] == pytest.approx(layers[0]["predicted_level"], rel=0.15)
     assert layers[-2]["predicted_correlation"] == pytest.approx(layers[-2]["correlation"], abs=0.1)
     fitted = next(name for name in found if name.startswith("lsuv"))
     assert all(layer["measured_std"] == pytest.approx(1, rel=0.1) for layer in found[fitted]["layers"])

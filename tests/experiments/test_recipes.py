@@ -85,6 +85,16 @@ def test_the_short_form_is_one_comparison() -> None:
         ('title = "Zeros against He"', "title = 3", ["line 1: title: must be words, got 3"]),
         ('claim = "Zeros do not learn."', "claim == 1", ["mine.toml: not TOML", "line 2"]),
         ("seeds = 3", "parts = []", ["line 3: initializers: unknown field", "parts"]),
+        ("seeds = 3", 'colour = "red"', ["line 4: colour: unknown field", "initializers", "seeds", "base"]),
+        ("seeds = 3", 'seeds = "5"', ["line 4: seeds: seeds must be a count, or a list", "got '5'"]),
+        (
+            "at_least = 0.5",
+            "at_least = 95",
+            ["line 23: expectations[1].at_least: at_least must be a fraction", "got 95"],
+        ),
+        ("at_least = 0.5", 'at_least = "0"', ["line 23: expectations[1].at_least: must be a number, got '0'"]),
+        ("epochs = 2", "epochs = 2\n[measured]\ndate = 1", ["measured.data: is missing"]),
+        ('against = "zeros"', "epoch = -1", ["line 22: expectations[1].epoch: must be a whole number >= 0", "got -1"]),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line_and_field(wrong: str, instead: str, words: list[str]) -> None:

@@ -81,9 +81,32 @@ def test_a_start_is_judged_by_what_was_measured(written: str, hidden: str, activ
 def test_a_signal_beyond_floats_is_told_before_the_gradient_that_it_takes_along() -> None:
     health = measured("random_normal:stddev=1e6", "50x10")
     found = judge(health)
-    assert (found.name, found.layer) == ("exploding", "dense_3")
-    assert found.reason == "the signal is beyond the range of floats in dense_3"
+    assert (found.name, found.layer) == ("exploding", "dense_6")
+    assert found.reason == "the signal is beyond the range of floats in dense_6"
     assert not math.isfinite(health.layers[0].backprop_std)
+
+
+@pytest.mark.parametrize(
+    ("written", "hidden", "activation"),
+    [("glorot_uniform", "100x30", "sigmoid"), ("random_normal:stddev=1000", "64x8", "relu")],
+)
+def test_what_float32_holds_is_measured_though_its_square_is_beyond(written: str, hidden: str, activation: str) -> None:
+    """Gradients down to 1e-22 and signals up to 1e33."""
+    start, kernels = Initializer.parse(written), RunSpec.checked(hidden=hidden).kernels(DIGITS.shape, 10)
+    health = measured(written, hidden, activation)
+    prediction = predict(start, kernels, activation, health.network.input_rms**2)
+    assert prediction is not None
+    first, expected, top = health.layers[0], prediction.layers, health.layers[-1]
+    assert math.log10(first.backprop_std / top.backprop_std) == pytest.approx(
+        math.log10(expected[0].gradient_std), abs=0.5
+    )
+    assert math.log10(top.preactivation_std) == pytest.approx(math.log10(expected[-1].predicted_std), abs=0.5)
+    assert math.isfinite(top.correlation) and first.gradient_norm > 0
+
+
+def test_units_that_are_one_leave_a_jacobian_of_one_direction() -> None:
+    assert measured("ones", "16,16").network.jacobian_condition == math.inf
+    assert measured("orthogonal", "64x3", "linear").network.jacobian_condition == pytest.approx(1, abs=0.01)
 
 
 @pytest.mark.parametrize("written", ["he_normal", "glorot_uniform", "random_normal:stddev=1.0", "zeros"])
