@@ -57,7 +57,7 @@ def _judged(expectation: Expectation, seen: Sequence[Observation], stand_in: boo
     if not asked:
         return Judged(expectation, (), "undecided", "none of its runs was trained")
     if fewest < asked:
-        return Judged(expectation, observed, "undecided", f"only {fewest} of {asked} runs came to a result")
+        return Judged(expectation, observed, "undecided", f"{fewest} of {asked} runs have come to a result")
     if fewest < 2:
         return Judged(expectation, observed, "undecided", "n too small: an interval needs two seeds or more")
     return Judged(expectation, observed, *_decided(observed, expectation.bounds))

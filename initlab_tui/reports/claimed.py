@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from initlab_tui.experiments.claims import Judged
-from initlab_tui.reports.claims import MARKS, STYLES, VERDICTS, expected, observed, seeds_of
+from initlab_tui.reports.claims import BOUNDS, KINDS, MARKS, STYLES, VERDICTS, expected, observed, seeds_of
 from initlab_tui.reports.tables import table
 from initlab_tui.reports.text import cell, plain
 from initlab_tui.runs.claimed import Claimed
@@ -34,7 +34,7 @@ def page(found: Sequence[Claimed]) -> RenderableType:
         recipe = claimed.recipe
         parts += [cell(f"{recipe.name}: {recipe.title}", "bold"), cell(recipe.claim), cell(recipe.source, "dim")]
         parts += [cell(_runs(claimed), "dim"), Text(), _claims(claimed.judged), Text(), tally(claimed), Text()]
-    return Group(*parts) if parts else Text(NONE_YET)
+    return Group(*parts, cell(BOUNDS, "dim")) if parts else Text(NONE_YET)
 
 
 def _runs(claimed: Claimed) -> str:
@@ -55,6 +55,6 @@ def _claims(judged: Sequence[Judged]) -> RenderableType:
 def _outcome(one: Judged) -> Text:
     """The claim, and below it what was claimed beside what was observed."""
     claimed = one.expectation
-    said = f"{claimed.kind}: {expected(claimed)} · observed: {observed(one)}, n {seeds_of(one)}"
+    said = f"{KINDS[claimed.kind]}: {expected(claimed)} · observed: {observed(one)}, n {seeds_of(one)}"
     lines = [cell(claimed.claim, "bold"), cell(said), *([cell(one.reason, STYLES[one.verdict])] if one.reason else [])]
     return Text("\n").join(lines)

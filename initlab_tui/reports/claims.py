@@ -17,6 +17,11 @@ from initlab_tui.reports.text import SETTING, cell, initializer_name, number, pl
 
 VERDICTS = {"reproduced": "reproduced", "not_reproduced": "not reproduced", "undecided": "not decided"}
 MARKS = {"reproduced": "✓", "not_reproduced": "✗", "undecided": "?"}
+KINDS = {"published": "claimed by the source", "measured": "claimed by this project"}
+BOUNDS = (
+    "Where a claim is in words, its bounds (at least, at most, from … to) are set by the recipe: see its notes "
+    "(initlab-tui recipe show NAME)."
+)
 STYLES = {"reproduced": "green", "not_reproduced": "red", "undecided": "yellow"}
 
 
@@ -107,7 +112,7 @@ def claims_table(judged: Sequence[Judged]) -> RenderableType:
             *(cell(words) for words in (claimed.claim, claimed.kind, expected(claimed), observed(one), seeds_of(one))),
             cell(verdict(one), style),
         )
-    return made
+    return Stack(made, cell(f"published: claimed by the source; measured: by this project. {BOUNDS}", "dim"))
 
 
 _FOLDED = ("claim", "expected", "observed", "verdict", "what it is", "source", "last measured")

@@ -49,6 +49,11 @@ class HeatMap:
         drawn = [value for row in self.values for value in row if math.isfinite(value) and value > 0]
         return (min(drawn), max(drawn)) if drawn else (math.nan, math.nan)
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether anything of it can be drawn."""
+        return any(math.isfinite(value) for row in self.values for value in row)
+
     def place(self, row: int, column: int) -> float | None:
         """Where a value lies between the ends of the scale, 0 to 1; None where it cannot be drawn."""
         value, (low, high) = self.values[row][column], self.bounds

@@ -102,7 +102,7 @@ def test_an_own_recipe_is_run_and_each_claim_judged(initlab: Command, mine: Path
     assert estimate["values"] == zeros["test_accuracy"]["values"]
     assert (claims[0]["expected"]["low"], claims[0]["expected"]["high"]) == (None, 0.15)
     # What diverged says nothing of accuracy: that is told, and nothing is decided.
-    assert claims[3]["reason"] == "only 0 of 2 runs came to a result"
+    assert claims[3]["reason"] == "0 of 2 runs have come to a result"
     assert re.search("recipe mine: adam", ran.err)
 
     told = initlab("recipe", "run", "mine.toml", "--seeds", "1")
@@ -184,3 +184,12 @@ def test_bad_input_is_refused_with_nothing_written(
     for word in words:
         assert word in ran.err
     assert not (mine.parent / ".local").exists()
+
+
+def test_a_recipes_own_text_is_a_file_to_begin_from(initlab: Command, tmp_path: Path) -> None:
+    printed = initlab("recipe", "show", "he-vs-xavier-deep", "--toml")
+    assert printed.code == 0
+    (tmp_path / "mine.toml").write_text(printed.out, encoding="utf-8")
+    mine, packaged = (initlab("recipe", "show", name, "--json") for name in ("mine.toml", "he-vs-xavier-deep"))
+    assert mine.code == 0, mine.err
+    assert mine.document | {"name": ""} == packaged.document | {"name": ""}

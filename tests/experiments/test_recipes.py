@@ -204,7 +204,7 @@ def test_what_has_no_interval_decides_nothing() -> None:
     (one,) = judge(made, seen(made, zeros=(0.1,), he_normal=(0.9,)))
     assert verdict(one) == "not decided (n too small: an interval needs two seeds or more)"
     one = judged('group = "he_normal"\nat_least = 0.5', he_normal=(0.9, None, 0.9))
-    assert verdict(one) == "not decided (only 2 of 3 runs came to a result)"
+    assert verdict(one) == "not decided (2 of 3 runs have come to a result)"
     one = judged('group = "he_normal"\nat_least = 0.5', he_normal=(0.2, 0.5, 0.9))
     assert verdict(one).startswith("not decided (spread too wide")
     (one,) = judge(made, [])

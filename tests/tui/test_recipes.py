@@ -79,7 +79,7 @@ async def test_a_recipe_is_chosen_by_its_part_and_says_what_it_claims(store: Sto
         await lab.press("down", "down", "down", "enter")
         await lab.until(lambda: describes(lab, DEEP.parts[1]))
         assert "10 runs: 2 starts × 5 seeds" in lab.setup
-        await lab.until(lambda: "Xavier completely stalls" in lab.told)
+        await lab.until(lambda: "Adam hides the stall" in lab.told)
         assert "r trains the 10 runs." in lab.told
 
 
@@ -120,9 +120,9 @@ async def test_the_claims_stand_beside_the_outcome_and_one_that_fails_is_shown_f
         await lab.until("lecture-xavier claims: ✓ 3 reproduced, ✗ 3 not reproduced; v shows them")
         page = await read_claims(lab)
         assert "✓ reproduced Random initialization gives 85.35 %" in page
-        assert "published: 85.35 ± 2.00 % · observed: 85.40 ± 0.25 %, n 3" in page
+        assert "claimed by the source: 85.35 ± 2.00 % · observed: 85.40 ± 0.25 %, n 3" in page
         assert "✗ not reproduced Keras's RandomNormal() is within a point of Xavier" in page
-        assert "measured: from -1.00 to +1.00 points ahead · observed: +11.10 ± 0.00 points, n 3" in page
+        assert "claimed by this project: from -1.00 to +1.00 points ahead · observed: +11.10 ± 0.00 points, n 3" in page
         assert LECTURE.source.title in page
         await lab.press("v")
         assert lab.is_at_home

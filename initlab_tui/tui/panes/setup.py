@@ -236,7 +236,9 @@ class Setup(Vertical):
         kernels = comparison.base.kernels(shape, classes)
         activation = (comparison.activations or (comparison.base.activation,))[0]
         starts = [forecast(initializer, kernels, activation, mean_square) for initializer in comparison.initializers]
-        title = Text("Foretold: σ by layer, signal by depth", style="dim")
+        networks, first = len(comparison.hidden), hidden_text(comparison.base.hidden)
+        of_one = f" of {first}, the first of {networks} networks" if networks > 1 else ""
+        title = Text(f"Foretold{of_one}: σ by layer, signal by depth", style="dim")
         self.query_one("#preview", Static).update(Text("\n").join([title, *starts]))
 
 

@@ -203,7 +203,7 @@ class Training(Vertical):
         text.append_text(self._progress(run))
         trend = self._trends.get(run)
         width = self._curve_width(run)
-        for label, kind, shown in (("loss", "loss", number), ("accuracy", "accuracy", percent)):
+        for label, kind, shown in (("tr loss", "loss", number), ("tr acc", "accuracy", percent)):
             values = (trend.curve.losses if kind == "loss" else trend.curve.accuracies) if trend else ()
             last = f"{shown(values[-1])}{' %' if kind == 'accuracy' else ''}" if values else ""
             text.append(f"{label:<{LABEL}}", style="dim")

@@ -154,8 +154,9 @@ class LabScreen(Screen[None]):
             return
         specs = list(comparison.runs())
         seeds = len(comparison.seeds)
-        starts = _many(len(specs) // seeds, "start")
-        amount = f"{_many(len(specs), 'run')}: {starts} × {_many(seeds, 'seed')}"
+        starts, others = len(comparison.initializers), len(specs) // seeds // len(comparison.initializers)
+        between = f" × {_many(others, 'setting')}" if others > 1 else ""
+        amount = f"{_many(len(specs), 'run')}: {_many(starts, 'start')}{between} × {_many(seeds, 'seed')}"
         data = self._data_of(comparison.base.dataset)
         if data is None:
             self.setup.tell(f"{amount}; how long is known once the file was read")
@@ -238,10 +239,12 @@ class LabScreen(Screen[None]):
     def _fill(self, recipe: Recipe, part: Part) -> None:
         self.setup.put(Settings(part.comparison, self.setup.device or AUTO))
         self.action_pane("setup")
-        told = f"{recipe.claim} r trains the {_many(len(list(part.runs())), 'run')}."
+        own = [each.claim for each in recipe.expectations if part.name in {group.part for group in each.groups}]
+        claim = f"{'; '.join(own)}." if len(recipe.parts) > 1 and own else recipe.claim
+        told = f"{claim} r trains the {_many(len(list(part.runs())), 'run')}."
         if recipe.offline_dataset:
-            own, other = part.base.dataset, recipe.offline_dataset
-            told += f" Where {own} cannot be had, choose {other}: what is claimed of any dataset is judged on it."
+            dataset, other = part.base.dataset, recipe.offline_dataset
+            told += f" Where {dataset} cannot be had, choose {other}: what is claimed of any dataset is judged on it."
         title = f"{recipe.name} {part.name}".rstrip()
         self.notify(plain(told), title=plain(title), timeout=NOTICE_SECONDS, markup=False)
 

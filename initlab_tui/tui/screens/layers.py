@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widgets import Footer
 
+from initlab_tui.reports.text import two_digits
 from initlab_tui.reports.verdict import SIGNS, figure_text, verdict_text
 from initlab_tui.runs.checkups import Checkup
 from initlab_tui.tui.heatmap import FIGURES, HeatMap, heat_map
@@ -69,27 +70,43 @@ class LayersScreen(Screen[None]):
         self._draw()
 
     def action_figure(self, by: int) -> None:
-        self._figure = (self._figure + by) % len(FIGURES)
+        # Past those of which this network has none, as ReLU has no saturated outputs.
+        for _ in FIGURES:
+            self._figure = (self._figure + by) % len(FIGURES)
+            if not self._checkups or heat_map(self._checkups, FIGURES[self._figure]).is_drawn:
+                break
         self._draw()
 
     def _draw(self) -> None:
         lines = self._lines() if self._checkups else [Text("Nothing was measured of this run's layers yet.")]
-        steps = f", steps 0 to {self._checkups[-1].step}" if self._checkups else ""
-        self.query_one(Lines).show([Text(f"{self._title}{steps}", style="bold", no_wrap=True), *lines])
+        self.query_one(Lines).show([Text(f"{self._title}{self._part()}", style="bold", no_wrap=True), *lines])
+
+    def _part(self) -> str:
+        """Which of the layers are on the screen, where not all are."""
+        count = len(self._checkups[0].health.layers) if self._checkups else 0
+        rows = self._rows(count)
+        return f", {rows.start + 1} to {rows.stop} of {count}" if len(rows) < count else ""
+
+    def _rows(self, count: int) -> range:
+        return self._window(count, self.size.height - 1 - ABOVE - BELOW, self._row)
 
     def _lines(self) -> list[Text]:
         found = heat_map(self._checkups, FIGURES[self._figure])
         columns = self._window(len(found.steps), (self.size.width - 2 - NAME) // CELL, self._at)
-        rows = self._window(len(found.layers), self.size.height - 1 - ABOVE - BELOW, self._row)
+        rows = self._rows(len(found.layers))
         low, high = found.bounds
         scale = "logarithmic" if found.figure.is_log else "linear"
-        title = Text.assemble(
-            (found.figure.title, "bold"), f"  ▁ {figure_text(low)} to █ {figure_text(high)}, {scale}; m for the next"
-        )
+        title = Text.assemble((found.figure.title, "bold"), f"  ▁ {two_digits(low)} to █ {two_digits(high)}, {scale}")
         signs = Text("verdict".ljust(NAME))
         for column in columns:
             signs.append(SIGNS[self._checkups[column].verdict.name].center(CELL), self._pointer(-1, column))
-        return [title, signs, *(self._map_row(found, row, columns) for row in rows), *self._told(found)]
+        return [
+            title,
+            signs,
+            *(self._map_row(found, row, columns) for row in rows),
+            _axis(found.steps, columns),
+            *self._told(found),
+        ]
 
     @property
     def _at(self) -> int:
@@ -120,12 +137,21 @@ class LayersScreen(Screen[None]):
         value = figure_text(found.values[self._row][self._at])
         whole = checkup.health.network
         return [
-            Text(),
             Text(f"{found.layers[self._row]}, step {checkup.step}: {value}"),
             Text.assemble(verdict_text(checkup.verdict), f": {checkup.verdict.reason}"),
             Text(
-                f"loss {figure_text(whole.loss)} on the probe · Jacobian's singular values: mean square "
+                f"loss {figure_text(whole.loss)} on the probe · Jacobian: mean square "
                 f"{figure_text(whole.jacobian_mean_square)}, largest/smallest {figure_text(whole.jacobian_condition)}",
                 style="dim",
             ),
         ]
+
+
+def _axis(steps: Sequence[int], columns: Sequence[int]) -> Text:
+    """The steps below their columns, as many as have room."""
+    text = "step"
+    for place, column in enumerate(columns):
+        begin = NAME + place * CELL
+        if len(text) < begin:
+            text = f"{text:{begin}}{steps[column]}"
+    return Text(text, style="dim", no_wrap=True)
