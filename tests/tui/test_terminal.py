@@ -23,7 +23,7 @@ from tests.tui.terminal import CTRL_C, DOWN, END, ENTER, ESCAPE, PATIENCE_SECOND
 
 SIZE = (120, 36)
 TITLES = ("1 Setup", "2 Training", "3 Results")
-HE_NORMAL_OF_THREE = re.compile(r"he_normal +[\d.]+ ± [\d.]+ +3 ")
+HE_NORMAL_OF_THREE = re.compile(r"he_normal +✓ +[\d.]+ ± [\d.]+ +3 ")
 TESTS = Path(__file__).parents[1]
 PROBE = """
 import json, pathlib, sys
@@ -251,7 +251,7 @@ def goes_on_at(terminal: Terminal, size: tuple[int, int]) -> None:
     if size[0] >= 120:
         terminal.wait_for(lambda text: shows_all_panes(text) and "Dataset" in text)
     else:
-        for key, inside in (("1", "Dataset"), ("3", "▸»"), ("2", "accuracy")):
+        for key, inside in (("1", "Dataset"), ("3", "▸»"), ("2", "· seed 0")):
             answer(terminal, key, inside)
         terminal.wait_until_gone(f"─ {TITLES[0]} ─")
         terminal.wait_until_gone("Dataset")
