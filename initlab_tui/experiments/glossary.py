@@ -6,7 +6,6 @@ the biases, 0 in the lab's own networks; q is the mean square of z, L the loss, 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -20,6 +19,7 @@ from initlab_tui.experiments.diagnosis import (
     MOST_TWINS,
 )
 from initlab_tui.experiments.initializers import CATALOGUE
+from initlab_tui.experiments.problems import nearest
 
 
 @dataclass(frozen=True)
@@ -303,6 +303,5 @@ def find(name: str) -> Term:
         return _NAMES[written]
     if written in CATALOGUE:
         raise ValueError(f"{written} is an initializer: see initlab-tui initializers {written}")
-    near = difflib.get_close_matches(written, _NAMES, n=1) or [each for each in _NAMES if each.startswith(written)]
-    hint = f"did you mean {near[0]}? " if near else ""
+    hint = nearest(written, [*_NAMES])
     raise ValueError(f"unknown diagnostic {name!r}: {hint}see initlab-tui explain for all of them")

@@ -126,12 +126,9 @@ def correlations(activation: str, prediction: Prediction, first: float) -> tuple
 
 
 def _next_correlation(activation: str, q: float, correlation: float | None) -> float | None:
-    if correlation is None or not (q > 0 and math.isfinite(q)):
+    if correlation is None or not (0 < q < math.inf and 0 < length_map(activation, q, 1.0) < math.inf):
         return None
-    # Scaling the next layer's weights scales all alike.
-    square = expectations(activation, q).mean_square
-    following = product(activation, q, correlation) / square if square > 0 else math.nan
-    return min(1.0, max(-1.0, following)) if math.isfinite(following) else None
+    return correlation_map(activation, correlation, q, 1.0)  # the next layer's scale drops out
 
 
 def fixed_point(activation: str, sigma_w2: float, sigma_b2: float = 0.0, start: float = 1.0) -> float | None:

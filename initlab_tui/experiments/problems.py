@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -30,8 +30,12 @@ class InvalidInputError(ValueError):
 def unknown(what: str, value: str, allowed: Iterable[str]) -> str:
     """A sentence for a name that is not in `allowed`, with the nearest ones first."""
     names = list(allowed)
+    return f"unknown {what} {value!r}: {nearest(value, names)}allowed: {', '.join(names)}"
+
+
+def nearest(value: str, names: Sequence[str]) -> str:
+    """`did you mean a or b? `, or nothing where no name is near."""
     wanted = value.lower()
     begun = [name for name in names if wanted and name.startswith(wanted)]
     near = begun[:4] or difflib.get_close_matches(wanted, names, n=3, cutoff=0.6)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
-    return f"unknown {what} {value!r}: {hint}allowed: {', '.join(names)}"
+    return f"did you mean {' or '.join(near)}? " if near else ""

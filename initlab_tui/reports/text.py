@@ -81,6 +81,18 @@ def number(value: float | None) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{value:.4g}"
 
 
+def figure_text(value: float | None) -> str:
+    """Three significant digits; a dash where there is no such figure or it is no number."""
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value:.3g}".replace("inf", "∞")
+
+
+def percent_of(share: float | None) -> str:
+    """A share in whole percent; a dash where there is none."""
+    return "–" if share is None or math.isnan(share) else f"{100 * share:.0f} %"
+
+
 def two_digits(value: float | None) -> str:
     """Two significant digits in at most seven cells; a dash where there is no such figure or it is no number."""
     if value is None or math.isnan(value):

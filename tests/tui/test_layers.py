@@ -7,7 +7,7 @@ import math
 import pytest
 
 from initlab_tui.experiments.diagnosis import Health, Verdict
-from initlab_tui.reports.verdict import layer_lines
+from initlab_tui.reports.layers import layer_lines
 from initlab_tui.runs import queue
 from initlab_tui.runs.checkups import Checkup
 from initlab_tui.runs.events import LayersMeasured, Stepped

@@ -14,7 +14,7 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 
 from initlab_tui.reports.text import about, initializer_name, number, percent, plain, rate, seconds, short
-from initlab_tui.reports.verdict import checkup_text, layer_lines
+from initlab_tui.reports.verdict import checkup_text
 from initlab_tui.runs.store import Run
 from initlab_tui.tui.keys import TRAINING, bindings
 from initlab_tui.tui.states import STATES
@@ -176,15 +176,20 @@ class Training(Vertical):
     def _draw(self) -> None:
         run = self.current
         text = self._waiting() if run is None else self._run(run)
-        now, by_layer = self.query_one("#now", Lines), self.query_one("#by-layer", Lines)
-        now.show(list(text.split(allow_blank=True)))
-        trend = self._trends.get(run) if run and by_layer.display else None
-        checkup = trend.checkup if trend else None
-        by_layer.show(layer_lines(checkup.health, checkup.verdict, by_layer.size.height - 1) if checkup else ())
+        self.query_one("#now", Lines).show(list(text.split(allow_blank=True)))
+        by_layer = self.query_one("#by-layer", Lines)
+        if by_layer.display:
+            by_layer.show(self._by_layer(run, by_layer.size.height - 1))
         subtitle = self._subtitle()
         if subtitle != self._told:
             # Setting it, even to the same, has the whole pane painted.
             self._told = self.border_subtitle = subtitle
+
+    def _by_layer(self, run: Run | None, most: int) -> Sequence[Text]:
+        from initlab_tui.reports.layers import layer_lines  # the first paint does without
+
+        trend = self._trends.get(run) if run else None
+        return layer_lines(trend.checkup.health, trend.checkup.verdict, most) if trend and trend.checkup else ()
 
     def _waiting(self) -> Text:
         return Text(

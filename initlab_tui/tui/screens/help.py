@@ -29,10 +29,7 @@ WORDS = (
     ("seed", "fixes the draw and the order of the data: runs of one seed are paired, whatever the initializer"),
     ("acc %", "accuracy on the test set after the last step: mean over n seeds ± half the 95 % t interval"),
     ("vs #1", "difference to the best in points, paired by seed; ? where the seeds cannot tell them apart"),
-    (
-        "claims ✓ ✗ ?",
-        "reproduced, not reproduced, not decided: by the 95 % interval over the seeds",
-    ),
+    ("claims ✓ ✗ ?", "reproduced, not reproduced, not decided: by the 95 % interval over the seeds"),
     ("loss", "cross entropy on the test set; ln(classes) is what guessing gives, 2.303 for ten classes"),
     ("tr loss ▇▃▁", "training loss over the steps, bars from 0 to its highest; a blank where it was not finite"),
     ("tr acc ▁▅▇", "training accuracy over the steps, bars from 0 to 100 %"),

@@ -11,8 +11,8 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from initlab_tui.reports.text import two_digits
-from initlab_tui.reports.verdict import SIGNS, figure_text, verdict_text
+from initlab_tui.reports.text import figure_text, two_digits
+from initlab_tui.reports.verdict import SIGNS, verdict_text
 from initlab_tui.runs.checkups import Checkup
 from initlab_tui.tui.heatmap import FIGURES, HeatMap, heat_map
 from initlab_tui.tui.keys import LAYERS, bindings
