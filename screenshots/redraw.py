@@ -13,8 +13,8 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from initlab_tui.experiments.spec import Comparison, Initializer, RunSpec
-from initlab_tui.runs.store import Store
+from initlab_tui.domain.spec import Comparison, Initializer, RunSpec
+from initlab_tui.store.database import Store
 from initlab_tui.tui.app import LabApp
 
 HERE = Path(__file__).parent

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from initlab_tui.runs.store import Store
+from initlab_tui.store.database import Store
 
 MNIST = Path(__file__).parents[2] / "shared" / "data"
 

@@ -10,11 +10,11 @@ import pytest
 from typer.main import get_command
 
 from initlab_tui.cli.app import app
-from initlab_tui.data import recipes
-from initlab_tui.experiments import form
-from initlab_tui.experiments.fields import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
-from initlab_tui.experiments.initializers import CATALOGUE
-from initlab_tui.experiments.recipe_text import parse
+from initlab_tui.domain import parse_comparison
+from initlab_tui.domain.catalog.initializers import CATALOGUE
+from initlab_tui.domain.claims.recipe_toml import parse
+from initlab_tui.domain.fields import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
+from initlab_tui.recipes import loader
 from initlab_tui.reports import claims
 from initlab_tui.tui.keys import SECTIONS
 
@@ -51,7 +51,7 @@ def test_what_it_shows_is_accepted(line: str) -> None:
     if command in ("run", "compare"):
         listed = {key: given[key] for key in ("initializer", "hidden", "activation", "learning_rate")}
         lists = {key: value if isinstance(value, list) else [value] for key, value in listed.items()}
-        comparison = form.comparison(
+        comparison = parse_comparison.comparison(
             initializers=lists["initializer"],
             hidden=lists["hidden"],
             activations=lists["activation"],
@@ -83,7 +83,7 @@ def test_each_key_of_the_walk_through_is_bound() -> None:
 
 
 def test_its_table_of_claims_is_that_of_the_recipes() -> None:
-    assert claims.markdown(recipes.packaged()) in README
+    assert claims.markdown(loader.packaged()) in README
 
 
 def test_its_recipe_is_one() -> None:

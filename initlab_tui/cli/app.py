@@ -11,19 +11,19 @@ from typing import Annotated
 import typer
 
 import initlab_tui
-from initlab_tui.cli import explain, inspect, lab, look, options, recipe, steer, train
+from initlab_tui.cli import control, explain, inspect, lab, options, query, recipe, train
 from initlab_tui.cli.context import Places, complain, store_path
 from initlab_tui.cli.context import data_dir as data_folder
-from initlab_tui.experiments.problems import InvalidInputError
+from initlab_tui.domain.errors import InvalidInputError
 
 BAD_INPUT = 2
 COMMANDS = {
     "Train": (train.demo, train.run, train.compare),
     "Look": (
         *(inspect.inspect, explain.explain),
-        *(look.leaderboard, look.runs, look.show, look.initializers, look.datasets, look.doctor),
+        *(query.leaderboard, query.runs, query.show, query.initializers, query.datasets, query.doctor),
     ),
-    "Steer what trains": (steer.stop, steer.pause, steer.resume),
+    "Steer what trains": (control.stop, control.pause, control.resume),
 }
 
 app = typer.Typer(

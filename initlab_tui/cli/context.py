@@ -10,11 +10,11 @@ from pathlib import Path
 import typer
 from rich.console import Console, RenderableType
 
-from initlab_tui.cli import documents
-from initlab_tui.experiments.problems import InvalidInputError
-from initlab_tui.reports.text import plain
-from initlab_tui.runs import paths
-from initlab_tui.runs.store import Store
+from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.reports import documents
+from initlab_tui.reports.format import plain
+from initlab_tui.store import paths
+from initlab_tui.store.database import Store
 
 WIDTH_OF_NO_TERMINAL = 160
 

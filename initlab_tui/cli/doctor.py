@@ -15,12 +15,13 @@ from rich.console import Console, Group, RenderableType
 
 import initlab_tui
 from initlab_tui.data.locate import folders, locate, where_to_put
-from initlab_tui.experiments.datasets import DATASETS
-from initlab_tui.experiments.problems import InvalidInputError
+from initlab_tui.domain.catalog.datasets import DATASETS
+from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.execution import supervisor
+from initlab_tui.reports.format import cell
 from initlab_tui.reports.tables import table
-from initlab_tui.reports.text import cell
-from initlab_tui.runs import preflight, supervisor
-from initlab_tui.runs.store import Store
+from initlab_tui.services import preflight
+from initlab_tui.store.database import Store
 
 DATASET_COLUMNS = ("name", "image", "classes", "train", "test", "at hand", "where")
 

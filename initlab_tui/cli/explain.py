@@ -9,8 +9,8 @@ import typer
 
 from initlab_tui.cli import context as here
 from initlab_tui.cli import options
-from initlab_tui.experiments.glossary import GLOSSARY, find
-from initlab_tui.experiments.problems import InvalidInputError
+from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.domain.layers.glossary import GLOSSARY, find
 from initlab_tui.reports import glossary
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import typer
 
 from initlab_tui.cli import context as here
-from initlab_tui.cli import documents, options
-from initlab_tui.experiments.diagnosis import level
-from initlab_tui.experiments.inspection import Inspection
-from initlab_tui.reports import layers
+from initlab_tui.cli import options
+from initlab_tui.domain.layers.diagnosis import level
+from initlab_tui.domain.layers.inspection import Inspection
+from initlab_tui.reports import documents, layers
 
 
 @options.with_training
@@ -30,10 +30,10 @@ def inspect(
 
     Takes the options of a run, so that a command line can be tried first: those of training change nothing here.
     """
-    from initlab_tui.runs import inspecting  # psutil and json are not needed to refuse a bad spec
+    from initlab_tui.services import inspect_layers  # psutil and json are not needed to refuse a bad spec
 
     comparison = training.comparison(initializer, [hidden], [activation], [learning_rate])
-    found = inspecting.inspect(list(comparison.runs()), here.data_dir(context, data_dir), Path.cwd())
+    found = inspect_layers.inspect(list(comparison.runs()), here.data_dir(context, data_dir), Path.cwd())
     if as_json:
         print(documents.dump({"initializers": [inspection_document(each) for each in found]}))
     else:

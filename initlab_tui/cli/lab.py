@@ -6,8 +6,8 @@ import gc
 import sys
 from pathlib import Path
 
-from initlab_tui.experiments.spec import Comparison
-from initlab_tui.runs.store import Store
+from initlab_tui.domain.spec import Comparison
+from initlab_tui.store.database import Store
 
 
 def has_terminal() -> bool:

@@ -12,11 +12,11 @@ from typing import Annotated, Any
 import typer
 
 from initlab_tui.data import locate
-from initlab_tui.experiments import form
-from initlab_tui.experiments.datasets import DATASETS, OWN_PREFIX
-from initlab_tui.experiments.fields import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
-from initlab_tui.experiments.initializers import CATALOGUE
-from initlab_tui.experiments.spec import Comparison
+from initlab_tui.domain import parse_comparison
+from initlab_tui.domain.catalog.datasets import DATASETS, OWN_PREFIX
+from initlab_tui.domain.catalog.initializers import CATALOGUE
+from initlab_tui.domain.fields import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
+from initlab_tui.domain.spec import Comparison
 
 
 def _starting_with(names: list[str]) -> dict[str, Any]:
@@ -225,7 +225,7 @@ class Training:
         Raises:
             InvalidInputError: naming every field that is wrong.
         """
-        return form.comparison(
+        return parse_comparison.comparison(
             initializers=initializers,
             hidden=hidden,
             activations=activations,

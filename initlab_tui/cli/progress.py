@@ -19,9 +19,9 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from initlab_tui.reports.text import differing_fields, group_name, number, percent, plain, rate, seconds
-from initlab_tui.runs.follow import Latest, Snapshot
-from initlab_tui.runs.store import Run
+from initlab_tui.execution.follow import Latest, Snapshot
+from initlab_tui.reports.format import differing_fields, group_name, number, percent, plain, rate, seconds
+from initlab_tui.store.database import Run
 
 REFRESH_PER_SECOND = 5
 

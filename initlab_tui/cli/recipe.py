@@ -12,16 +12,16 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from initlab_tui.cli import context as here
-from initlab_tui.cli import documents, options
-from initlab_tui.data import recipes
-from initlab_tui.experiments.claims import Judged, Observation, judge
-from initlab_tui.experiments.problems import InvalidInputError
-from initlab_tui.experiments.recipes import Recipe
-from initlab_tui.reports import claims, tables
-from initlab_tui.reports.text import cell
+from initlab_tui.cli import options
+from initlab_tui.domain.claims.evaluation import Judged, Observation, judge
+from initlab_tui.domain.claims.recipe import Recipe
+from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.recipes import loader
+from initlab_tui.reports import claims, documents, tables
+from initlab_tui.reports.format import cell
 
 if TYPE_CHECKING:
-    from initlab_tui.cli.submit import Trained
+    from initlab_tui.cli.follow_runs import Trained
 
 app = typer.Typer(help="List published experiments, or run them and hold them against what they claim.")
 Wanted = Annotated[str, typer.Argument(metavar="NAME|FILE.toml", help="A recipe by name, or your own file.")]
@@ -48,7 +48,7 @@ class Cooked:
 def listed(context: typer.Context, as_json: options.Json = False) -> None:
     """List published experiments, or run them and hold them against what they claim."""
     if context.invoked_subcommand is None:
-        found = recipes.packaged()
+        found = loader.packaged()
         here.report(
             lambda _: claims.recipes_table(found),
             lambda: {"recipes": [documents.recipe_document(recipe) for recipe in found]},
@@ -64,16 +64,16 @@ def show(
 ) -> None:
     """Show a recipe in full: source, claim, settings, what is expected, and what was measured last."""
     if as_toml:
-        print(recipes.text(wanted), end="")
+        print(loader.text(wanted), end="")
         return
-    recipe = recipes.read(wanted)
+    recipe = loader.read(wanted)
     here.report(lambda _: claims.recipe_page(recipe), lambda: documents.recipe_document(recipe), as_json)
 
 
 @app.command()
 def table() -> None:
     """Print the table of claims in Markdown, from the figures that the recipes keep."""
-    print(claims.markdown(recipes.packaged()))
+    print(claims.markdown(loader.packaged()))
 
 
 @app.command()
@@ -94,7 +94,7 @@ def run(
     """Train a recipe's comparisons and say of each claim whether it was reproduced; 0 whatever is said."""
     if (wanted is None) != every:
         raise InvalidInputError.of("name", "name one recipe, or give --all (see initlab-tui recipe)")
-    chosen = recipes.packaged() if wanted is None else [recipes.read(wanted)]
+    chosen = loader.packaged() if wanted is None else [loader.read(wanted)]
     chosen = chosen if seeds is None else [recipe.with_seeds(seeds) for recipe in chosen]
     path, folder = here.store_path(context, store), here.data_dir(context, data_dir)
     place = options.Place(device, workers, threads)
@@ -112,20 +112,20 @@ def run(
 
 
 def _cook(recipe: Recipe, path: Path, folder: Path | None, place: options.Place) -> Cooked:
-    from initlab_tui.cli import submit  # what listing and showing do not need
-    from initlab_tui.runs import launch
-    from initlab_tui.runs.observed import observations
-    from initlab_tui.runs.store import Store
+    from initlab_tui.cli import follow_runs  # what listing and showing do not need
+    from initlab_tui.services import submit
+    from initlab_tui.services.run_metrics import observations
+    from initlab_tui.store.database import Store
 
     served, instead_of = _on_what_is_here(recipe, folder)
-    where = launch.Place(place.device, place.workers, place.threads)
+    where = submit.Place(place.device, place.workers, place.threads)
     for part in served.parts[1:]:  # the first is checked when it is trained; nothing is written for a bad second
-        launch.prepare(part.comparison, folder, Path.cwd(), where)
+        submit.prepare(part.comparison, folder, Path.cwd(), where)
     trained: list[Trained] = []
     seen: list[Observation] = []
     for part in served.parts:
         here.hint(f"recipe {recipe.name}{': ' if part.name else ''}{part.name}")
-        trained.append(submit.train(part.comparison, path, folder, place, here.err()))
+        trained.append(follow_runs.train(part.comparison, path, folder, place, here.err()))
         with Store.open(path) as opened:
             seen += observations(opened, part.name, trained[-1].runs)
         if trained[-1].interrupted:
@@ -135,7 +135,7 @@ def _cook(recipe: Recipe, path: Path, folder: Path | None, place: options.Place)
 
 def _on_what_is_here(recipe: Recipe, folder: Path | None) -> tuple[Recipe, tuple[str, ...]]:
     """The recipe on its own datasets or, where one cannot be had, on what stands in for them."""
-    from initlab_tui.runs import preflight
+    from initlab_tui.services import preflight
 
     other = recipe.offline_dataset
     if other is None:
@@ -179,7 +179,7 @@ def _document(cooked: Cooked) -> dict[str, Any]:
 
 def _exit_code(cooked: Sequence[Cooked]) -> int:
     """0 when every run came to a result: a claim that fails is one."""
-    from initlab_tui.cli import submit
+    from initlab_tui.cli import follow_runs
 
-    codes = [submit.exit_code(trained, divergence_is_expected=True) for one in cooked for trained in one.trained]
+    codes = [follow_runs.exit_code(trained, divergence_is_expected=True) for one in cooked for trained in one.trained]
     return max(codes)

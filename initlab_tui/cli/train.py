@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from initlab_tui.cli import context as here
-from initlab_tui.cli import documents, lab, options
-from initlab_tui.experiments.problems import InvalidInputError
-from initlab_tui.experiments.spec import Comparison, Initializer, RunSpec
-from initlab_tui.reports import tables, text
+from initlab_tui.cli import lab, options
+from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.domain.spec import Comparison, Initializer, RunSpec
+from initlab_tui.reports import documents, tables
+from initlab_tui.reports.format import conclusion
 
 if TYPE_CHECKING:
-    from initlab_tui.cli.submit import Trained
+    from initlab_tui.cli.follow_runs import Trained
 
 DEMO_STARTS = ("zeros", "random_normal:stddev=1.0", "random_normal", "glorot_uniform", "he_normal")
 
@@ -99,10 +100,10 @@ def _train(
     *,
     lone: bool,
 ) -> None:
-    from initlab_tui.cli import submit  # what `--help` and `runs` do not need
+    from initlab_tui.cli import follow_runs  # what `--help` and `runs` do not need
 
     path, folder = here.store_path(context, store), here.data_dir(context, data_dir)
-    trained = submit.train(comparison, path, folder, place, here.err())
+    trained = follow_runs.train(comparison, path, folder, place, here.err())
     number = trained.runs[0].comparison_id
     if as_json:
         print(documents.dump(documents.comparison_document(number, comparison, trained.runs)))
@@ -115,7 +116,7 @@ def _train(
     else:
         _print(trained)
     if not place.detach:
-        raise typer.Exit(submit.exit_code(trained, divergence_is_expected=not lone))
+        raise typer.Exit(follow_runs.exit_code(trained, divergence_is_expected=not lone))
 
 
 def _print(trained: Trained) -> None:
@@ -123,7 +124,7 @@ def _print(trained: Trained) -> None:
     if any(row.n for row in rows) or not trained.interrupted:
         console = here.out()
         console.print(tables.leaderboard_tables(rows, console.width))
-    sentence = text.conclusion(rows)
+    sentence = conclusion(rows)
     if sentence:
         here.out().print(sentence, markup=False)
     for run in trained.runs:

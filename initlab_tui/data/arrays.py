@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from initlab_tui.experiments.datasets import DATASETS, OWN_PREFIX
-from initlab_tui.experiments.problems import InvalidInputError
+from initlab_tui.domain.catalog.datasets import DATASETS, OWN_PREFIX
+from initlab_tui.domain.errors import InvalidInputError
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 DIGITS_TEST_IMAGES = 360

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
-from initlab_tui.experiments.datasets import DATASETS, OWN_PREFIX
+from initlab_tui.domain.catalog.datasets import DATASETS, OWN_PREFIX
 
 
 @dataclass(frozen=True)

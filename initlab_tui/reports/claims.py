@@ -8,12 +8,12 @@ from rich.console import Group as Stack
 from rich.console import RenderableType
 from rich.text import Text
 
-from initlab_tui.experiments.claims import Judged
-from initlab_tui.experiments.fields import hidden_text
-from initlab_tui.experiments.leaderboard import Estimate
-from initlab_tui.experiments.recipes import Expectation, Figure, Part, Recipe
+from initlab_tui.domain.claims.evaluation import Judged
+from initlab_tui.domain.claims.recipe import Expectation, Figure, Part, Recipe
+from initlab_tui.domain.fields import hidden_text
+from initlab_tui.domain.statistics.leaderboard import Estimate
+from initlab_tui.reports.format import SETTING, cell, initializer_name, number, plain, short
 from initlab_tui.reports.tables import table
-from initlab_tui.reports.text import SETTING, cell, initializer_name, number, plain, short
 
 VERDICTS = {"reproduced": "reproduced", "not_reproduced": "not reproduced", "undecided": "not decided"}
 MARKS = {"reproduced": "✓", "not_reproduced": "✗", "undecided": "?"}

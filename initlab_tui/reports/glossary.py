@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from initlab_tui.experiments.glossary import GLOSSARY, Term
+from initlab_tui.domain.layers.glossary import GLOSSARY, Term
+from initlab_tui.reports.format import cell
 from initlab_tui.reports.tables import table
-from initlab_tui.reports.text import cell
 
 
 def glossary_table() -> Table:

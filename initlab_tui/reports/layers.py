@@ -11,12 +11,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from initlab_tui.experiments.diagnosis import Health, LayerHealth, Verdict
-from initlab_tui.experiments.inspection import Inspection
+from initlab_tui.domain.layers.diagnosis import Health, LayerHealth, Verdict
+from initlab_tui.domain.layers.inspection import Inspection
+from initlab_tui.reports.diagnosis import SIGNS, bars, levels, verdict_text
+from initlab_tui.reports.format import cell, figure_text, initializer_name, percent_of, plain, two_digits
 from initlab_tui.reports.tables import table
-from initlab_tui.reports.text import cell, figure_text, initializer_name, percent_of, plain, two_digits
-from initlab_tui.reports.verdict import SIGNS, bars, levels, verdict_text
-from initlab_tui.runs.checkups import Checkup
+from initlab_tui.store.layer_statistics import Checkup
 
 
 def inspection_page(found: Inspection) -> RenderableType:

@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from initlab_tui.reports import layers
+from initlab_tui.reports.format import cell, number, percent, rate, seconds, short, when
 from initlab_tui.reports.sparkline import sparkline
 from initlab_tui.reports.tables import table
-from initlab_tui.reports.text import cell, number, percent, rate, seconds, short, when
-from initlab_tui.runs import checkups
-from initlab_tui.runs.store import Curve, Run, Store
+from initlab_tui.store import layer_statistics
+from initlab_tui.store.database import Curve, Run, Store
 
 SHOWN_EVALUATIONS = 12
 
@@ -37,7 +37,7 @@ def run_page(store: Store, run: Run) -> RenderableType:
         ]
     if test.steps:
         parts += [_evaluations(test), Text()]
-    measured = checkups.read(store, run.id)
+    measured = layer_statistics.read(store, run.id)
     if measured:
         parts += [*layers.health_parts(measured), Text()]
     happened = table("when", "event", "", folded=[""])

@@ -9,9 +9,9 @@ from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from initlab_tui.experiments.initializers import CATALOGUE, Entry
-from initlab_tui.experiments.leaderboard import Row
-from initlab_tui.reports.text import (
+from initlab_tui.domain.catalog.initializers import CATALOGUE, Entry
+from initlab_tui.domain.statistics.leaderboard import Row
+from initlab_tui.reports.format import (
     cell,
     differing_fields,
     initializer_name,
@@ -27,7 +27,7 @@ from initlab_tui.reports.text import (
     versus,
     when,
 )
-from initlab_tui.runs.store import Run
+from initlab_tui.store.database import Run
 
 HEADERS = {"learning_rate": "lr", "batch_size": "batch", "eval_every": "eval", "activation": "act", "epochs": "ep"}
 WIDE = 100  # columns from which the leaderboard shows timings

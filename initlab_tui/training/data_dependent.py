@@ -11,8 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from initlab_tui.experiments.spec import Initializer
-from initlab_tui.runs.events import finite_or_none
+from initlab_tui.domain.events import finite_or_none
+from initlab_tui.domain.spec import Initializer
 
 SAMPLE = 512  # images that a network is fitted to; the authors of LSUV advise large batches
 

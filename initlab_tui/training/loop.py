@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from initlab_tui.experiments.spec import RunSpec
-from initlab_tui.runs.events import Checkpointed, Evaluated, Event, Finished, LayersMeasured, Started, Stepped
+from initlab_tui.domain.events import Checkpointed, Evaluated, Event, Finished, LayersMeasured, Started, Stepped
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training import data_dependent, device, network
-from initlab_tui.training.program import MAX_CHUNK, OnDevice, Program, Programs
+from initlab_tui.training.compiled_trainer import MAX_CHUNK, OnDevice, Program, Programs
 
 CHUNK_SECONDS = 0.1
 FIRST_CHUNK = 4

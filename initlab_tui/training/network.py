@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from initlab_tui.experiments.spec import Initializer, RunSpec
+from initlab_tui.domain.spec import Initializer, RunSpec
 from initlab_tui.training import data_dependent
 from initlab_tui.training.initializers import drawer, layer_seed
 

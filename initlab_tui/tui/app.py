@@ -18,20 +18,21 @@ from textual import on, work
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 
-from initlab_tui.experiments.problems import InvalidInputError
-from initlab_tui.experiments.spec import Comparison
-from initlab_tui.reports.text import plain
-from initlab_tui.runs import queue, supervisor
-from initlab_tui.runs.store import Store
-from initlab_tui.tui.desk import Desk
+from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.domain.spec import Comparison
+from initlab_tui.execution import supervisor
+from initlab_tui.reports.format import plain
+from initlab_tui.store import queue
+from initlab_tui.store.database import Store
 from initlab_tui.tui.keys import EVERYWHERE, LAB, RESULTS, SETUP, TRAINING, Key, bindings
+from initlab_tui.tui.lab_backend import Desk
 from initlab_tui.tui.messages import Looked
 from initlab_tui.tui.panes.setup import AUTO, Settings
 from initlab_tui.tui.screens.dialogs import Choose
 from initlab_tui.tui.screens.help import HelpScreen
 from initlab_tui.tui.screens.lab import NOTICE_SECONDS, LabScreen
+from initlab_tui.tui.store_monitor import Ended
 from initlab_tui.tui.trends import Trends
-from initlab_tui.tui.watcher import Ended
 
 LOOK_SECONDS = 0.2
 UNUSABLE = 2

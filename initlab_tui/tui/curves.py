@@ -10,8 +10,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from initlab_tui.experiments.leaderboard import CONFIDENCE
-from initlab_tui.runs.store import Curve
+from initlab_tui.domain.statistics.leaderboard import CONFIDENCE
+from initlab_tui.store.database import Curve
 
 Array = NDArray[np.float64]
 Dots = NDArray[np.bool_]

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from initlab_tui.experiments.diagnosis import LayerHealth
-from initlab_tui.runs.checkups import Checkup
+from initlab_tui.domain.layers.diagnosis import LayerHealth
+from initlab_tui.store.layer_statistics import Checkup
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.message import Message
 
-from initlab_tui.tui.watcher import View
+from initlab_tui.tui.store_monitor import View
 
 
 class Looked(Message):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from initlab_tui.experiments.recipes import Part, Recipe
+from initlab_tui.domain.claims.recipe import Part, Recipe
 
 
 def answers(recipes: Sequence[Recipe]) -> list[tuple[str, str]]:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from initlab_tui.reports.sparkline import sparkline
-from initlab_tui.runs.checkups import Checkup
-from initlab_tui.runs.store import Curve, Run
+from initlab_tui.store.database import Curve, Run
+from initlab_tui.store.layer_statistics import Checkup
 
 POINTS = 48
 FRESH_SECONDS = 0.5

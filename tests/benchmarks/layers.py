@@ -12,11 +12,11 @@ import statistics
 from pathlib import Path
 
 from initlab_tui.data import arrays
-from initlab_tui.experiments.fields import hidden_text
-from initlab_tui.experiments.spec import RunSpec
-from initlab_tui.runs.events import LayersMeasured, Stepped
+from initlab_tui.domain.events import LayersMeasured, Stepped
+from initlab_tui.domain.fields import hidden_text
+from initlab_tui.domain.spec import RunSpec
+from initlab_tui.training.compiled_trainer import OnDevice, Programs
 from initlab_tui.training.loop import train
-from initlab_tui.training.program import OnDevice, Programs
 
 RUNS = (("256,256", 1), ("256,256", 10), ("256,256", 40), ("100x30", 3), ("1000x5", 1))
 

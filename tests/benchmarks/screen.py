@@ -31,8 +31,8 @@ from pathlib import Path
 
 import psutil
 
-from initlab_tui.experiments.spec import Comparison, RunSpec
-from initlab_tui.runs.store import Store
+from initlab_tui.domain.spec import Comparison, RunSpec
+from initlab_tui.store.database import Store
 from tests.benchmarks.terminal import Box, Terminal
 
 BARE = [sys.executable, "-c", "import textual.app"]

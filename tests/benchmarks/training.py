@@ -24,10 +24,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from initlab_tui.experiments.spec import Comparison, RunSpec
-from initlab_tui.runs import supervisor
-from initlab_tui.runs.follow import follow
-from initlab_tui.runs.store import Placement, Store
+from initlab_tui.domain.spec import Comparison, RunSpec
+from initlab_tui.execution import supervisor
+from initlab_tui.execution.follow import follow
+from initlab_tui.store.database import Placement, Store
 
 MNIST = RunSpec(dataset="mnist")
 # How many steps the slow rivals take in a turn: about two seconds.
@@ -61,7 +61,7 @@ def load_training(data_dir: Path, threads: int) -> Any:
 
     device.configure(threads)
     from initlab_tui.data.arrays import load
-    from initlab_tui.training.program import OnDevice
+    from initlab_tui.training.compiled_trainer import OnDevice
 
     return OnDevice(load("mnist", data_dir / "mnist.npz"))
 
@@ -70,7 +70,7 @@ def loop(data_dir: Path, rounds: int) -> None:
     """The xla loop against Keras fit, a bare eager tape step, and the lecture's loop."""
     data = load_training(data_dir, supervisor.cores())
     from initlab_tui.data.arrays import load
-    from initlab_tui.training.program import Programs
+    from initlab_tui.training.compiled_trainer import Programs
 
     arrays, programs = load("mnist", data_dir / "mnist.npz"), Programs()
     rates = rounds_of(
@@ -89,7 +89,7 @@ def loop(data_dir: Path, rounds: int) -> None:
 
 def epoch(spec: RunSpec, data: Any, programs: Any) -> float:
     """Samples/s of the training steps of one epoch of the bare loop."""
-    from initlab_tui.runs.events import Stepped
+    from initlab_tui.domain.events import Stepped
     from initlab_tui.training.loop import train
 
     steps = [event for event in train(spec, data, programs) if isinstance(event, Stepped)]
@@ -202,10 +202,10 @@ def _tape_step(model: Any) -> Callable[[Any, Any], None]:
 def store(data_dir: Path, rounds: int) -> None:
     """The same epochs with and without the store: what a worker's recording costs, in wall time."""
     data = load_training(data_dir, supervisor.cores())
-    from initlab_tui.runs.events import Evaluated, LayersMeasured, Started, Stepped
-    from initlab_tui.runs.worker import Worker
+    from initlab_tui.domain.events import Evaluated, LayersMeasured, Started, Stepped
+    from initlab_tui.execution.worker import Worker
+    from initlab_tui.training.compiled_trainer import Programs
     from initlab_tui.training.loop import train
-    from initlab_tui.training.program import Programs
 
     programs = Programs()
     spec = MNIST.model_copy(update={"epochs": 3})
@@ -347,9 +347,9 @@ def rival(what: str, data_dir: Path, threads: int) -> None:
 
 def _epochs(data_dir: Path, threads: int) -> Iterator[float]:
     data = load_training(data_dir, threads)
-    from initlab_tui.runs.events import Started
+    from initlab_tui.domain.events import Started
+    from initlab_tui.training.compiled_trainer import Programs
     from initlab_tui.training.loop import train
-    from initlab_tui.training.program import Programs
 
     programs = Programs()
     while True:

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from initlab_tui.experiments.glossary import GLOSSARY
-from initlab_tui.experiments.spec import RunSpec
-from initlab_tui.runs import queue, supervisor
-from initlab_tui.runs.follow import follow
-from initlab_tui.runs.store import Placement, Store
+from initlab_tui.domain.layers.glossary import GLOSSARY
+from initlab_tui.domain.spec import RunSpec
+from initlab_tui.execution import supervisor
+from initlab_tui.execution.follow import follow
+from initlab_tui.store import queue
+from initlab_tui.store.database import Placement, Store
 from tests.conftest import Command, command_environment, command_line
 
 QUICK = ("--hidden", "16", "--batch-size", "32")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from initlab_tui.experiments.diagnosis import VERDICTS
+from initlab_tui.domain.layers.diagnosis import VERDICTS
 from tests.conftest import Command
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from initlab_tui.data import recipes
+from initlab_tui.recipes import loader
 from tests.conftest import Command
 
 MINE = """\
@@ -115,7 +115,7 @@ def test_what_comes_with_the_program_is_listed_and_shown(initlab: Command) -> No
     listed = initlab("recipe")
     assert listed.code == 0, listed.err
     names = [recipe["name"] for recipe in initlab("recipe", "--json").document["recipes"]]
-    assert names == list(recipes.PACKAGED)
+    assert names == list(loader.PACKAGED)
     assert all(name in listed.out for name in names)
     shown = initlab("recipe", "show", "lecture-xavier")
     assert "Deep Learning Zero To All" in shown.out and "85.35 ± 2.00 %" in shown.out and "σ=0.05" in shown.out
@@ -124,9 +124,9 @@ def test_what_comes_with_the_program_is_listed_and_shown(initlab: Command) -> No
 
 
 def test_the_packaged_files_are_those_that_are_listed() -> None:
-    folder = Path(recipes.__file__).parents[1] / "experiments" / "recipes"
-    assert {path.stem for path in folder.glob("*.toml")} == set(recipes.PACKAGED)
-    assert [recipe.name for recipe in recipes.packaged()] == list(recipes.PACKAGED)
+    folder = Path(loader.__file__).parent
+    assert {path.stem for path in folder.glob("*.toml")} == set(loader.PACKAGED)
+    assert [recipe.name for recipe in loader.packaged()] == list(loader.PACKAGED)
 
 
 def test_without_fashion_mnist_another_stands_in_and_only_the_order_is_judged(initlab: Command, tmp_path: Path) -> None:

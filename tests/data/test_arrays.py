@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from initlab_tui.data.arrays import load
-from initlab_tui.experiments.datasets import DATASETS
-from initlab_tui.experiments.problems import InvalidInputError
+from initlab_tui.domain.catalog.datasets import DATASETS
+from initlab_tui.domain.errors import InvalidInputError
 
 Arrays = dict[str, Any]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from initlab_tui.data.locate import locate, where_to_put
-from initlab_tui.experiments.datasets import DATASETS
+from initlab_tui.domain.catalog.datasets import DATASETS
 
 
 @pytest.fixture

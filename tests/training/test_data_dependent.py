@@ -8,13 +8,13 @@ import pytest
 import tensorflow as tf
 
 from initlab_tui.data.arrays import load
-from initlab_tui.experiments.fields import ACTIVATIONS
-from initlab_tui.experiments.spec import RunSpec
-from initlab_tui.runs.events import Checkpointed, Evaluated, Event, Started, Stepped
+from initlab_tui.domain.events import Checkpointed, Evaluated, Event, Started, Stepped
+from initlab_tui.domain.fields import ACTIVATIONS
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training import network
+from initlab_tui.training.compiled_trainer import OnDevice, Programs
 from initlab_tui.training.data_dependent import SAMPLE
 from initlab_tui.training.loop import shuffled, train
-from initlab_tui.training.program import OnDevice, Programs
 
 
 @pytest.fixture(scope="module")

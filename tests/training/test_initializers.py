@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from initlab_tui.experiments.initializers import CATALOGUE
-from initlab_tui.experiments.spec import Initializer, RunSpec
+from initlab_tui.domain.catalog.initializers import CATALOGUE
+from initlab_tui.domain.spec import Initializer, RunSpec
 from initlab_tui.training import network
 from initlab_tui.training.initializers import drawer, layer_seed
 

@@ -14,12 +14,12 @@ import pytest
 import tensorflow as tf
 
 from initlab_tui.data.arrays import load
-from initlab_tui.experiments.fields import ACTIVATIONS, OPTIMIZERS
-from initlab_tui.experiments.spec import RunSpec
-from initlab_tui.runs.events import Checkpointed, Evaluated, Event, Finished, LayersMeasured, Started, Stepped
+from initlab_tui.domain.events import Checkpointed, Evaluated, Event, Finished, LayersMeasured, Started, Stepped
+from initlab_tui.domain.fields import ACTIVATIONS, OPTIMIZERS
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training import loop
+from initlab_tui.training.compiled_trainer import OnDevice, Program, Programs
 from initlab_tui.training.loop import CHECKUP_SECONDS, CHECKUP_SHARE, Checkups, schedule, shuffled, spread, train
-from initlab_tui.training.program import OnDevice, Program, Programs
 
 
 @pytest.fixture(scope="module")
@@ -142,9 +142,9 @@ def test_compiled_once_for_an_architecture(digits: OnDevice) -> None:
 CHUNKS_OF_MANY_LENGTHS = """
 import tensorflow as tf
 from initlab_tui.data.arrays import load
-from initlab_tui.experiments.spec import RunSpec
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training.loop import shuffled
-from initlab_tui.training.program import OnDevice, Program
+from initlab_tui.training.compiled_trainer import OnDevice, Program
 data = OnDevice(load("digits", None))
 program = Program(RunSpec(), data)
 order = tf.constant(shuffled(0, 0, data.train_images))
@@ -262,9 +262,9 @@ import hashlib, sys
 from initlab_tui.training import device
 device.configure(int(sys.argv[2]))
 from initlab_tui.data.arrays import load
-from initlab_tui.experiments.spec import RunSpec
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training.loop import train
-from initlab_tui.training.program import OnDevice, Programs
+from initlab_tui.training.compiled_trainer import OnDevice, Programs
 spec, data, programs = RunSpec.from_json(sys.argv[1]), OnDevice(load("digits", None)), Programs()
 for event in train(spec, data, programs):
     pass

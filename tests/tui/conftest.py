@@ -18,13 +18,14 @@ from textual.widget import Widget
 from textual.widgets import Input, Select
 from textual.widgets._toast import Toast
 
-from initlab_tui.experiments.spec import Comparison, Initializer, RunSpec
-from initlab_tui.runs import queue, supervisor
-from initlab_tui.runs.events import Evaluated, Started, Stepped
-from initlab_tui.runs.store import Placement, Run, Store
+from initlab_tui.domain.events import Evaluated, Started, Stepped
+from initlab_tui.domain.spec import Comparison, Initializer, RunSpec
+from initlab_tui.execution import supervisor
+from initlab_tui.store import queue
+from initlab_tui.store.database import Placement, Run, Store
 from initlab_tui.tui.app import LabApp
 from initlab_tui.tui.widgets.field import Field
-from initlab_tui.tui.widgets.starts import StartList
+from initlab_tui.tui.widgets.initializer_list import StartList
 
 PATIENCE_SECONDS = 60.0
 POLL_SECONDS = 0.05

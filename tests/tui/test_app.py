@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from textual.widgets import Input, OptionList
 
-from initlab_tui.runs.store import Run, Store
+from initlab_tui.store.database import Run, Store
 from initlab_tui.tui.screens.chart import ChartScreen
 from initlab_tui.tui.screens.dialogs import Choose
 from tests.tui.conftest import NARROW, WIDE, Bench, Lab, by_start, comparison, opened

@@ -13,8 +13,8 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 from textual_plot.plot_widget import LinePlot, ScatterPlot
 
-from initlab_tui.experiments.problems import InvalidInputError
-from initlab_tui.runs.store import Curve
+from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.store.database import Curve
 from initlab_tui.tui.curves import Series
 from initlab_tui.tui.keys import CHART
 from initlab_tui.tui.screens.chart import NOTHING, ChartScreen

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from initlab_tui.experiments.leaderboard import estimate
-from initlab_tui.runs.store import Curve
+from initlab_tui.domain.statistics.leaderboard import estimate
+from initlab_tui.store.database import Curve
 from initlab_tui.tui import curves
 from initlab_tui.tui.curves import View
 

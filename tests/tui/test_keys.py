@@ -10,7 +10,7 @@ from textual.command import CommandList
 from textual.dom import DOMNode
 from textual.widgets import Input
 
-from initlab_tui.runs.store import Store
+from initlab_tui.store.database import Store
 from initlab_tui.tui.app import LabApp
 from initlab_tui.tui.keys import (
     CHART,
@@ -36,7 +36,7 @@ from initlab_tui.tui.screens.help import HelpScreen
 from initlab_tui.tui.screens.lab import LabScreen
 from initlab_tui.tui.screens.layers import LayersScreen
 from initlab_tui.tui.widgets.field import FieldInput
-from initlab_tui.tui.widgets.starts import StartList
+from initlab_tui.tui.widgets.initializer_list import StartList
 from initlab_tui.tui.widgets.table import Table
 from tests.tui.conftest import VERY_WIDE, Bench, Lab, by_start, comparison, flat, opened
 

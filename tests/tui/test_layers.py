@@ -6,15 +6,15 @@ import math
 
 import pytest
 
-from initlab_tui.experiments.diagnosis import Health, Verdict
+from initlab_tui.domain.events import LayersMeasured, Stepped
+from initlab_tui.domain.layers.diagnosis import Health, Verdict
 from initlab_tui.reports.layers import layer_lines
-from initlab_tui.runs import queue
-from initlab_tui.runs.checkups import Checkup
-from initlab_tui.runs.events import LayersMeasured, Stepped
-from initlab_tui.runs.store import Run
+from initlab_tui.store import queue
+from initlab_tui.store.database import Run
+from initlab_tui.store.layer_statistics import Checkup
 from initlab_tui.tui.heatmap import FIGURES, heat_map
 from initlab_tui.tui.screens.layers import LayersScreen
-from tests.runs.test_checkups import health
+from tests.store.test_layer_statistics import health
 from tests.tui.conftest import NARROW, VERY_WIDE, WIDE, Bench, Lab, Result, by_start, comparison, opened
 
 STD, DEAD = FIGURES[1], next(figure for figure in FIGURES if "dead" in figure.title)

@@ -8,21 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from initlab_tui.data import recipes
-from initlab_tui.experiments.recipes import Part, Recipe
-from initlab_tui.experiments.spec import Comparison, Initializer, RunSpec
-from initlab_tui.runs import curate, queue
-from initlab_tui.runs.events import Evaluated
-from initlab_tui.runs.store import Run, Store
+from initlab_tui.domain.claims.recipe import Part, Recipe
+from initlab_tui.domain.events import Evaluated
+from initlab_tui.domain.spec import Comparison, Initializer, RunSpec
+from initlab_tui.recipes import loader
+from initlab_tui.store import edits, queue
+from initlab_tui.store.database import Run, Store
 from initlab_tui.tui.panes.setup import Settings
 from initlab_tui.tui.screens.claims import ClaimsScreen
 from tests.tui.conftest import NARROW, STEPS, VERY_WIDE, WIDE, Bench, Lab, Result, by_start, comparison, flat, opened
 
 pytestmark = pytest.mark.asyncio
 
-LECTURE = recipes.read("lecture-xavier")
-DEEP = recipes.read("he-vs-xavier-deep")
-PARTS = [(recipe, part) for recipe in recipes.packaged() for part in recipe.parts]
+LECTURE = loader.read("lecture-xavier")
+DEEP = loader.read("he-vs-xavier-deep")
+PARTS = [(recipe, part) for recipe in loader.packaged() for part in recipe.parts]
 XAVIER, RANDOM = "glorot_uniform", "random_normal:stddev=0.05"
 AS_CLAIMED = {RANDOM: 0.853, XAVIER: 0.964}
 
@@ -183,7 +183,7 @@ async def test_other_starts_beside_a_recipes_are_none_of_its_business(bench: Ben
 
 
 async def test_on_the_dataset_that_stands_in_only_what_holds_of_any_is_judged(bench: Bench) -> None:
-    ladder = recipes.read("ladder")
+    ladder = loader.read("ladder")
     accuracies = {str(start): 0.2 + 0.1 * place for place, start in enumerate(ladder.parts[0].initializers)}
     for _ in bench.queue(over(ladder.on(lambda _: "mnist"), 2)):
         run = bench.begin()
@@ -204,6 +204,6 @@ async def test_what_no_recipe_claims_is_not_judged_and_deleted_runs_are_not_eith
         assert "claims:" not in lab.results
         assert "lecture-xavier: Random against Xavier" in await read_claims(lab)
         await lab.press("escape")
-        curate.delete(bench.store, ids)
+        edits.delete(bench.store, ids)
         await lab.until(lambda: len(lab.app.lab.runs) == 6)
         assert "No comparison here has all groups of a recipe." in await read_claims(lab)

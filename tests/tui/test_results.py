@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from textual.widgets import Input, OptionList
 
-from initlab_tui.runs.store import Store
+from initlab_tui.store.database import Store
 from initlab_tui.tui.screens.chart import ChartScreen
 from initlab_tui.tui.screens.details import DetailsScreen
 from initlab_tui.tui.screens.dialogs import Ask, Choose

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from textual.widgets import Input, Select
 
-from initlab_tui.experiments.spec import Comparison
-from initlab_tui.runs.store import Store
+from initlab_tui.domain.spec import Comparison
+from initlab_tui.store.database import Store
 from initlab_tui.tui.widgets.field import Field
 from tests.tui.conftest import (
     HOSTILE,

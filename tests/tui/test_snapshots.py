@@ -13,8 +13,9 @@ import pytest
 import textual
 from textual.pilot import Pilot
 
-from initlab_tui.runs import curate, queue, supervisor
-from initlab_tui.runs.store import Run, Store
+from initlab_tui.execution import supervisor
+from initlab_tui.store import edits, queue
+from initlab_tui.store.database import Run, Store
 from initlab_tui.tui.app import LabApp
 from tests.tui.conftest import NARROW, VERY_WIDE, WIDE, Bench, Lab, Result, comparison
 
@@ -44,8 +45,8 @@ def lab_store(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Store:
     ids = bench.train(
         comparison("he_normal", "glorot_uniform", "random_normal:stddev=1.0", "constant:value=0.5"), measured
     )
-    curate.rename(store, ids[::4], "the winner")
-    curate.tag(store, ids[1::4], "thesis")
+    edits.rename(store, ids[::4], "the winner")
+    edits.tag(store, ids[1::4], "thesis")
     later = bench.queue(comparison("zeros", "ones", "identity", seeds=1, hidden="100x3", epochs=2))
     failed = bench.begin(0.25)
     queue.release(store, failed, "failed", "the disk is full")

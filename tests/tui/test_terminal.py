@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from initlab_tui.runs.store import Run, Store
+from initlab_tui.store.database import Run, Store
 from tests.conftest import Command, command_environment, command_line
 from tests.tui.terminal import CTRL_C, DOWN, END, ENTER, ESCAPE, PATIENCE_SECONDS, Terminal
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from initlab_tui.runs import queue
+from initlab_tui.store import queue
 from initlab_tui.tui.screens.details import DetailsScreen
 from initlab_tui.tui.screens.dialogs import Choose
 from tests.tui.conftest import HOSTILE, VERY_WIDE, WIDE, WRITTEN_OUT, Bench, Lab, Result, by_start, comparison, opened

@@ -13,9 +13,10 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input, Label, Static
 
-from initlab_tui.reports.text import conclusion, plain
-from initlab_tui.runs.store import Run
-from initlab_tui.tui.board import (
+from initlab_tui.reports.format import conclusion, plain
+from initlab_tui.store.database import Run
+from initlab_tui.tui.keys import RESULTS, bindings
+from initlab_tui.tui.leaderboard_view import (
     NAME,
     TRENDS,
     VERDICT,
@@ -26,10 +27,9 @@ from initlab_tui.tui.board import (
     chosen,
     headings,
 )
-from initlab_tui.tui.keys import RESULTS, bindings
-from initlab_tui.tui.states import STATES
+from initlab_tui.tui.status_style import STATES
+from initlab_tui.tui.store_monitor import View
 from initlab_tui.tui.trends import Trend, Trends, bars
-from initlab_tui.tui.watcher import View
 from initlab_tui.tui.widgets.field import SafeInput
 from initlab_tui.tui.widgets.table import GAP, Column, Table
 

@@ -13,15 +13,15 @@ from textual.message import Message
 from textual.widgets import Static
 
 from initlab_tui.data.locate import absolute
-from initlab_tui.experiments import form
-from initlab_tui.experiments.datasets import DATASETS, OWN_PREFIX
-from initlab_tui.experiments.fields import ACTIVATIONS, EXECUTIONS, OPTIMIZERS, hidden_text
-from initlab_tui.experiments.problems import InvalidInputError, Problem
-from initlab_tui.experiments.spec import Comparison, Initializer, RunSpec
-from initlab_tui.reports.text import plain
-from initlab_tui.reports.verdict import forecast
+from initlab_tui.domain import parse_comparison
+from initlab_tui.domain.catalog.datasets import DATASETS, OWN_PREFIX
+from initlab_tui.domain.errors import InvalidInputError, Problem
+from initlab_tui.domain.fields import ACTIVATIONS, EXECUTIONS, OPTIMIZERS, hidden_text
+from initlab_tui.domain.spec import Comparison, Initializer, RunSpec
+from initlab_tui.reports.diagnosis import forecast
+from initlab_tui.reports.format import plain
 from initlab_tui.tui.widgets.field import ChoiceField, Field, FieldInput, TextField
-from initlab_tui.tui.widgets.starts import StartList, lines
+from initlab_tui.tui.widgets.initializer_list import StartList, lines
 
 FIRST = Comparison(
     base=RunSpec(hidden=(64,) * 10, batch_size=32, epochs=5),
@@ -158,7 +158,7 @@ class Setup(Vertical):
         if not ticked:
             unsound = [Problem("initializer", "tick at least one initializer")]
         try:
-            comparison = form.comparison(
+            comparison = parse_comparison.comparison(
                 initializers=sound or ["glorot_uniform"],
                 hidden=value["hidden"].split() or [""],
                 activations=[value["activation"]],

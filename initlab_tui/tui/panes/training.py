@@ -13,13 +13,13 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 
-from initlab_tui.reports.text import about, initializer_name, number, percent, plain, rate, seconds, short
-from initlab_tui.reports.verdict import checkup_text
-from initlab_tui.runs.store import Run
+from initlab_tui.reports.diagnosis import checkup_text
+from initlab_tui.reports.format import about, initializer_name, number, percent, plain, rate, seconds, short
+from initlab_tui.store.database import Run
 from initlab_tui.tui.keys import TRAINING, bindings
-from initlab_tui.tui.states import STATES
+from initlab_tui.tui.status_style import STATES
+from initlab_tui.tui.store_monitor import View
 from initlab_tui.tui.trends import Trends, bars
-from initlab_tui.tui.watcher import View
 from initlab_tui.tui.widgets.lines import Lines
 from initlab_tui.tui.widgets.table import Column, Table
 

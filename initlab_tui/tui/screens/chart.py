@@ -20,11 +20,11 @@ from textual.widgets import Footer, Static
 from textual.worker import Worker
 from textual_plot import HiResMode, PlotWidget
 
-from initlab_tui.experiments.leaderboard import CONFIDENCE
-from initlab_tui.experiments.problems import InvalidInputError
-from initlab_tui.reports.text import plain
-from initlab_tui.runs.store import Curve
-from initlab_tui.tui import curves, watcher
+from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.domain.statistics.leaderboard import CONFIDENCE
+from initlab_tui.reports.format import plain
+from initlab_tui.store.database import Curve
+from initlab_tui.tui import curves, store_monitor
 from initlab_tui.tui.curves import Array, Line, Points, Series, View
 from initlab_tui.tui.keys import CHART, bindings
 from initlab_tui.tui.widgets.curve_plot import CurvePlot, Tag, ValueAxis
@@ -123,7 +123,7 @@ class ChartScreen(Screen[None]):
 
     # Reading the curves
 
-    def follow(self, view: watcher.View) -> None:
+    def follow(self, view: store_monitor.View) -> None:
         """Draw what was recorded since."""
         self.refresh_runs(view.changed)
 

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from rich.console import RenderableType
 
-from initlab_tui.reports.claimed import page
-from initlab_tui.runs.claimed import Claimed
+from initlab_tui.reports.recipe_results import page
+from initlab_tui.services.recipe_results import Claimed
 from initlab_tui.tui.keys import CLAIMS, bindings
 from initlab_tui.tui.screens.page import PageScreen
-from initlab_tui.tui.watcher import View
+from initlab_tui.tui.store_monitor import View
 
 
 class ClaimsScreen(PageScreen):

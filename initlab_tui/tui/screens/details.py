@@ -9,7 +9,7 @@ from textual.containers import VerticalScroll
 
 from initlab_tui.tui.keys import DETAILS, bindings
 from initlab_tui.tui.screens.page import PageScreen
-from initlab_tui.tui.watcher import View
+from initlab_tui.tui.store_monitor import View
 
 
 class DetailsScreen(PageScreen):

@@ -12,8 +12,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from initlab_tui.experiments.problems import InvalidInputError
-from initlab_tui.reports.text import plain
+from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.reports.format import plain
 from initlab_tui.tui.widgets.field import SafeInput
 
 T = TypeVar("T")

@@ -15,25 +15,26 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer, Static
 
-from initlab_tui.experiments.datasets import DATASETS
-from initlab_tui.experiments.problems import InvalidInputError, Problem
-from initlab_tui.experiments.spec import Comparison
-from initlab_tui.reports.text import about, initializer_name, plain
-from initlab_tui.runs import curate, queue, supervisor
-from initlab_tui.runs.duration import expected_seconds
-from initlab_tui.runs.preflight import Facts, facts_of
-from initlab_tui.runs.store import Run, Store
-from initlab_tui.tui.desk import Desk, devices
+from initlab_tui.domain.catalog.datasets import DATASETS
+from initlab_tui.domain.errors import InvalidInputError, Problem
+from initlab_tui.domain.spec import Comparison
+from initlab_tui.execution import supervisor
+from initlab_tui.reports.format import about, initializer_name, plain
+from initlab_tui.services.estimate import expected_seconds
+from initlab_tui.services.preflight import Facts, facts_of
+from initlab_tui.store import edits, queue
+from initlab_tui.store.database import Run, Store
 from initlab_tui.tui.keys import LAB, bindings
+from initlab_tui.tui.lab_backend import Desk, devices
 from initlab_tui.tui.panes.results import Results
 from initlab_tui.tui.panes.setup import AUTO, Settings, Setup
 from initlab_tui.tui.panes.training import Training
 from initlab_tui.tui.screens.dialogs import Ask, Choose
+from initlab_tui.tui.store_monitor import View
 from initlab_tui.tui.trends import Trends
-from initlab_tui.tui.watcher import View
 
 if TYPE_CHECKING:
-    from initlab_tui.experiments.recipes import Part, Recipe
+    from initlab_tui.domain.claims.recipe import Part, Recipe
 
 NOTICE_SECONDS = 15.0
 HOMES = {"setup": "#starts", "training": "#queue", "results": "#board"}
@@ -257,7 +258,7 @@ class LabScreen(Screen[None]):
             return
         claimed = await self._desk.claims(self.runs, view.newest_id)
         if claimed:
-            from initlab_tui.reports.claimed import tally
+            from initlab_tui.reports.recipe_results import tally
 
             self.results.show_claims([tally(each).append("; v shows them") for each in claimed])
         else:
@@ -342,7 +343,7 @@ class LabScreen(Screen[None]):
             case "sort":
                 self._sort()
             case "delete":
-                self._write(lambda store: curate.delete(store, ids), "Deleted {} runs; u brings them back.")
+                self._write(lambda store: edits.delete(store, ids), "Deleted {} runs; u brings them back.")
                 self.results.unmark()
             case "undo":
                 self._undo()
@@ -353,7 +354,7 @@ class LabScreen(Screen[None]):
 
     @work(group="write")
     async def _undo(self) -> None:
-        ids = await self._desk.write(curate.restore_newest)
+        ids = await self._desk.write(edits.restore_newest)
         told = f"Brought back {_many(len(ids), 'run')}." if ids else "Nothing is deleted that could be brought back."
         self.notify(told, markup=False)
 
@@ -368,19 +369,19 @@ class LabScreen(Screen[None]):
         names = {run.name for run in self._runs(ids)}
         name = names.pop() if len(names) == 1 else ""
         question = f"Name of {_many(len(ids), 'run')}; empty for none"
-        self._ask("name", question, name, lambda store, text: curate.rename(store, ids, text))
+        self._ask("name", question, name, lambda store, text: edits.rename(store, ids, text))
 
     def _tag(self, ids: list[int]) -> None:
         tags = dict.fromkeys(tag for run in self._runs(ids) for tag in run.tags.split())
         question = f"Tags of {_many(len(ids), 'run')}: words to filter by"
-        self._ask("tags", question, " ".join(tags), lambda store, text: curate.tag(store, ids, text))
+        self._ask("tags", question, " ".join(tags), lambda store, text: edits.tag(store, ids, text))
 
     def _ask(self, field: str, question: str, value: str, change: Callable[[Store, str], None]) -> None:
         def answered(text: str | None) -> None:
             if text is not None:
                 self._write(lambda store: change(store, text), "Noted.")
 
-        self.app.push_screen(Ask(question, value, lambda text: curate.fitting(field, text.strip())), answered)
+        self.app.push_screen(Ask(question, value, lambda text: edits.fitting(field, text.strip())), answered)
 
     def _runs(self, ids: Iterable[int]) -> list[Run]:
         return [self._view.runs[run_id] for run_id in ids if run_id in self._view.runs] if self._view else []

@@ -11,12 +11,12 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from initlab_tui.reports.text import figure_text, two_digits
-from initlab_tui.reports.verdict import SIGNS, verdict_text
-from initlab_tui.runs.checkups import Checkup
+from initlab_tui.reports.diagnosis import SIGNS, verdict_text
+from initlab_tui.reports.format import figure_text, two_digits
+from initlab_tui.store.layer_statistics import Checkup
 from initlab_tui.tui.heatmap import FIGURES, HeatMap, heat_map
 from initlab_tui.tui.keys import LAYERS, bindings
-from initlab_tui.tui.watcher import View
+from initlab_tui.tui.store_monitor import View
 from initlab_tui.tui.widgets.lines import Lines
 
 # By height as well as by colour, so that it can be read without: viridis, from dark to bright.

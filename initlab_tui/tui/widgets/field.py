@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input, Label, Select, Static
 
-from initlab_tui.reports.text import plain
+from initlab_tui.reports.format import plain
 from initlab_tui.tui.keys import FIELD, bindings
 
 

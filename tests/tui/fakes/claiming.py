@@ -6,8 +6,8 @@ import sys
 import time
 from pathlib import Path
 
-from initlab_tui.runs import queue
-from initlab_tui.runs.store import Run, Store
+from initlab_tui.store import queue
+from initlab_tui.store.database import Run, Store
 
 
 def claim() -> tuple[Store, Run]:

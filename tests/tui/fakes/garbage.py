@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from initlab_tui.runs import queue
-from initlab_tui.runs.events import Started
-from initlab_tui.runs.store import Run, Store
+from initlab_tui.domain.events import Started
+from initlab_tui.store import queue
+from initlab_tui.store.database import Run, Store
 from tests.tui.fakes.claiming import claim
 
 # Clears, colours, a title, a C1 control, a question that would be answered as if typed, the mouse, a device

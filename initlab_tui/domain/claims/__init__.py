@@ -1,0 +1,1 @@
+"""Published claims: recipes, their TOML, and the evaluation of claims."""

@@ -1,0 +1,145 @@
+"""The fields of a spec: what each allows, how it is read from text, and what is said of a wrong one."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+from initlab_tui.domain.catalog.datasets import DATASETS, OWN_PREFIX
+from initlab_tui.domain.errors import unknown
+
+ACTIVATIONS = (
+    "relu",
+    "tanh",
+    "sigmoid",
+    "elu",
+    "selu",
+    "gelu",
+    "leaky_relu",
+    "swish",
+    "softplus",
+    "linear",
+)
+OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop", "adagrad")
+EXECUTIONS = ("xla", "graph", "eager")
+MAX_DEPTH = 500  # deeper, building and tracing run into Python's recursion limit
+MAX_SEED = 2**31 - 1
+
+
+def _whole(name: str, minimum: int, maximum: int) -> BeforeValidator:
+    """A whole number within bounds, or text that is one."""
+
+    def check(value: object) -> int:
+        try:
+            if isinstance(value, bool) or not isinstance(value, int | str | float) or int(value) != float(value):
+                raise ValueError
+            number = int(value)
+            if not minimum <= number <= maximum:
+                raise ValueError
+        except (ValueError, OverflowError):
+            raise ValueError(f"{name} must be a whole number >= {minimum} and <= {maximum}, got {value}") from None
+        return number
+
+    return BeforeValidator(check)
+
+
+def _number(name: str, allowed: str, allows: Callable[[float], bool]) -> BeforeValidator:
+    """A finite number that `allows` lets in, told as `allowed`, or text that is one."""
+
+    def check(value: object) -> float:
+        try:
+            if isinstance(value, bool) or not isinstance(value, int | str | float):
+                raise ValueError
+            number = float(value)
+            if not (allows(number) and math.isfinite(number)):
+                raise ValueError
+        except (ValueError, OverflowError):
+            raise ValueError(f"{name} must be a finite number {allowed}, got {value}") from None
+        return number
+
+    return BeforeValidator(check)
+
+
+def _one_of(what: str, allowed: Sequence[str]) -> BeforeValidator:
+    """One of some names; another is refused with the nearest."""
+
+    def check(value: object) -> str:
+        if value not in allowed:
+            raise ValueError(unknown(what, str(value), allowed))
+        return str(value)
+
+    return BeforeValidator(check)
+
+
+def _dataset(value: object) -> str:
+    """A dataset of the catalogue, or a person's own file.
+
+    Raises:
+        ValueError: for another name, with the nearest.
+    """
+    name = str(value)
+    if name.startswith(OWN_PREFIX) and name != OWN_PREFIX:
+        return name
+    if name.endswith(".npz"):
+        raise ValueError(f"unknown dataset {name!r}: your own file is written {OWN_PREFIX}{name}")
+    if name not in DATASETS:
+        raise ValueError(unknown("dataset", name, [*DATASETS, f"{OWN_PREFIX}FILE"]))
+    return name
+
+
+def parse_hidden(value: object) -> tuple[int, ...]:
+    """Read hidden widths: `256,256`, `100x30` for thirty layers of 100, `none`, or a sequence of numbers.
+
+    Raises:
+        ValueError: for a width that is not a whole number >= 1, or more than MAX_DEPTH layers.
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        parts: list[object] = [] if text in ("", "none") else [part.strip() for part in text.split(",")]
+    elif isinstance(value, Sequence):
+        parts = list(value)
+    else:
+        raise ValueError(f"hidden must be widths such as 256,256 or 100x30, got {value}")
+    widths = tuple(itertools.chain.from_iterable(_repeat(part, value) for part in parts))
+    if len(widths) > MAX_DEPTH:
+        raise ValueError(f"hidden must have at most {MAX_DEPTH} layers, got {len(widths)}")
+    return widths
+
+
+def hidden_text(widths: Sequence[int]) -> str:
+    """The shortest text that `parse_hidden` reads back as `widths`."""
+    runs = [(width, len(list(same))) for width, same in itertools.groupby(widths)]
+    parts = [f"{width}x{count}" if count > 2 else ",".join([str(width)] * count) for width, count in runs]
+    return ",".join(parts) or "none"
+
+
+def _repeat(part: object, whole: object) -> tuple[int, ...]:
+    width, times, count = part.partition("x") if isinstance(part, str) else (part, "", "")
+    try:
+        number, repeats = int(str(width)), int(count) if times else 1
+        if number < 1 or repeats < 1:
+            raise ValueError
+    except ValueError:
+        raise ValueError(
+            "hidden must be whole numbers >= 1, as in 256,256 or 100x30 (thirty layers of 100), "
+            f"or none, got {str(part)!r} in {str(whole)!r}"
+        ) from None
+    # One layer too many already says that there are too many, without a list of billions.
+    return (number,) * min(repeats, MAX_DEPTH + 1)
+
+
+DatasetName = Annotated[str, BeforeValidator(_dataset)]
+Hidden = Annotated[tuple[int, ...], BeforeValidator(parse_hidden)]
+Activation = Annotated[str, _one_of("activation", ACTIVATIONS)]
+Optimizer = Annotated[str, _one_of("optimizer", OPTIMIZERS)]
+LearningRate = Annotated[float, _number("learning_rate", "> 0", lambda rate: rate > 0)]
+L2 = Annotated[float, _number("l2", ">= 0", lambda strength: strength >= 0)]
+BatchSize = Annotated[int, _whole("batch_size", 1, 2**31 - 1)]
+Epochs = Annotated[int, _whole("epochs", 1, 1_000_000)]
+EvalEvery = Annotated[int, _whole("eval_every", 0, 2**31 - 1)]
+Execution = Annotated[str, _one_of("execution", EXECUTIONS)]
+Seed = Annotated[int, _whole("seed", 0, MAX_SEED)]

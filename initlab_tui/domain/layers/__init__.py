@@ -1,0 +1,1 @@
+"""Layer statistics: what they are, and the diagnosis that follows from them."""

@@ -1,0 +1,1 @@
+"""Mean-field theory: what is predicted of a network before training."""

@@ -1,0 +1,1 @@
+"""Worker processes: who trains, and who watches over them."""

@@ -1,0 +1,262 @@
+"""The training process: claims queued runs one after the other, trains them and records what happens.
+
+python -m initlab_tui.execution.worker STORE WORKER_ID
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import faulthandler
+import hashlib
+import os
+import platform
+import signal
+import sqlite3
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import initlab_tui
+from initlab_tui.data import arrays
+from initlab_tui.domain.events import Checkpointed, Evaluated, Finished, LayersMeasured, Started, Stepped
+from initlab_tui.domain.spec import IMPORT_PREFIX, Initializer
+from initlab_tui.execution.recorder import Recorder
+from initlab_tui.execution.supervisor import HEARTBEAT_SECONDS
+from initlab_tui.store import paths, queue
+from initlab_tui.store.database import Run, Store
+
+if TYPE_CHECKING:
+    from initlab_tui.training.compiled_trainer import OnDevice, Programs
+
+NICENESS = 5  # so that the screen stays quick
+POLL_SECONDS = 0.1
+RESERVE_BYTES = 1 << 20
+KEPT_DATASETS = 2
+
+
+class Worker:
+    """One training process: what it keeps between runs, and what was asked of it."""
+
+    def __init__(self, store: Store, worker_id: int, programs: Programs) -> None:
+        self.store, self.id, self._programs = store, worker_id, programs
+        self.device, self.threads, log = store.connection.execute(
+            "SELECT device, threads, log FROM workers WHERE id = ?", (worker_id,)
+        ).fetchone()
+        self.log = Path(log)
+        self.terminated = False
+        self._device_note = ""
+        self._datasets: dict[tuple[str, str | None], OnDevice] = {}
+
+    def use_device(self, sees_gpu: bool) -> None:
+        """Refuse to pass the CPU off for a GPU that was asked for; where it was only hoped for, say so."""
+        if self.device.startswith("gpu") and not sees_gpu:
+            sys.exit(f"TensorFlow sees no GPU, and device {self.device} was asked for (see initlab-tui doctor)")
+        if self.device == "auto" and not sees_gpu:
+            self._device_note = "There is a GPU that TensorFlow does not see: trained on the CPU."
+
+    def work(self) -> None:
+        """Train what is queued until nothing has been for its registration's `idle` seconds, or until told to end."""
+        last_work = time.monotonic()
+        while not self.terminated:
+            run = queue.claim(self.store, self.id)
+            if run:
+                self._perform(run)
+                last_work = time.monotonic()
+            elif time.monotonic() - last_work >= self._idle() and queue.retire_if_idle(self.store, self.id):
+                return
+            else:
+                time.sleep(POLL_SECONDS)
+
+    def _idle(self) -> float:
+        # Asked for each time: it may be dismissed meanwhile.
+        query = "SELECT idle FROM workers WHERE id = ?"
+        return float(self.store.connection.execute(query, (self.id,)).fetchone()[0])
+
+    def _perform(self, run: Run) -> None:
+        try:
+            with reserve(self.store.path, self.id):
+                status, reason, checkpoint = self._train(run)
+            self._release(run, status, reason, checkpoint)
+        except queue.LostRunError as error:
+            print(error, file=sys.stderr)
+        except Exception as error:
+            # Whatever went wrong is this run's end, told in its record, and not the next one's.
+            traceback.print_exc()
+            self._release(run, "failed", in_words(error), None)
+
+    def _release(self, run: Run, status: str, reason: str, checkpoint: Path | None) -> None:
+        log = self.log if status == "failed" else None
+        try:
+            queue.release(self.store, run, status, reason, log=log, checkpoint=checkpoint)
+        except queue.LostRunError as error:
+            print(error, file=sys.stderr)
+        if run.checkpoint and not checkpoint:
+            Path(run.checkpoint).unlink(missing_ok=True)
+
+    def _train(self, run: Run) -> tuple[str, str, Path | None]:
+        from initlab_tui.training.initializers import importing_from
+        from initlab_tui.training.loop import train
+
+        request: str | None = None
+        events = train(
+            run.spec,
+            self._data(run),
+            self._programs,
+            resume=load_checkpoint(run),
+            wants_checkpoint=lambda: request == "pause",
+        )
+        with importing_from(run.import_folder), contextlib.closing(events), Recorder(self.store, run) as recorder:
+            for event in events:
+                match event:
+                    case Started():
+                        request = queue.record_started(self.store, run, event, self._record(run, event))
+                    case Stepped() | Evaluated() | LayersMeasured():
+                        request = recorder.add(event)
+                    case Checkpointed():
+                        recorder.write()
+                        return "paused", "", self._save(run, event)
+                    case Finished():
+                        return event.outcome, event.reason, None
+                if request == "stop":
+                    return "stopped", "on request", None
+                if self.terminated:
+                    return "stopped", "its worker was told to end (SIGTERM)", None
+        raise AssertionError("train() ended without Finished")
+
+    def _data(self, run: Run) -> OnDevice:
+        from initlab_tui.training.compiled_trainer import OnDevice
+
+        key = (run.spec.dataset, run.data_file)
+        if key not in self._datasets:
+            while len(self._datasets) >= KEPT_DATASETS:
+                del self._datasets[next(iter(self._datasets))]
+            self._datasets[key] = OnDevice(
+                arrays.load(run.spec.dataset, Path(run.data_file) if run.data_file else None)
+            )
+        return self._datasets[key]
+
+    def _record(self, run: Run, event: Started) -> dict[str, Any]:
+        return {
+            "versions": {
+                "initlab-tui": initlab_tui.__version__,
+                "python": platform.python_version(),
+                **event.versions,
+            },
+            "platform": platform.platform(),
+            "host": platform.node(),
+            "device": event.device,
+            "threads": self.threads,
+            "execution": event.execution,
+            "note": " ".join(filter(None, (self._device_note, event.note))),
+            **own_source(run.spec.initializer),
+            **({"initialization": event.initialization} if event.initialization else {}),
+            "weights": event.weights,
+            "compile_seconds": event.compile_seconds,
+            "data_file": run.data_file,
+            "data_fingerprint": event.fingerprint,
+            "resumed_at_step": event.step or None,
+        }
+
+    def _save(self, run: Run, event: Checkpointed) -> Path:
+        path = paths.files_beside(self.store.path) / f"run-{run.id}.npz"
+        temporary = path.with_suffix(".tmp")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, paths.PRIVATE_FILE)
+        with os.fdopen(descriptor, "wb") as file:
+            np.savez(file, np.array(whose(run)), np.array(event.step), *event.state)
+            file.flush()
+            os.fsync(file.fileno())
+        return temporary.replace(path)
+
+
+def load_checkpoint(run: Run) -> Checkpointed | None:
+    """Read the checkpoint of a run that was paused."""
+    if run.checkpoint is None:
+        return None
+    with np.load(run.checkpoint, allow_pickle=False) as archive:
+        owner, step, *state = (archive[f"arr_{number}"] for number in range(len(archive.files)))
+    if str(owner) != whose(run):
+        raise ValueError(f"{run.checkpoint} is the checkpoint of another run")
+    return Checkpointed(int(step), tuple(state))
+
+
+def whose(run: Run) -> str:
+    """What a checkpoint must agree on with the run that goes on from it."""
+    return f"{run.identity} {run.spec.seed}"
+
+
+def own_source(initializer: Initializer) -> dict[str, str]:
+    """Where a person's own initializer comes from, and a fingerprint of that file; nothing for the catalogue's."""
+    if not initializer.is_imported:
+        return {}
+    module = sys.modules[initializer.name.removeprefix(IMPORT_PREFIX).rpartition(".")[0]]
+    file = Path(module.__file__ or "")
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.is_file() else ""
+    return {"initializer_file": str(file), "initializer_fingerprint": digest}
+
+
+@contextlib.contextmanager
+def reserve(store: Path, worker_id: int) -> Iterator[None]:
+    """Hold a little disk space while training, so that on a full disk the end can still be recorded."""
+    path = paths.files_beside(store) / f"worker-{worker_id}.reserve"
+    try:
+        path.write_bytes(bytes(RESERVE_BYTES))
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def in_words(error: Exception) -> str:
+    """Why a run failed, for the person."""
+    full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+    if full or (isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_FULL):
+        return f"the disk is full: {error}; what was recorded until then is kept"
+    # TensorFlow's messages go on with the graph, for pages; the log has them whole.
+    lines = str(error).strip().splitlines() or [""]
+    told = (lines[-1] if lines[0].startswith("in user code") else lines[0]).strip()[:500]
+    return told if isinstance(error, ValueError) else f"{type(error).__name__}: {told}"
+
+
+def beat(path: Path, worker_id: int) -> None:
+    """Write the worker's heartbeat for as long as its process lives; end it when its store is removed."""
+    with Store.open(path) as store:
+        while True:
+            if not store.is_there():
+                print(f"the store {path} was removed", file=sys.stderr)
+                os.kill(os.getpid(), signal.SIGTERM)
+            with contextlib.suppress(sqlite3.OperationalError):  # a full disk: the next beat may find room
+                store.connection.execute("UPDATE workers SET heartbeat = ? WHERE id = ?", (time.time(), worker_id))
+            time.sleep(HEARTBEAT_SECONDS)
+
+
+def main(arguments: list[str]) -> int:
+    """Run one worker to its end; the exit code is 0 when it ended in order."""
+    path, worker_id = Path(arguments[0]), int(arguments[1])
+    faulthandler.enable()
+    os.nice(NICENESS)
+    threading.Thread(target=beat, args=(path, worker_id), daemon=True).start()
+    with Store.open(path) as store:
+        from initlab_tui.training import device
+        from initlab_tui.training.compiled_trainer import Programs
+
+        worker = Worker(store, worker_id, Programs())
+
+        def terminate(_signal: int, _frame: FrameType | None) -> None:
+            worker.terminated = True
+
+        signal.signal(signal.SIGTERM, terminate)
+        device.configure(worker.threads)
+        worker.use_device(device.sees_gpu())
+        worker.work()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

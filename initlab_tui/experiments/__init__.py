@@ -1,1 +1,0 @@
-"""What is compared: specs, the catalogue of initializers, the leaderboard. Pure Python."""

@@ -1,0 +1,1 @@
+"""The published experiments, one TOML file each, and their loader."""

@@ -1,0 +1,176 @@
+"""The JSON that the commands print: finite numbers or null, accuracies as fractions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from initlab_tui.domain.catalog.initializers import Entry
+from initlab_tui.domain.claims.evaluation import Judged
+from initlab_tui.domain.claims.recipe import Recipe
+from initlab_tui.domain.events import json_ready
+from initlab_tui.domain.spec import Comparison, RunSpec
+from initlab_tui.domain.statistics.leaderboard import Estimate, Row, leaderboard
+from initlab_tui.reports import claims
+from initlab_tui.store import layer_statistics
+from initlab_tui.store.database import Curve, Run, Store
+from initlab_tui.store.layer_statistics import Checkup
+
+
+def rows(runs: Sequence[Run]) -> list[Row]:
+    """The leaderboard over stored runs."""
+    return leaderboard(run.outcome for run in runs)
+
+
+def dump(document: object) -> str:
+    return json.dumps(json_ready(document), indent=2, allow_nan=False)
+
+
+def spec_document(spec: RunSpec) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(spec.to_json())
+    return document
+
+
+def estimate_document(estimate: Estimate) -> dict[str, Any]:
+    return {
+        "mean": estimate.mean,
+        "ci_low": estimate.ci_low,
+        "ci_high": estimate.ci_high,
+        "stddev": estimate.stddev,
+        "values": list(estimate.values),
+    }
+
+
+def row_document(row: Row) -> dict[str, Any]:
+    versus = row.versus_first
+    return {
+        "rank": row.rank,
+        "initializer": str(row.spec.initializer),
+        "spec": spec_document(row.spec),
+        "seeds": list(row.seeds),
+        "n": row.n,
+        "test_accuracy": estimate_document(row.test_accuracy),
+        "test_loss": estimate_document(row.test_loss),
+        "versus_first": versus
+        and {"n": versus.accuracy.n, **estimate_document(versus.accuracy), "verdict": versus.verdict},
+        "status": row.status,
+        "statuses": dict(row.statuses),
+        "verdicts_at_step_0": dict(row.verdicts),
+        "seconds": row.seconds,
+        "samples_per_second": row.samples_per_second,
+        "total_steps": row.total_steps,
+        "data_fingerprint": row.fingerprint,
+        "runs": list(row.run_ids),
+    }
+
+
+def run_document(run: Run) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "comparison": run.comparison_id,
+        "name": run.name,
+        "tags": run.tags.split(),
+        "spec": spec_document(run.spec),
+        "status": run.status,
+        "reason": run.reason,
+        "verdict_at_step_0": run.verdict,
+        "test_accuracy": run.test_accuracy,
+        "test_loss": run.test_loss,
+        "step": run.step,
+        "total_steps": run.total_steps,
+        "seconds": run.seconds,
+        "train_seconds": run.train_seconds,
+        "samples_per_second": run.samples_per_second,
+        "created": run.created,
+        "started": run.started,
+        "ended": run.ended,
+        "device": run.device,
+        "threads": run.threads,
+        "record": run.record,
+    }
+
+
+def entry_document(entry: Entry) -> dict[str, Any]:
+    """An initializer of the catalogue."""
+    return {
+        "name": entry.name,
+        "draws": entry.summary,
+        "when": entry.when,
+        "source": entry.source,
+        "data_dependent": entry.data_dependent,
+        "parameters": [
+            {
+                "name": parameter.name,
+                "default": parameter.default,
+                "allowed": parameter.allowed,
+                "meaning": parameter.meaning,
+            }
+            for parameter in entry.parameters
+        ],
+    }
+
+
+def curve_document(curve: Curve) -> dict[str, Any]:
+    return {"step": curve.steps, "loss": curve.losses, "accuracy": curve.accuracies}
+
+
+def show_document(store: Store, run: Run) -> dict[str, Any]:
+    return run_document(run) | {
+        "metrics": {split: curve_document(store.curve(run.id, split)) for split in ("train", "test")},
+        "events": [{"at": at, "kind": kind, "detail": detail} for at, kind, detail in store.events(run.id)],
+        "layers": [checkup_document(checkup) for checkup in layer_statistics.read(store, run.id)],
+        "log_tail": run.log_tail,
+    }
+
+
+def checkup_document(checkup: Checkup) -> dict[str, Any]:
+    """What was measured of a run's layers after a step, and what it was judged to be."""
+    return {
+        "step": checkup.step,
+        "verdict": checkup.verdict.name,
+        "reason": checkup.verdict.reason,
+        "network": checkup.health.network._asdict(),
+        "layers": [layer._asdict() for layer in checkup.health.layers],
+    }
+
+
+def recipe_document(recipe: Recipe) -> dict[str, Any]:
+    """What a recipe says, before it is run."""
+    document: dict[str, Any] = json.loads(recipe.to_json())
+    return document
+
+
+def judged_document(judged: Judged) -> dict[str, Any]:
+    """A claim beside what came of it; bounds are null where there is none, accuracies and differences fractions."""
+    expectation = judged.expectation
+    low, high = expectation.bounds
+    return {
+        "claim": expectation.claim,
+        "kind": expectation.kind,
+        "source": expectation.source,
+        "date": expectation.date and str(expectation.date),
+        "expected": {
+            "text": claims.expected(expectation),
+            "observable": expectation.observable,
+            "epoch": expectation.epoch,
+            "low": low,
+            "high": high,
+        },
+        "observed": {
+            "text": claims.observed(judged),
+            "n": claims.seeds_of(judged),
+            "estimates": [estimate_document(each) for each in judged.observed],
+        },
+        "verdict": judged.verdict,
+        "reason": judged.reason,
+    }
+
+
+def comparison_document(comparison_id: int | None, comparison: Comparison, runs: Sequence[Run]) -> dict[str, Any]:
+    """What `run` and `compare` print."""
+    return {
+        "comparison": {"id": comparison_id, **json.loads(comparison.to_json())},
+        "leaderboard": [row_document(row) for row in rows(runs)],
+        "runs": [run_document(run) for run in runs],
+    }

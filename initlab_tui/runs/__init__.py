@@ -1,1 +1,0 @@
-"""What happened, kept: the store, and the processes that fill it."""

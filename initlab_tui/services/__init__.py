@@ -1,0 +1,1 @@
+"""The use cases, one way for the lab and the command line."""

@@ -1,0 +1,47 @@
+"""What runs recorded, as far as a recipe's expectations ask for it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from initlab_tui.domain.claims.evaluation import Observation
+from initlab_tui.store import layer_statistics
+from initlab_tui.store.database import Run, Store
+
+
+def observations(store: Store, part: str, runs: Iterable[Run]) -> list[Observation]:
+    """The observations of the runs of a recipe's part."""
+    return [Observation(part, run.spec, _by_epoch(store, run)) for run in runs]
+
+
+def _by_epoch(store: Store, run: Run) -> Mapping[str, Sequence[float]]:
+    """Each observable before the first epoch and after each; cut short where it was not finite."""
+    if not run.steps_per_epoch:
+        return {}
+    curve = store.curve(run.id, "test")
+    at_step = dict(zip(curve.steps, zip(curve.losses, curve.accuracies, strict=True), strict=True))
+    steps = range(0, run.spec.epochs * run.steps_per_epoch + 1, run.steps_per_epoch)
+    measured = [at_step[step] for step in itertools.takewhile(at_step.__contains__, steps)]
+    return {
+        "test_loss": list(itertools.takewhile(math.isfinite, (loss for loss, _ in measured))),
+        "test_accuracy": list(itertools.takewhile(math.isfinite, (accuracy for _, accuracy in measured))),
+        **_of_the_layers(layer_statistics.read(store, run.id)[:1]),
+    }
+
+
+def _of_the_layers(measured: Sequence[layer_statistics.Checkup]) -> Mapping[str, Sequence[float]]:
+    """Ratios between the first and the last hidden layer at step 0."""
+    if not measured or measured[0].step or len(measured[0].health.layers) < 3:
+        return {}
+    first, *_, last, _ = measured[0].health.layers
+    ratios = {
+        "activation_ratio": _ratio(last.activation_std, first.activation_std),
+        "backprop_ratio": _ratio(first.backprop_std, last.backprop_std),
+    }
+    return {name: [value] for name, value in ratios.items() if math.isfinite(value)}
+
+
+def _ratio(value: float, other: float) -> float:
+    return value / other if other else math.nan

@@ -1,0 +1,1 @@
+"""The SQLite store: the queue, the record, and the wire between processes."""

@@ -1,0 +1,243 @@
+"""The compiled part: one network with its optimizer, as two functions over data that lies on the device."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from initlab_tui.data.arrays import Dataset
+from initlab_tui.domain.spec import EVALUATION_BATCH, Initializer, RunSpec
+from initlab_tui.training import network
+from initlab_tui.training.layer_measurement import PROBE_IMAGES, Probe
+
+if TYPE_CHECKING:
+    from initlab_tui.domain.events import State
+
+MAX_CHUNK = 1024
+KEPT_PROGRAMS = 4
+
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+class OnDevice:
+    """A dataset where the compiled functions find it: pixels as they are stored, scaled only when used."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.x_train, self.y_train = tf.constant(dataset.x_train), tf.constant(dataset.y_train)
+        self.x_test, self.y_test = tf.constant(dataset.x_test), tf.constant(dataset.y_test)
+        self.train_images, self.test_images = len(dataset.y_train), len(dataset.y_test)
+        self.pixel_scale = dataset.pixel_scale
+        self.shape, self.classes = dataset.shape, dataset.classes
+        self.fingerprint = dataset.fingerprint()
+
+    def pixels(self, images: tf.Tensor) -> tf.Tensor:
+        """Stored images as the network gets them."""
+        return _scaled(images, self.pixel_scale)
+
+
+def probe_of(model: keras.Model, activation: str, data: OnDevice) -> Probe:
+    """What measures a network's layers, on images spread evenly over the training set."""
+    chosen = np.linspace(0, data.train_images - 1, min(PROBE_IMAGES, data.train_images)).astype(np.int32)
+    images, labels = tf.gather(data.x_train, chosen), tf.gather(data.y_train, chosen)
+    return Probe(model, activation, data.pixels(images), labels)
+
+
+class Program:
+    """A network and an optimizer, compiled once for an architecture and reused by every run that shares it.
+
+    `execution` is what was reached: `graph` where XLA does not compile on this device, with the reason in
+    `note`. `compile_seconds` is what building and compiling took.
+    """
+
+    def __init__(self, spec: RunSpec, data: OnDevice) -> None:
+        started = time.perf_counter()
+        self.model = network.build(spec, data.shape, data.classes)
+        self.optimizer = network.build_optimizer(spec.optimizer)
+        self.optimizer.build(self.model.trainable_variables)
+        self._fresh_optimizer = [variable.numpy() for variable in self.optimizer.variables]
+        self.batch_size, self._scale = spec.batch_size, data.pixel_scale
+        self._activation = spec.activation
+        self._probe: Probe | None = None
+        self._l2, self._kernels = spec.l2, network.kernels(self.model)
+        self.execution, self.note = spec.execution, ""
+        self._compile(spec.execution)
+        try:
+            self._warm_up(data)
+        except tf.errors.OpError as error:
+            if spec.execution != "xla":
+                raise
+            self.execution, self.note = (
+                "graph",
+                f"XLA does not compile here, ran as graph: {_first_line(error)}",
+            )
+            self._compile("graph")
+            self._warm_up(data)
+        self.compile_seconds = time.perf_counter() - started
+
+    def reset(
+        self, initializer: Initializer, seed: int, learning_rate: float, images: tf.Tensor | None = None
+    ) -> dict[str, Any]:
+        """Give the network the start that `initializer` and `seed` draw, and the optimizer a fresh state.
+
+        Returns what a data-dependent initializer did to fit the network to `images`, pixels as they are stored.
+        """
+        pixels = None if images is None else self._pixels(images)
+        fitted = network.initialize(self.model, initializer, seed, pixels)
+        for variable, value in zip(self.optimizer.variables, self._fresh_optimizer, strict=True):
+            variable.assign(value)
+        self.optimizer.learning_rate = learning_rate
+        return fitted
+
+    def probe(self, data: OnDevice) -> Probe:
+        """What measures this network's layers."""
+        if self._probe is None:
+            self._probe = probe_of(self.model, self._activation, data)
+        return self._probe
+
+    def steps(self, data: OnDevice, order: tf.Tensor, first: int, count: int) -> tuple[Floats, Floats]:
+        """Take `count` training steps (at most MAX_CHUNK); batch i is the i-th slice of `order`, from `first`.
+
+        Returns each step's loss and accuracy on its batch before the update.
+        """
+        losses, correct = self._chunk(data.x_train, data.y_train, order, tf.constant(first), tf.constant(count))
+        return losses.numpy()[:count], correct.numpy()[:count] / self.batch_size
+
+    def evaluate(self, data: OnDevice) -> tuple[float, float]:
+        """Mean loss and accuracy on the whole test set."""
+        loss, correct = self._evaluate(data.x_test, data.y_test)
+        return float(loss) / data.test_images, float(correct) / data.test_images
+
+    def state(self) -> State:
+        """Everything that training changes, as arrays."""
+        return tuple(np.array(variable.numpy()) for variable in self._variables())
+
+    def restore(self, state: State) -> None:
+        """Take back what `state` gave."""
+        for variable, value in zip(self._variables(), state, strict=True):
+            variable.assign(value)
+
+    def _variables(self) -> list[Any]:
+        return [*self.model.variables, *self.optimizer.variables]
+
+    def _compile(self, execution: str) -> None:
+        def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+            if execution == "eager":
+                return function
+            wrapped: Callable[..., Any] = tf.function(function, jit_compile=execution == "xla")
+            return wrapped
+
+        self._chunk, self._evaluate = wrap(self._chunk_body), wrap(self._evaluate_body)
+
+    def _warm_up(self, data: OnDevice) -> None:
+        # No step is taken, but everything is traced and compiled.
+        order = tf.zeros([data.train_images], tf.int32)
+        self._chunk(data.x_train, data.y_train, order, tf.constant(0), tf.constant(0))
+        self._evaluate(data.x_test, data.y_test)
+        self.probe(data).measure()
+
+    def _pixels(self, images: tf.Tensor) -> tf.Tensor:
+        return _scaled(images, self._scale)
+
+    def _step(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The lecture's training step: forward on a tape, cross entropy on logits, gradient, update.
+
+        Returns the loss and how many of the batch were right, as counts are exact in float32.
+        """
+        variables = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            logits = self.model(self._pixels(images), training=True)
+            loss = tf.reduce_mean(_cross_entropy(labels, logits))
+        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        self.optimizer.apply(self._decayed(gradients), variables)
+        return loss, tf.reduce_sum(_correct(labels, logits))
+
+    def _decayed(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+        """The gradients with that of (l2 / 2) × the sum of the squared kernels; without l2, as they are."""
+        if not self._l2:
+            return gradients
+        of_all = zip(gradients, self.model.trainable_variables, self._kernels, strict=True)
+        return [gradient + self._l2 * one.value if is_kernel else gradient for gradient, one, is_kernel in of_all]
+
+    def _chunk_body(
+        self, images: tf.Tensor, labels: tf.Tensor, order: tf.Tensor, first: tf.Tensor, count: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        # `while` and gathered indices rather than tf.range and tf.slice: XLA takes the bounds of those two
+        # for compile-time constants and would compile anew for every chunk.
+        losses = tf.TensorArray(tf.float32, size=MAX_CHUNK, element_shape=())
+        corrects = tf.TensorArray(tf.float32, size=MAX_CHUNK, element_shape=())
+        taken = tf.constant(0)
+        while taken < count:
+            batch = tf.gather(order, (first + taken) * self.batch_size + tf.range(self.batch_size))
+            loss, correct = self._step(tf.gather(images, batch), tf.gather(labels, batch))
+            losses = losses.write(taken, loss)
+            corrects = corrects.write(taken, correct)
+            taken += 1
+        return losses.stack(), corrects.stack()
+
+    def _evaluate_body(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        total = labels.shape[0]
+        batch = min(EVALUATION_BATCH, total)
+        loss, correct, first = tf.constant(0.0), tf.constant(0.0), tf.constant(0)
+        while first < total:
+            # The last batch repeats the last image to keep its shape, and counts the repeats as nothing.
+            indices = first + tf.range(batch)
+            counts = tf.cast(indices < total, tf.float32)
+            indices = tf.minimum(indices, total - 1)
+            targets = tf.gather(labels, indices)
+            logits = self.model(self._pixels(tf.gather(images, indices)), training=False)
+            loss += tf.reduce_sum(tf.where(counts > 0, _cross_entropy(targets, logits), 0.0))
+            correct += tf.reduce_sum(counts * _correct(targets, logits))
+            first += batch
+        return loss, correct
+
+
+def _scaled(images: tf.Tensor, scale: float) -> tf.Tensor:
+    return tf.cast(images, tf.float32) * scale
+
+
+def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+
+
+def _correct(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.equal(tf.argmax(logits, -1, output_type=tf.int32), labels), tf.float32)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A program for a run, and how long it took to get: 0 s where it was compiled earlier."""
+
+    program: Program
+    seconds: float
+
+
+class Programs:
+    """The programs compiled so far in this process, the least recently used given up first."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Any, ...], Program] = {}
+
+    def get(self, spec: RunSpec, data: OnDevice) -> Compiled:
+        # Shapes and dtype of the data are compiled in as well.
+        key = (*network.architecture(spec, data.shape, data.classes), data.fingerprint)
+        program = self._kept.pop(key, None)
+        seconds = 0.0
+        if program is None:
+            program = Program(spec, data)
+            seconds = program.compile_seconds
+        self._kept[key] = program
+        while len(self._kept) > KEPT_PROGRAMS:
+            del self._kept[next(iter(self._kept))]
+        return Compiled(program, seconds)

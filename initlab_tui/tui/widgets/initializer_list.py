@@ -1,0 +1,275 @@
+"""The list of initializers to tick, each with its parameters editable in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.widgets import Input, Label, ListItem, ListView, Static
+
+from initlab_tui.domain.catalog.initializers import CATALOGUE
+from initlab_tui.domain.spec import IMPORT_PREFIX, Initializer
+from initlab_tui.reports.format import initializer_name, plain
+from initlab_tui.tui.keys import SETUP, bindings
+from initlab_tui.tui.widgets.field import FieldInput
+
+OWN = "your own"
+PATH = "import"
+
+
+@dataclass
+class Line:
+    """One initializer of the list as it stands: its parameters as typed, and whether it is ticked."""
+
+    name: str
+    values: dict[str, str] = field(default_factory=dict)
+    ticked: bool = False
+    added: bool = False
+
+    @classmethod
+    def of(cls, initializer: Initializer, *, ticked: bool, added: bool = False) -> Line:
+        if initializer.is_imported:
+            return cls(OWN, {PATH: str(initializer).removeprefix(IMPORT_PREFIX)}, ticked, added)
+        return cls(initializer.name, {key: str(value) for key, value in initializer.parameters}, ticked, added)
+
+    @property
+    def words(self) -> str:
+        """As on the command line."""
+        if self.name == OWN:
+            return IMPORT_PREFIX + self.values[PATH]
+        pairs = ",".join(f"{key}={value}" for key, value in self.values.items())
+        return f"{self.name}:{pairs}" if pairs else self.name
+
+    def read(self) -> Initializer:
+        """The initializer.
+
+        Raises:
+            ValueError: when a parameter is not what is allowed.
+        """
+        for key, value in self.values.items():
+            if not value.strip():
+                raise ValueError(f"{key} must have a value")
+        return Initializer.parse(self.words)
+
+    @property
+    def trouble(self) -> str:
+        """Why it cannot be used, or nothing."""
+        try:
+            self.read()
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    @property
+    def shown(self) -> str:
+        if self.name == OWN:
+            return f"{OWN}: {self.values[PATH] or 'package.module.Name'}"
+        return self.words.replace(":", " ", 1) if self.trouble else initializer_name(self.read())
+
+
+class StartItem(ListItem):
+    """One line of the list, and under it, while it is edited, its parameters."""
+
+    def __init__(self, line: Line) -> None:
+        super().__init__()
+        self.line = line
+
+    def compose(self) -> ComposeResult:
+        yield Static("", classes="name")
+
+    def on_mount(self) -> None:
+        self.show()
+
+    def show(self) -> None:
+        """Show the line as it stands."""
+        trouble = self.line.trouble if self.line.ticked or self.is_open else ""
+        mark = "☒" if self.line.ticked else "☐"
+        style = "bold" if self.line.ticked else ""
+        name = Text(plain(f"{mark} {self.line.shown}"), style)
+        self.query_one(".name", Static).update(name, layout=False)
+        self.set_class(bool(trouble), "-wrong")
+        text = Text(f"✗ {plain(trouble)}" if trouble else "")
+        for shown in self.query(".reason").results(Static):
+            shown.update(text)
+            return
+        if trouble:
+            self.mount(Static(text, classes="reason"))
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.query(".editor"))
+
+    async def open(self) -> None:
+        """Show its parameters, the first to be typed in."""
+        if self.is_open:
+            self.query(Input).first().focus()
+            return
+        editor = Vertical(*(_parameter(self.line.name, key, value) for key, value in self.line.values.items()))
+        editor.add_class("editor")
+        await self.mount(editor, after=0)
+        self.query(Input).first().focus()
+        self.call_after_refresh(self.scroll_visible, animate=False)
+
+    async def close(self) -> None:
+        """Show its name alone."""
+        await self.query(".editor").remove()
+        self.show()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if event.input.name:
+            self.line.values[event.input.name] = event.value.strip()
+        if self.line.name == OWN and event.value:
+            self.line.ticked = True  # who names an initializer means to use it
+        self.show()
+        self.post_message(StartList.Changed())
+
+
+def _parameter(name: str, key: str, value: str) -> Horizontal:
+    entry = CATALOGUE.get(name)
+    parameter = entry.parameter(key) if entry else None
+    shown = "σ stddev" if key == "stddev" else key
+    box = FieldInput(value, name=key, placeholder="package.module.Name" if name == OWN else "")
+    if parameter:
+        box.tooltip = f"{parameter.meaning}; {parameter.allowed}"
+    return Horizontal(Label(f"    {shown}", markup=False), box)
+
+
+class StartList(ListView, can_focus_children=True):
+    """The catalogue's initializers, any of them several times, and a person's own."""
+
+    DEFAULT_CSS = """
+    StartList { height: 1fr; min-height: 4; background: transparent; scrollbar-size-vertical: 1; }
+    StartItem { height: auto; background: transparent; }
+    StartItem .name { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    StartItem .reason { color: $text-error; height: auto; display: none; padding-left: 2; }
+    StartItem.-wrong .reason { display: block; }
+    StartItem Vertical { height: auto; }
+    StartItem Horizontal { height: 1; }
+    StartItem Label { width: 20; color: $text-muted; }
+    StartItem Input { width: 1fr; }
+    """
+    BINDINGS = [
+        *bindings(SETUP),
+        Binding("home", "to_line(0)", show=False),
+        Binding("end", "to_line(-1)", show=False),
+    ]
+
+    class Changed(Message):
+        """What is ticked, or a parameter, changed."""
+
+    def __init__(self, lines: Iterable[Line], *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(*(StartItem(line) for line in lines), id=id)
+
+    @property
+    def items(self) -> list[StartItem]:
+        return list(self.query(StartItem))
+
+    @property
+    def ticked(self) -> list[Line]:
+        """The lines that are ticked, from the top."""
+        return [item.line for item in self.items if item.line.ticked]
+
+    @property
+    def wrong(self) -> StartItem | None:
+        """The first ticked line that cannot be used."""
+        return next((item for item in self.items if item.line.ticked and item.line.trouble), None)
+
+    @property
+    def _current(self) -> StartItem | None:
+        item = self.highlighted_child
+        return item if isinstance(item, StartItem) else None
+
+    def action_to_line(self, number: int) -> None:
+        """Put the cursor on the first line, or with -1 on the last, as it is in the tables."""
+        self.index = number % len(self.items)
+
+    def action_tick(self) -> None:
+        if self._current:
+            self._tick(self._current)
+
+    def _tick(self, item: StartItem) -> None:
+        item.line.ticked = not item.line.ticked
+        item.show()
+        self.post_message(self.Changed())
+        if item.line.ticked and item.line.name == OWN and not item.line.values[PATH]:
+            self.run_worker(item.open())
+
+    def on_list_view_selected(self, event: ListView.Selected) -> None:
+        # Enter edits here; this comes by a click.
+        event.stop()
+        if isinstance(event.item, StartItem):
+            self._tick(event.item)
+
+    async def action_edit(self) -> None:
+        item = self._current
+        if item is None:
+            return
+        if item.line.values:
+            await item.open()
+        else:
+            self._tick(item)
+
+    async def action_another(self) -> None:
+        item = self._current
+        if item and item.line.values:
+            line = Line(item.line.name, dict(item.line.values), ticked=True, added=True)
+            index = (self.index or 0) + 1
+            await self.insert(index, [StartItem(line)])
+            self.index = index
+            await self.items[index].open()
+            self.post_message(self.Changed())
+
+    def action_fields(self) -> None:
+        """To the first field of the form."""
+        self.screen.query("Field Select, Field Input").first().focus()
+
+    async def action_remove(self) -> None:
+        if self._current and self._current.line.added and self.index is not None:
+            await self.pop(self.index)
+            self.post_message(self.Changed())
+
+    def leave(self) -> None:
+        """From a parameter back to the list."""
+        for item in self.items:
+            if item.is_open:
+                self.run_worker(item.close())
+        self.focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Show only keys that the parameters' fields do not take for themselves."""
+        return self.has_focus or action not in [key.action for key in SETUP]
+
+    def on_resize(self) -> None:
+        """Keep the line under the cursor in sight."""
+        if self._current:
+            self.call_after_refresh(self._current.scroll_visible, animate=False)
+
+    async def put(self, initializers: Sequence[Initializer]) -> None:
+        """Tick just these, with their parameters."""
+        await self.clear()
+        await self.extend(StartItem(line) for line in lines(initializers))
+        self.index = 0
+
+    def point_to(self, item: StartItem) -> None:
+        """Put the cursor on a line."""
+        self.index = self.items.index(item)
+        self.focus()
+
+
+def lines(ticked: Sequence[Initializer]) -> list[Line]:
+    """The catalogue with `ticked` among it: one that is there twice follows the first of its name."""
+    made = []
+    for name in CATALOGUE:
+        own = [initializer for initializer in ticked if initializer.name == name]
+        made += [Line.of(initializer, ticked=True, added=number > 0) for number, initializer in enumerate(own)]
+        if not own:
+            made.append(Line.of(Initializer.parse(name), ticked=False))
+    imported = [initializer for initializer in ticked if initializer.is_imported]
+    made += [Line.of(initializer, ticked=True, added=True) for initializer in imported]
+    return [*made, Line(OWN, {PATH: ""})]

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import dataclasses
+import statistics
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from initlab_tui.domain.spec import Initializer, RunSpec
+from initlab_tui.domain.statistics.leaderboard import Outcome, estimate, leaderboard, varying
+
+
+def outcome(
+    run_id: int,
+    initializer: str,
+    seed: int,
+    accuracy: float | None,
+    status: str = "done",
+    dataset: str = "digits",
+    fingerprint: str | None = "f",
+) -> Outcome:
+    spec = RunSpec(dataset=dataset, initializer=Initializer.parse(initializer), seed=seed)
+    loss = None if accuracy is None else 1 - accuracy
+    return Outcome(run_id, spec, spec.identity, status, accuracy, loss, 1.0, 100.0, 44, fingerprint)
+
+
+def test_the_interval_is_students_t() -> None:
+    # Five values 1..5: mean 3, s = 1.5811, t(0.975, 4) = 2.7764, so 3 ± 1.9632 (any table of t).
+    measured = estimate([1, 2, 3, 4, 5])
+    assert measured.mean == 3
+    assert measured.ci_low == pytest.approx(1.0368, abs=1e-4)
+    assert measured.ci_high == pytest.approx(4.9632, abs=1e-4)
+    assert measured.half_width == pytest.approx(1.9632, abs=1e-4)
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=30))
+def test_the_standard_deviation_is_the_exact_one_to_the_last_digits(values: list[float]) -> None:
+    measured = estimate(values)
+    assert measured.stddev == pytest.approx(statistics.stdev(values), rel=1e-12, abs=1e-300)
+    assert measured.mean == pytest.approx(statistics.fmean(values), rel=1e-12)
+
+
+def test_equal_values_do_not_deviate_at_all() -> None:
+    measured = estimate([0.1] * 7)
+    assert (measured.stddev, measured.half_width) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(("groups", "seeds"), [(2000, 5), (10_000, 1)])
+def test_ten_thousand_runs_are_ranked(groups: int, seeds: int) -> None:
+    estimate([1, 2])  # imports the t quantile
+    template = outcome(0, "zeros", 0, 0.5)
+    outcomes = [
+        dataclasses.replace(
+            template,
+            run_id=group * seeds + seed,
+            spec=template.spec.model_copy(update={"seed": seed}),
+            identity=str(group),
+            test_accuracy=group / groups,
+        )
+        for group in range(groups)
+        for seed in range(seeds)
+    ]
+    rows = leaderboard(outcomes)
+    assert (len(rows), rows[0].n, rows[0].run_ids[0]) == (groups, seeds, (groups - 1) * seeds)
+
+
+def test_one_value_has_no_interval() -> None:
+    measured = estimate([0.5])
+    assert (measured.mean, measured.n, measured.ci_low, measured.ci_high) == (0.5, 1, None, None)
+    assert estimate([]).mean is None
+
+
+def test_ranked_by_mean_accuracy_over_seeds() -> None:
+    rows = leaderboard(
+        [
+            outcome(1, "zeros", 0, 0.1),
+            outcome(2, "he_normal", 0, 0.9),
+            outcome(3, "zeros", 1, 0.1),
+            outcome(4, "he_normal", 1, 0.8),
+        ]
+    )
+    assert [(row.rank, str(row.spec.initializer), row.n) for row in rows] == [(1, "he_normal", 2), (2, "zeros", 2)]
+    assert rows[0].test_accuracy.mean == pytest.approx(0.85)
+    assert rows[0].run_ids == (2, 4)
+
+
+def test_what_broke_comes_last_and_is_not_dropped() -> None:
+    rows = leaderboard(
+        [
+            outcome(1, "ones", 0, 0.99, "diverged"),
+            outcome(2, "he_normal", 0, 0.95),
+            outcome(3, "he_normal", 1, 0.99, "diverged"),
+            outcome(4, "zeros", 0, 0.1),
+            outcome(5, "orthogonal", 0, None, "queued"),
+        ]
+    )
+    assert [str(row.spec.initializer) for row in rows] == ["zeros", "he_normal", "orthogonal", "ones"]
+    assert [row.status for row in rows] == ["done", "diverged", "queued", "diverged"]
+    # The survivors' mean is theirs alone, and says so.
+    assert (rows[1].n, rows[1].test_accuracy.mean, rows[1].statuses) == (1, 0.95, (("diverged", 1), ("done", 1)))
+    assert (rows[3].n, rows[3].test_accuracy.mean) == (0, None)
+
+
+def test_a_crash_is_not_held_against_the_start() -> None:
+    rows = leaderboard(
+        [
+            outcome(1, "he_normal", 0, 0.97),
+            outcome(2, "he_normal", 1, 0.5, "crashed"),
+            outcome(3, "zeros", 0, 0.1),
+            outcome(4, "zeros", 1, 0.1),
+            outcome(5, "orthogonal", 0, 0.4, "failed"),
+            outcome(6, "ones", 0, 0.4, "stopped"),
+        ]
+    )
+    assert [str(row.spec.initializer) for row in rows] == ["he_normal", "zeros", "ones", "orthogonal"]
+    assert (rows[0].n, rows[0].status) == (1, "crashed")
+    assert rows[1].versus_first is not None and rows[1].versus_first.verdict == "too_few_seeds"
+
+
+def test_a_seed_run_twice_counts_once() -> None:
+    (row,) = leaderboard(
+        [outcome(1, "zeros", 0, 0.2), outcome(2, "zeros", 0, 0.3), outcome(3, "zeros", 0, None, "queued")]
+    )
+    assert (row.n, row.test_accuracy.values, row.test_accuracy.ci_low) == (1, (0.3,), None)
+
+
+def test_a_run_again_that_was_stopped_does_not_hide_that_it_diverged() -> None:
+    (row,) = leaderboard([outcome(1, "zeros", 0, 0.1, "diverged"), outcome(2, "zeros", 0, 0.4, "stopped")])
+    assert row.status == "diverged"
+
+
+def test_times_are_of_what_ran() -> None:
+    (row,) = leaderboard([outcome(1, "zeros", 0, 0.1), outcome(2, "zeros", 1, None, "queued")])
+    assert row.seconds == 1.0
+
+
+def test_the_difference_is_paired_by_seed() -> None:
+    # Seeds matter more than starts here: unpaired the intervals overlap widely, paired the difference is plain.
+    first, second = (0.9, 0.7, 0.5), (0.89, 0.69, 0.49)
+    rows = leaderboard(
+        [outcome(seed, "he_normal", seed, accuracy) for seed, accuracy in enumerate(first)]
+        + [outcome(9 + seed, "zeros", seed, accuracy) for seed, accuracy in enumerate(second)]
+        + [outcome(20, "zeros", 7, 0.2)]
+    )
+    low, high = rows[0].test_accuracy, rows[1].test_accuracy
+    assert low.ci_low is not None and high.ci_high is not None and low.ci_low < high.ci_high
+    assert rows[0].versus_first is None
+    versus = rows[1].versus_first
+    assert versus is not None and versus.verdict == "behind"
+    assert versus.accuracy.n == 3
+    assert versus.accuracy.mean == pytest.approx(-0.01)
+
+
+def test_a_spread_wider_than_the_difference_decides_nothing() -> None:
+    rows = leaderboard(
+        [outcome(seed, "he_normal", seed, accuracy) for seed, accuracy in enumerate((0.9, 0.5))]
+        + [outcome(9 + seed, "zeros", seed, accuracy) for seed, accuracy in enumerate((0.5, 0.8))]
+        + [outcome(20, "ones", 0, 0.1)]
+    )
+    verdicts = [row.versus_first.verdict if row.versus_first else None for row in rows]
+    assert verdicts == [None, "undecided", "too_few_seeds"]
+
+
+def test_accuracies_on_other_data_are_not_ranked_together() -> None:
+    rows = leaderboard(
+        [
+            outcome(1, "zeros", 0, 0.1, dataset="mnist", fingerprint="a"),
+            outcome(2, "he_normal", 0, 0.9, dataset="digits", fingerprint="b"),
+            outcome(3, "zeros", 0, 0.2, dataset="mnist", fingerprint="c"),
+        ]
+    )
+    assert [row.rank for row in rows] == [1, 1, 1]
+
+
+def test_runs_that_have_not_begun_stand_with_those_of_their_dataset() -> None:
+    rows = leaderboard([outcome(1, "zeros", 0, 0.1), outcome(2, "zeros", 1, None, "queued", fingerprint=None)])
+    assert [(row.n, row.statuses) for row in rows] == [(1, (("queued", 1), ("done", 1)))]
+
+
+def test_only_what_differs_is_named() -> None:
+    specs = [RunSpec(seed=1), RunSpec(seed=2, activation="tanh", initializer=Initializer("zeros"))]
+    assert varying(specs) == ["activation", "initializer"]
+    assert varying(specs[:1]) == []

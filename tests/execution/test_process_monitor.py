@@ -1,0 +1,111 @@
+"""The watcher over workers that misbehave: small scripts, since the watcher is the subject."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from initlab_tui.domain.spec import RunSpec
+from initlab_tui.execution import process_monitor, supervisor
+from initlab_tui.store.database import Placement, Run, Store
+from initlab_tui.store.queue import LOG_TAIL_LINES
+
+CLAIM = """
+import os, signal, sys, time
+from pathlib import Path
+from initlab_tui.store import queue
+from initlab_tui.store.database import Store
+store = Store.open(Path(sys.argv[1]))
+run = queue.claim(store, int(sys.argv[2]))
+"""
+
+
+def watched(
+    store: Store, script: str, monkeypatch: pytest.MonkeyPatch, runs: int = 1, device: str = "cpu", visible: str = "-1"
+) -> list[Run]:
+    file = store.path.with_name("fake_worker.py")
+    file.write_text(script)
+    monkeypatch.setattr(process_monitor, "WORKER", (sys.executable, str(file)))
+    ids = store.enqueue(None, [RunSpec(seed=seed) for seed in range(runs)], Placement(device, 1, None, Path("/")))
+    with store.transaction():
+        worker_id = supervisor.register(store, device, visible, 1, 0.0)
+    process_monitor.main([str(store.path), str(worker_id)])
+    assert supervisor.workers_alive(store) == 0
+    return store.runs(ids)
+
+
+def test_a_segfault_is_recorded_as_such(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run,) = watched(store, CLAIM + "os.kill(os.getpid(), signal.SIGSEGV)", monkeypatch)
+    assert run.status == "crashed"
+    assert "SIGSEGV (signal 11)" in run.reason
+
+
+def test_an_exit_code_and_the_end_of_the_log_are_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = CLAIM + 'print("first words"); print("\\x1b[31mlast words", file=sys.stderr); os._exit(7)'
+    (run,) = watched(store, script, monkeypatch)
+    assert (run.status, "exit code 7" in run.reason) == ("crashed", True)
+    assert "last words" in run.log_tail
+
+
+def test_noise_on_both_streams_neither_blocks_nor_floods_the_record(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = """
+for _ in range(20000):
+    os.write(1, b"noise on stdout " * 8 + b"\\n")
+    os.write(2, bytes(range(256)))
+os._exit(1)
+"""
+    (run,) = watched(store, CLAIM + noise, monkeypatch)
+    assert run.status == "crashed"
+    assert len(run.log_tail.splitlines()) <= LOG_TAIL_LINES * 12  # some of the noise's bytes are line ends too
+    assert len(run.log_tail) <= 10_000
+
+
+def test_each_crash_costs_one_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = CLAIM + "if run and run.spec.seed % 2: os._exit(5)\nqueue.release(store, run, 'done') if run else None\n"
+    script += "os._exit(6 if run else 0)"
+    runs = watched(store, script, monkeypatch, runs=4)
+    assert [run.status for run in runs] == ["done", "crashed", "done", "crashed"]
+
+
+def test_a_worker_that_cannot_start_fails_what_waits_with_its_words(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = watched(store, "raise SystemExit('libtensorflow is broken')", monkeypatch, runs=3)
+    assert {run.status for run in runs} == {"failed"}
+    assert runs[0].reason == "no worker could be started: exit code 1: libtensorflow is broken"
+    assert "libtensorflow is broken" in runs[0].log_tail
+
+
+def test_one_worker_killed_before_it_began_costs_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    once = store.path.with_name("killed_once")
+    script = f"import os, pathlib\nif not pathlib.Path({str(once)!r}).exists():\n"
+    script += f"    pathlib.Path({str(once)!r}).touch(); os.kill(os.getpid(), 9)\n"
+    script += CLAIM + "while run:\n    queue.release(store, run, 'done'); run = queue.claim(store, int(sys.argv[2]))\n"
+    runs = watched(store, script, monkeypatch, runs=3)
+    assert once.exists()
+    assert {run.status for run in runs} == {"done"}
+
+
+def test_workers_that_are_killed_again_and_again_before_they_begin_fail_what_waits(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run,) = watched(store, "import os; os.kill(os.getpid(), 9)", monkeypatch)
+    assert run.status == "failed"
+    assert "SIGKILL" in run.reason
+
+
+def test_the_log_is_the_persons_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched(store, CLAIM + "print('secret'); os._exit(2)", monkeypatch)
+    (log,) = (store.path.parent / "lab.db-files").glob("*.log")
+    assert log.stat().st_mode & 0o077 == 0
+
+
+def test_a_crashed_workers_follower_has_the_same_gpu(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = CLAIM + "print('sees', os.environ['CUDA_VISIBLE_DEVICES'], os.environ['OMP_NUM_THREADS'])\n"
+    script += "os._exit(6 if run else 0)"
+    runs = watched(store, script, monkeypatch, runs=2, device="gpu", visible="5")
+    assert [run.log_tail for run in runs] == ["sees 5 1"] * 2

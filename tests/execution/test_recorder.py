@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from initlab_tui.domain.events import Evaluated, Started, Stepped
+from initlab_tui.domain.spec import RunSpec
+from initlab_tui.execution import supervisor
+from initlab_tui.execution.recorder import Recorder
+from initlab_tui.store import queue
+from initlab_tui.store.database import Placement, Run, Store
+
+STARTED = Started(0, 1000, 50, 10, "CPU", "xla", "", 0.5, "f" * 16, {"tensorflow": "2"})
+
+
+@pytest.fixture
+def run(store: Store) -> Run:
+    """A run that trains."""
+    store.enqueue(None, [RunSpec()], Placement("cpu", 1, None, Path("/")))
+    with store.transaction():
+        worker = supervisor.register(store, "cpu", "-1", 1, 0.0)
+    claimed = queue.claim(store, worker)
+    assert claimed is not None
+    queue.record_started(store, claimed, STARTED, {})
+    return claimed
+
+
+@pytest.fixture
+def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """A clock that goes on only when told to."""
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def forward(seconds: float) -> None:
+        now[0] += seconds
+
+    return forward
+
+
+def stepped(step: int) -> Stepped:
+    return Stepped(step, (1 / step,), (0.5,), 0.001, 128)
+
+
+def test_a_small_networks_many_events_are_few_transactions_with_every_row(
+    store: Store, run: Run, pass_time: Callable[[float], None]
+) -> None:
+    statements: list[str] = []
+    store.connection.set_trace_callback(statements.append)
+    with Recorder(store, run) as recording:
+        for step in range(1, 401):  # two seconds of 400 events a second
+            recording.add(stepped(step))
+            pass_time(0.0025)
+            recording.add(Evaluated(step, 0.5, step / 1000))
+            pass_time(0.0025)
+    store.connection.set_trace_callback(None)
+    assert 10 <= statements.count("COMMIT") <= 30
+    assert store.curve(run.id, "train").steps == store.curve(run.id, "test").steps == tuple(range(1, 401))
+    found = store.run(run.id)
+    assert found is not None
+    assert (found.step, found.samples, found.test_accuracy) == (400, 400 * 128, 0.4)
+    assert found.train_seconds == pytest.approx(0.4)
+
+
+def test_what_takes_as_long_as_a_chunk_is_written_at_once(
+    store: Store, run: Run, pass_time: Callable[[float], None]
+) -> None:
+    with Recorder(store, run) as recording:
+        for step in (1, 2, 3):
+            recording.add(stepped(step))
+            assert store.curve(run.id, "train").steps[-1] == step
+            pass_time(0.1)
+
+
+def test_a_request_is_seen_with_the_next_write(store: Store, run: Run, pass_time: Callable[[float], None]) -> None:
+    with Recorder(store, run) as recording, Store.open(store.path) as person:
+        assert recording.add(stepped(1)) is None
+        queue.pause(person, [run.id])
+        assert recording.add(stepped(2)) is None
+        pass_time(0.1)
+        assert recording.add(stepped(3)) == "pause"
+        assert recording.add(Evaluated(3, 0.5, 0.5)) == "pause"
+
+
+@pytest.mark.usefixtures("pass_time")
+def test_an_error_in_training_loses_nothing(store: Store, run: Run) -> None:
+    with pytest.raises(RuntimeError, match="training broke"), Recorder(store, run) as recording:
+        for step in (1, 2, 3):
+            recording.add(stepped(step))
+        raise RuntimeError("training broke")
+    assert store.curve(run.id, "train").steps == (1, 2, 3)
+
+
+def test_a_run_that_was_lost_is_not_written_to_and_says_so_once(
+    store: Store, run: Run, pass_time: Callable[[float], None]
+) -> None:
+    assert run.worker_id is not None
+    with pytest.raises(queue.LostRunError), Recorder(store, run) as recording:
+        recording.add(stepped(1))
+        supervisor.bury(store, run.worker_id, "gone")
+        pass_time(0.1)
+        recording.add(stepped(2))
+    assert store.curve(run.id, "train").steps == (1,)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.execution import supervisor
+from initlab_tui.execution.supervisor import Plan, plan
+from initlab_tui.store.database import Store
+
+GB = 1_000_000_000
+
+
+@pytest.fixture(autouse=True)
+def no_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+
+
+def test_a_lone_run_gets_all_cores_and_many_share_them() -> None:
+    cores = len(os.sched_getaffinity(0))
+    assert plan(1, None, None, None, GB) == Plan(1, cores, "cpu")
+    assert plan(1000, None, None, None, GB) == Plan(cores, 1, "cpu")
+    assert plan(1000, None, 1, None, GB) == Plan(1, cores, "cpu")
+    assert plan(1000, None, 3, 2, GB) == Plan(3, 2, "cpu")
+    assert plan(2, None, 5, None, GB).workers == 2
+
+
+def test_no_more_workers_than_memory_for_them() -> None:
+    assert plan(1000, None, None, None, 10**15).workers == 1
+
+
+def test_a_device_that_is_not_here_is_named_with_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidInputError, match=r"'gpu:0' is not here: allowed on this machine: cpu$"):
+        plan(1, "gpu:0", None, None, GB)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    with pytest.raises(InvalidInputError, match=r"allowed on this machine: cpu, gpu, gpu:0, gpu:1$"):
+        plan(1, "gpu:2", None, None, GB)
+
+
+def test_one_worker_for_each_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    assert plan(1000, None, None, None, GB).workers == 2
+    assert plan(1000, None, None, None, GB).device == "auto"
+    assert plan(1000, "gpu", None, None, GB) == Plan(2, max(1, len(os.sched_getaffinity(0)) // 2), "gpu")
+    assert plan(1000, "gpu:1", None, None, GB).workers == 1
+    assert plan(1000, "cpu", None, None, GB).device == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("device", "workers", "seen"),
+    [
+        *(("gpu", 2, ["3", "5"]), ("auto", 2, ["3", "5"]), ("gpu", 3, ["3", "5", "3"])),
+        *(("gpu:1", 1, ["5"]), ("cpu", 2, ["-1", "-1"])),
+    ],
+)
+def test_each_worker_sees_a_gpu_of_its_own(
+    store: Store, monkeypatch: pytest.MonkeyPatch, device: str, workers: int, seen: list[str]
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    monkeypatch.setattr(supervisor, "_spawn_watcher", lambda store, worker_id: None)  # no GPU here to train on
+    supervisor.start_workers(store, Plan(workers, 1, device))
+    assert [row[0] for row in store.connection.execute("SELECT visible FROM workers ORDER BY id")] == seen
+
+
+def test_workers_that_live_are_counted_in(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "_spawn_watcher", lambda store, worker_id: None)
+    assert len(supervisor.start_workers(store, Plan(2, 1, "cpu"))) == 2
+    assert len(supervisor.start_workers(store, Plan(3, 1, "cpu"))) == 1
+    assert len(supervisor.start_workers(store, Plan(1, 2, "cpu"))) == 1
+    assert supervisor.workers_alive(store) == 4

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from initlab_tui.domain.spec import Comparison, RunSpec
+from initlab_tui.services.estimate import RECENT, Expected, expected_seconds
+from initlab_tui.store.database import Placement, Run, Store
+
+SPEC = RunSpec.checked(hidden="10", batch_size=100, epochs=2)
+SHAPE, CLASSES, IMAGES = (3, 3), 5, 1800
+WEIGHTS = 10 * 10 + 11 * 5
+# Two epochs of 18 steps; three evaluations on 300 images, each a third of the work.
+SAMPLES = 2 * 1800 + 3 * 300 / 3
+
+
+def done(
+    store: Store,
+    spec: RunSpec = SPEC,
+    *,
+    speed: float = 1000.0,
+    compiling: float = 2.0,
+    device: str = "cpu",
+    threads: int = 1,
+    status: str = "done",
+) -> Run:
+    """A run that trained at `speed` samples/s, as the store gives it back."""
+    (run_id,) = store.enqueue(None, [spec], Placement(device, threads, None, Path("/")))
+    record = json.dumps({"weights": WEIGHTS, "compile_seconds": compiling})
+    store.connection.execute(
+        "UPDATE runs SET status = ?, samples = ?, train_seconds = ?, record = ? WHERE id = ?",
+        (status, int(speed), 1.0 if speed else 0.0, record, run_id),
+    )
+    run = store.run(run_id)
+    assert run is not None
+    return run
+
+
+def expected(spec: RunSpec | list[RunSpec], *runs: Run, workers: int = 1, images: int = IMAGES) -> Expected:
+    specs = [spec] if isinstance(spec, RunSpec) else spec
+    return expected_seconds(specs, SHAPE, CLASSES, images, workers, runs)
+
+
+def varied(**changes: object) -> RunSpec:
+    return RunSpec.checked(**dict(SPEC) | changes)
+
+
+def test_the_same_network_trains_as_fast_as_the_last_time(store: Store) -> None:
+    older, newest = done(store, speed=10.0), done(store, speed=2000.0)
+    found = expected(varied(seed=7, learning_rate=0.5, initializer="zeros"), newest, older)
+    assert found.seconds == pytest.approx(2.0 + SAMPLES / 2000)
+    assert found.basis == "judged by run 2"
+
+
+def test_another_network_is_scaled_by_its_work(store: Store) -> None:
+    found = expected(varied(hidden=(1000,)), done(store, speed=2000.0))
+    # 6 operations a weight at 20 GFLOP/s, 10 µs a sample and 100 µs for each step of 100.
+    scale = ((10 * 1000 + 1001 * 5) * 1.2e-10 + 11e-6) / (WEIGHTS * 1.2e-10 + 11e-6)
+    assert found.seconds == pytest.approx(2.0 + scale * SAMPLES / 2000)
+    assert found.basis == "scaled from run 1"
+
+
+def test_a_first_run_is_a_rough_guess() -> None:
+    found = expected(SPEC)
+    assert found.seconds == pytest.approx(3.0 + SAMPLES * (WEIGHTS * 1.2e-10 + 11e-6))
+    assert found.basis == "a rough guess"
+    tiny = expected(varied(hidden="none", epochs=1000))
+    assert tiny.seconds > 1000 * IMAGES / 100_000
+
+
+def test_eager_takes_thirty_times_as_long_and_compiles_nothing(store: Store) -> None:
+    eager = varied(execution="eager")
+    assert expected(eager).seconds == pytest.approx(30 * (expected(SPEC).seconds - 3.0))
+    # One that ran the same way tells more than a newer one that did not, which is better than nothing.
+    slow, fast = done(store, eager, speed=50.0, compiling=0.5), done(store)
+    assert expected(eager, fast).seconds == pytest.approx(30 * SAMPLES / 1000)
+    assert expected(varied(hidden=(12,), execution="eager"), fast, slow).basis.startswith(f"scaled from run {slow.id}")
+
+
+@pytest.mark.parametrize(
+    "untold",
+    [{"status": "failed"}, {"status": "running"}, {"speed": 0.0}, {"device": "gpu"}, {"threads": 8}],
+    ids=str,
+)
+def test_only_done_runs_of_this_device_tell(store: Store, untold: dict[str, Any]) -> None:
+    run = done(store, **untold)
+    found = expected_seconds([SPEC], SHAPE, CLASSES, IMAGES, 1, [run], device="cpu", threads=1)
+    assert found.basis == "a rough guess"
+
+
+def test_a_run_that_found_its_network_compiled_does_not_tell_what_compiling_takes(store: Store) -> None:
+    compiled, reused = done(store, compiling=4.5), done(store, compiling=0.0)
+    assert expected(SPEC, reused, compiled).seconds == pytest.approx(4.5 + SAMPLES / 1000)
+    assert expected(SPEC, reused).seconds == pytest.approx(3.0 + SAMPLES / 1000)
+
+
+def test_runs_are_divided_over_workers_that_each_compile(store: Store) -> None:
+    specs = [varied(seed=seed) for seed in range(5)]
+    one = SAMPLES / 1000
+    for workers, rounds in [(1, 5), (2, 3), (3, 2), (5, 1), (64, 1)]:
+        assert expected(specs, done(store), workers=workers).seconds == pytest.approx(2.0 + rounds * one)
+
+
+def test_each_network_is_compiled_and_the_weakest_ground_is_named(store: Store) -> None:
+    comparison = Comparison.checked(
+        base=SPEC, initializers=["zeros", "he_normal"], seeds=[0, 1], hidden=["10", "10,10"]
+    )
+    found = expected(list(comparison.runs()), done(store))
+    deeper = WEIGHTS + 110
+    scale = (deeper * 1.2e-10 + 11e-6) / (WEIGHTS * 1.2e-10 + 11e-6)
+    assert found.seconds == pytest.approx(2 * 2.0 + (4 + 4 * scale) * SAMPLES / 1000)
+    assert found.basis == "scaled from run 1"
+
+
+def test_more_work_takes_longer_and_more_workers_less(store: Store) -> None:
+    for runs in ([], [done(store, varied(hidden=(7,)))]):
+        changes: dict[str, list[object]] = {
+            "epochs": [1, 2, 50],
+            "hidden": ["none", "10", "100", "100x30"],
+            "batch_size": [1000, 100, 10, 1],
+            "eval_every": [0, 30, 5, 1],
+        }
+        for field, values in changes.items():
+            seconds = [expected(varied(**{field: value}), *runs, images=2000).seconds for value in values]
+            assert seconds == sorted(set(seconds)), field
+        specs = [varied(seed=seed) for seed in range(12)]
+        by_workers = [expected(specs, *runs, workers=workers).seconds for workers in (12, 6, 3, 2, 1)]
+        assert by_workers == sorted(set(by_workers))
+
+
+def test_a_persons_own_data_counts_with_its_own_size(store: Store) -> None:
+    own = varied(dataset="npz:/mine.npz")
+    run = done(store, own)
+    assert expected(own, run).basis == "judged by run 1"
+    assert expected(SPEC, run).basis == "scaled from run 1"
+    few, many = (expected(own, run, images=images).seconds - 2.0 for images in (IMAGES, 10 * IMAGES))
+    assert many == pytest.approx(10 * few)
+
+
+def test_nothing_takes_no_time() -> None:
+    assert expected([]) == Expected(0.0, "nothing to train")
+
+
+def test_a_long_past_is_not_read_to_its_end(store: Store) -> None:
+    asked = 0
+    run = done(store)
+
+    def past() -> Iterator[Run]:
+        nonlocal asked
+        for number in range(10_000, 0, -1):
+            asked += 1
+            yield dataclasses.replace(run, id=number)
+
+    specs = [varied(seed=seed, hidden="20") for seed in range(100)]
+    assert expected_seconds(specs, SHAPE, CLASSES, IMAGES, 2, past()).basis.startswith("scaled from run 10000")
+    assert asked == RECENT

@@ -1,0 +1,74 @@
+"""Downloading, from a server on this machine: the datasets' own are out of the tests' reach."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from initlab_tui.data.arrays import load
+from initlab_tui.training import tensorflow_helper
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        pass
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """Serves a small Fashion-MNIST, in the four files of the real one."""
+    folder = tmp_path / "server"
+    folder.mkdir()
+    for part, count in (("train", 60), ("t10k", 20)):
+        labels, images = np.arange(count) % 10, np.arange(count * 784) % 256
+        contents = {"labels-idx1": bytes(8) + bytes(labels.tolist()), "images-idx3": bytes(16) + bytes(images.tolist())}
+        for what, content in contents.items():
+            (folder / f"{part}-{what}-ubyte.gz").write_bytes(gzip.compress(content))
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder)) as serving:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{serving.server_port}/"
+        serving.shutdown()
+
+
+@pytest.fixture
+def keras_home(tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keras's own downloader, with an empty cache, told to fetch from the server."""
+    home = tmp_path / "keras"
+    home.mkdir()
+
+    def get_file(name: str, origin: str, cache_subdir: str) -> Any:
+        assert origin.endswith(name)
+        return keras.utils.get_file(name, server + name, cache_subdir=cache_subdir, cache_dir=home)
+
+    monkeypatch.setattr("keras.src.datasets.fashion_mnist.get_file", get_file)
+    return home
+
+
+def test_a_download_shows_its_progress_and_is_kept_as_npz(
+    keras_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepared = tmp_path / "prepared" / "fashion_mnist.npz"
+    tensorflow_helper.fetch("fashion_mnist", str(prepared))
+    printed = capsys.readouterr().out
+    assert "Downloading data from" in printed and "━" in printed
+    assert (keras_home / "datasets/fashion-mnist/train-images-idx3-ubyte.gz").is_file()
+    dataset = load("fashion_mnist", prepared)
+    assert dataset.x_train.shape == (60, 28, 28) and dataset.y_test.tolist() == list(range(10)) * 2
+    assert [path.name for path in prepared.parent.iterdir()] == ["fashion_mnist.npz"]
+
+
+def test_a_download_that_breaks_off_leaves_nothing_half(keras_home: Path, tmp_path: Path) -> None:
+    (tmp_path / "server" / "t10k-images-idx3-ubyte.gz").unlink()
+    with pytest.raises(Exception, match="404"):
+        tensorflow_helper.fetch("fashion_mnist", str(tmp_path / "prepared" / "fashion_mnist.npz"))
+    assert not (tmp_path / "prepared").exists()
+    assert not (keras_home / "datasets/fashion-mnist/t10k-images-idx3-ubyte.gz").exists()

@@ -1,0 +1,158 @@
+"""What the results pane shows: which groups, which columns, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from initlab_tui.domain.statistics.leaderboard import leaderboard
+from initlab_tui.store import edits
+from initlab_tui.store.database import Run
+from initlab_tui.tui.leaderboard_view import Choice, Group, chosen, groups, headings
+from tests.tui.conftest import HOSTILE, WRITTEN_OUT, Bench, Result, by_start, comparison
+
+BEST_FIRST = ["he_normal", "glorot_uniform", "zeros", "ones"]
+
+
+def board(bench: Bench) -> tuple[Group, ...]:
+    runs = {run.id: run for run in bench.store.runs()}
+    return groups(leaderboard(run.outcome for run in runs.values()), runs)
+
+
+def names(found: list[Group] | tuple[Group, ...]) -> list[str]:
+    return [group.name for group in found]
+
+
+def shown(found: list[Group] | tuple[Group, ...], column: str) -> list[str]:
+    heading = next(heading for heading in headings(found) if heading.key == column)
+    return [heading.of_group(group) for group in found]
+
+
+def columns(found: list[Group] | tuple[Group, ...]) -> list[str]:
+    return [heading.key for heading in headings(found)]
+
+
+@pytest.fixture
+def four(bench: Bench) -> Bench:
+    """Four starts, of which `ones` diverged and has nothing to sort by."""
+    bench.train(comparison("zeros", "ones", "glorot_uniform", "he_normal"), by_start)
+    return bench
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ("", BEST_FIRST),
+        ("NORM", ["he_normal"]),
+        ("DONE 256 t_uni", ["glorot_uniform"]),
+        ("diverged", ["ones"]),
+        ("thesis", ["glorot_uniform"]),
+        ("thesis he_normal", []),
+        ("relu adam digits he_", ["he_normal"]),
+    ],
+)
+def test_the_filter_keeps_what_holds_every_word(four: Bench, words: str, kept: list[str]) -> None:
+    ids = [run.id for run in four.store.runs() if run.spec.initializer.name == "glorot_uniform"]
+    edits.tag(four.store, ids, "Thesis odd")
+    assert names(chosen(board(four), Choice(words=words))) == kept
+
+
+@pytest.mark.parametrize(
+    ("sort", "order"),
+    [
+        ("#", BEST_FIRST),
+        ("acc %", BEST_FIRST),
+        ("loss", BEST_FIRST),
+        ("initializer", ["glorot_uniform", "he_normal", "ones", "zeros"]),
+    ],
+)
+def test_a_column_sorts_its_best_to_the_top_and_the_other_way_round(four: Bench, sort: str, order: list[str]) -> None:
+    assert names(chosen(board(four), Choice(sort))) == order
+    back = names(chosen(board(four), Choice(sort, reverse=True)))
+    without_value = ["ones"] if sort in ("acc %", "loss") else []
+    assert back == [name for name in reversed(order) if name not in without_value] + without_value
+
+
+def test_every_column_can_be_sorted_by_both_ways(four: Bench) -> None:
+    four.train(comparison("zeros", learning_rate=0.1, hidden="64", epochs=2), by_start)
+    found = board(four)
+    for heading in headings(found):
+        for reverse in (False, True):
+            assert len(chosen(found, Choice(heading.key, reverse))) == 5
+
+
+def test_numbers_are_sorted_as_numbers(bench: Bench) -> None:
+    for rate in (0.1, 0.0005, 0.02):
+        bench.train(comparison("zeros", seeds=1, learning_rate=rate), by_start)
+    assert shown(chosen(board(bench), Choice("learning_rate")), "learning_rate") == ["0.0005", "0.02", "0.1"]
+
+
+def test_a_column_that_is_no_more_leaves_the_ranking(four: Bench) -> None:
+    assert names(chosen(board(four), Choice("learning_rate"))) == BEST_FIRST
+
+
+def test_only_what_differs_has_a_column(bench: Bench) -> None:
+    bench.train(comparison("he_normal", "zeros"), by_start)
+    assert columns(board(bench))[:3] == ["#", "initializer", "acc %"]
+    assert not {"status", "tags", "data"} & set(columns(board(bench)))
+    bench.train(comparison("he_normal", learning_rate=0.1), by_start)
+    assert columns(board(bench))[:3] == ["#", "initializer", "learning_rate"]
+    assert columns(chosen(board(bench), Choice(words="zeros"))) == columns(board(bench))[:2] + columns(board(bench))[3:]
+
+
+def test_a_status_shows_where_one_is_not_done_and_tags_where_there_are_some(four: Bench) -> None:
+    assert "status" in columns(board(four))
+    assert "status" not in columns(chosen(board(four), Choice(words="he_normal")))
+    edits.tag(four.store, [four.store.runs()[0].id], "odd")
+    assert columns(board(four))[-1] == "tags"
+
+
+def accuracy(better: str) -> Callable[[Run], Result]:
+    return lambda run: Result(0.9 if run.spec.initializer.name == better else 0.5)
+
+
+def test_datasets_are_ranked_apart(bench: Bench) -> None:
+    bench.train(comparison("zeros", "ones"), accuracy("ones"), "a" * 16)
+    bench.train(comparison("zeros", "ones", dataset="mnist"), accuracy("zeros"), "b" * 16)
+    found = board(bench)
+    assert shown(found, "dataset") == ["digits", "digits", "mnist", "mnist"]
+    assert shown(found, "#") == ["1", "2", "1", "2"]
+    assert names(found) == ["ones", "zeros", "zeros", "ones"]
+    assert columns(found)[2] == "dataset"
+
+
+def test_contents_of_one_name_are_ranked_apart_too(bench: Bench) -> None:
+    for fingerprint in ("a1" * 8, "b2" * 8):
+        bench.train(comparison("zeros", seeds=1), by_start, fingerprint)
+    found = board(bench)
+    assert [group.row.rank for group in found] == [1, 1]
+    assert shown(found, "data") == ["a1a1a1", "b2b2b2"]
+    assert len({group.key for group in found}) == 2
+
+
+def test_a_group_has_the_name_that_all_its_runs_have(bench: Bench) -> None:
+    ids = bench.train(comparison("zeros", seeds=2), by_start)
+    edits.rename(bench.store, ids[:1], "mine")
+    assert names(board(bench)) == ["zeros “mine”"]
+    edits.rename(bench.store, ids[1:], "yours")
+    assert names(board(bench)) == ["zeros"]
+
+
+def test_what_people_and_files_are_called_is_written_out(bench: Bench) -> None:
+    ids = bench.train(comparison("zeros", seeds=1, dataset=f"npz:/{HOSTILE}.npz"), by_start)
+    bench.set(ids[0], name=HOSTILE, tags=HOSTILE)
+    bench.train(comparison("zeros", seeds=1), by_start)
+    group = board(bench)[1]
+    assert group.name == f"zeros “{WRITTEN_OUT}”"
+    assert group.tags == (WRITTEN_OUT,)
+    assert shown(board(bench), "dataset")[1] == f"npz:/{WRITTEN_OUT}.npz"
+    run = group.runs[0]
+    cells = [cell for heading in headings(board(bench)) for cell in (heading.of_group(group), heading.of_run(run))]
+    assert all(cell.isprintable() for cell in cells)
+
+
+def test_a_choice_of_words_leaves_the_order(four: Bench) -> None:
+    choice = Choice("initializer", reverse=True)
+    assert names(chosen(board(four), replace(choice, words="o"))) == ["zeros", "ones", "he_normal", "glorot_uniform"]
