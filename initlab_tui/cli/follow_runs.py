@@ -8,12 +8,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from initlab_tui.cli.options import Place
+from initlab_tui.cli.options import Resources
 from initlab_tui.cli.progress import Display, display
 from initlab_tui.domain.spec import Comparison
 from initlab_tui.execution import supervisor
 from initlab_tui.execution.follow import follow
-from initlab_tui.execution.supervisor import Plan
+from initlab_tui.execution.supervisor import WorkerPlan
 from initlab_tui.services import submit
 from initlab_tui.store import queue
 from initlab_tui.store.database import Run, Store
@@ -30,7 +30,9 @@ class Trained:
     interrupted: bool = False
 
 
-def train(comparison: Comparison, store_path: Path, data_dir: Path | None, place: Place, console: Console) -> Trained:
+def train(
+    comparison: Comparison, store_path: Path, data_dir: Path | None, place: Resources, console: Console
+) -> Trained:
     """Check everything, queue a comparison's runs and, unless detached, follow them to their end on `console`.
 
     Ctrl+C stops its runs, keeping what they recorded; a second one leaves at once.
@@ -38,20 +40,20 @@ def train(comparison: Comparison, store_path: Path, data_dir: Path | None, place
     Raises:
         InvalidInputError: with nothing written.
     """
-    where = submit.Place(place.device, place.workers, place.threads)
-    prepared = submit.prepare(comparison, data_dir, Path.cwd(), where)
+    where = submit.Resources(place.device, place.workers, place.threads)
+    submission = submit.prepare(comparison, data_dir, Path.cwd(), where)
     with Store.open(store_path) as store:
-        ids = submit.enqueue(store, prepared)
+        ids = submit.enqueue(store, submission)
         interrupted = False
         if place.detach:
-            supervisor.start_workers(store, prepared.plan)
+            supervisor.start_workers(store, submission.plan)
         else:
-            interrupted = _to_the_end(store, ids, prepared.plan, console)
+            interrupted = _to_the_end(store, ids, submission.plan, console)
         runs = tuple(store.runs(ids))
     return Trained(runs, interrupted)
 
 
-def _to_the_end(store: Store, ids: Sequence[int], plan: Plan, console: Console) -> bool:
+def _to_the_end(store: Store, ids: Sequence[int], plan: WorkerPlan, console: Console) -> bool:
     with display(console, len(ids)) as shown:
         try:
             supervisor.start_workers(store, plan)

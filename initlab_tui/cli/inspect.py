@@ -9,7 +9,7 @@ import typer
 
 from initlab_tui.cli import context as here
 from initlab_tui.cli import options
-from initlab_tui.domain.layers.diagnosis import level
+from initlab_tui.domain.layers.diagnosis import relative_rms
 from initlab_tui.domain.layers.inspection import Inspection
 from initlab_tui.reports import documents, layers
 
@@ -59,7 +59,7 @@ def inspection_document(found: Inspection) -> dict[str, Any]:
                     f"predicted_{name}": value
                     for name, value in (
                         ("std", expected.predicted_std if expected else None),
-                        ("level", level(expected, input_rms) if expected else None),
+                        ("level", relative_rms(expected, input_rms) if expected else None),
                         ("activation_mean", expected.activation_mean if expected else None),
                         ("activation_std", expected.activation_std if expected else None),
                         ("backprop_std", expected.gradient_std * top if expected else None),
@@ -68,7 +68,7 @@ def inspection_document(found: Inspection) -> dict[str, Any]:
                     )
                 },
                 "measured_std": layer.preactivation_std,
-                "level": level(layer, input_rms),
+                "level": relative_rms(layer, input_rms),
                 **{name: value for name, value in layer._asdict().items() if name != "layer"},
             }
             for layer, expected, correlation in found.layers

@@ -255,7 +255,7 @@ def with_training(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @dataclass(frozen=True)
-class Place:
+class Resources:
     """What the person said of where and how to train."""
 
     device: str | None = None

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from initlab_tui.cli import context as here
 from initlab_tui.cli import options
-from initlab_tui.domain.claims.evaluation import Judged, Observation, judge
+from initlab_tui.domain.claims.evaluation import ClaimResult, RunMetrics, evaluate_claims
 from initlab_tui.domain.claims.recipe import Recipe
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.recipes import loader
@@ -28,7 +28,7 @@ Wanted = Annotated[str, typer.Argument(metavar="NAME|FILE.toml", help="A recipe 
 
 
 @dataclass(frozen=True)
-class Cooked:
+class RecipeRun:
     """What came of a recipe: its parts as they were trained, and its claims judged.
 
     `instead_of` are the datasets that could not be had, where others stood in.
@@ -36,7 +36,7 @@ class Cooked:
 
     recipe: Recipe
     trained: tuple[Trained, ...]
-    judged: tuple[Judged, ...]
+    judged: tuple[ClaimResult, ...]
     instead_of: tuple[str, ...]
 
     @property
@@ -97,8 +97,8 @@ def run(
     chosen = loader.packaged() if wanted is None else [loader.read(wanted)]
     chosen = chosen if seeds is None else [recipe.with_seeds(seeds) for recipe in chosen]
     path, folder = here.store_path(context, store), here.data_dir(context, data_dir)
-    place = options.Place(device, workers, threads)
-    cooked: list[Cooked] = []
+    place = options.Resources(device, workers, threads)
+    cooked: list[RecipeRun] = []
     for recipe in chosen:
         cooked.append(_cook(recipe, path, folder, place))
         if not as_json:
@@ -111,18 +111,18 @@ def run(
     raise typer.Exit(_exit_code(cooked))
 
 
-def _cook(recipe: Recipe, path: Path, folder: Path | None, place: options.Place) -> Cooked:
+def _cook(recipe: Recipe, path: Path, folder: Path | None, place: options.Resources) -> RecipeRun:
     from initlab_tui.cli import follow_runs  # what listing and showing do not need
     from initlab_tui.services import submit
     from initlab_tui.services.run_metrics import observations
     from initlab_tui.store.database import Store
 
     served, instead_of = _on_what_is_here(recipe, folder)
-    where = submit.Place(place.device, place.workers, place.threads)
+    where = submit.Resources(place.device, place.workers, place.threads)
     for part in served.parts[1:]:  # the first is checked when it is trained; nothing is written for a bad second
         submit.prepare(part.comparison, folder, Path.cwd(), where)
     trained: list[Trained] = []
-    seen: list[Observation] = []
+    seen: list[RunMetrics] = []
     for part in served.parts:
         here.hint(f"recipe {recipe.name}{': ' if part.name else ''}{part.name}")
         trained.append(follow_runs.train(part.comparison, path, folder, place, here.err()))
@@ -130,7 +130,9 @@ def _cook(recipe: Recipe, path: Path, folder: Path | None, place: options.Place)
             seen += observations(opened, part.name, trained[-1].runs)
         if trained[-1].interrupted:
             break
-    return Cooked(served, tuple(trained), tuple(judge(served, seen, stand_in=bool(instead_of))), instead_of)
+    return RecipeRun(
+        served, tuple(trained), tuple(evaluate_claims(served, seen, stand_in=bool(instead_of))), instead_of
+    )
 
 
 def _on_what_is_here(recipe: Recipe, folder: Path | None) -> tuple[Recipe, tuple[str, ...]]:
@@ -149,7 +151,7 @@ def _on_what_is_here(recipe: Recipe, folder: Path | None) -> tuple[Recipe, tuple
     return recipe, ()
 
 
-def _page(cooked: Cooked, width: int) -> RenderableType:
+def _page(cooked: RecipeRun, width: int) -> RenderableType:
     parts: list[RenderableType] = []
     for part, trained in zip(cooked.recipe.parts, cooked.trained, strict=False):
         name = f"{cooked.recipe.name}{': ' if part.name else ''}{part.name}"
@@ -159,7 +161,7 @@ def _page(cooked: Cooked, width: int) -> RenderableType:
     return Group(*parts, claims.claims_table(cooked.judged), Text())
 
 
-def _document(cooked: Cooked) -> dict[str, Any]:
+def _document(cooked: RecipeRun) -> dict[str, Any]:
     compared = [
         {"part": part.name}
         | documents.comparison_document(trained.runs[0].comparison_id, part.comparison, trained.runs)
@@ -177,7 +179,7 @@ def _document(cooked: Cooked) -> dict[str, Any]:
     }
 
 
-def _exit_code(cooked: Sequence[Cooked]) -> int:
+def _exit_code(cooked: Sequence[RecipeRun]) -> int:
     """0 when every run came to a result: a claim that fails is one."""
     from initlab_tui.cli import follow_runs
 

@@ -37,7 +37,7 @@ def demo(
         "Five starts of one network, ten ReLU layers of 64, on 1,437 real handwritten digits; three seeds each. "
         "TensorFlow takes some seconds to start."
     )
-    _train(context, comparison, options.Place(), store, None, as_json, lone=False)
+    _train(context, comparison, options.Resources(), store, None, as_json, lone=False)
 
 
 @options.with_training
@@ -62,7 +62,7 @@ def run(
             "initializer", f"run trains one start, got {len(initializer)}: use initlab-tui compare for several"
         )
     comparison = training.comparison(initializer, [hidden], [activation], [learning_rate])
-    place = options.Place(device, 1, threads, detach)
+    place = options.Resources(device, 1, threads, detach)
     _train(context, comparison, place, store, data_dir, as_json, lone=True)
 
 
@@ -86,14 +86,14 @@ def compare(
 ) -> None:
     """Train the same network from several starts, over several seeds, and rank them."""
     comparison = training.comparison(initializer, hidden, activation, learning_rate, seeds)
-    place = options.Place(device, workers, threads, detach)
+    place = options.Resources(device, workers, threads, detach)
     _train(context, comparison, place, store, data_dir, as_json, lone=False)
 
 
 def _train(
     context: typer.Context,
     comparison: Comparison,
-    place: options.Place,
+    place: options.Resources,
     store: Path | None,
     data_dir: Path | None,
     as_json: bool,

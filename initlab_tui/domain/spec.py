@@ -218,7 +218,7 @@ def sentence(problem: Mapping[str, Any]) -> str:
 EVALUATION_BATCH = 1000  # test images that are measured at once, whatever the batch of training
 
 
-class Kernel(NamedTuple):
+class LayerShape(NamedTuple):
     """One layer's kernel: the layer's name, and how many inputs and outputs a unit of it has."""
 
     layer: str
@@ -249,17 +249,17 @@ class RunSpec(Frozen):
     seed: Seed = 0
 
     @property
-    def identity(self) -> str:
+    def spec_hash(self) -> str:
         """Sixteen hex digits shared by exactly the specs that differ in nothing but the seed."""
         # Without l2 a spec is what it was before there was one, so that old and new runs are one group.
         fields = json.loads(self.model_dump_json(exclude={"seed"} if self.l2 else {"seed", "l2"}))
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
 
-    def kernels(self, shape: Sequence[int], classes: int) -> tuple[Kernel, ...]:
+    def layer_shapes(self, shape: Sequence[int], classes: int) -> tuple[LayerShape, ...]:
         """The kernels of the network, from the first layer to the logits, for images of `shape`."""
         widths = (math.prod(shape), *self.hidden, classes)
         names = (*(f"dense_{number}" for number in range(1, len(widths) - 1)), "logits")
-        return tuple(map(Kernel, names, widths, widths[1:]))
+        return tuple(map(LayerShape, names, widths, widths[1:]))
 
 
 class Comparison(Frozen):

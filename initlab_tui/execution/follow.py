@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.execution import supervisor
-from initlab_tui.execution.supervisor import Plan
+from initlab_tui.execution.supervisor import WorkerPlan
 from initlab_tui.store.database import Run, Store
 
 POLL_SECONDS = 0.1
@@ -62,7 +62,7 @@ class _Start:
     event: int
 
 
-class Keeper:
+class LivenessMonitor:
     """Sees to it that nobody waits for runs in vain.
 
     Marks what dead workers left behind, and starts workers where runs wait and none is alive for them. Where
@@ -92,7 +92,7 @@ class Keeper:
             ended |= self._start_or_fail(plan, ids)
         return ended
 
-    def _start_or_fail(self, plan: Plan, ids: Sequence[int] | None) -> bool:
+    def _start_or_fail(self, plan: WorkerPlan, ids: Sequence[int] | None) -> bool:
         before = self._starts.pop((plan.device, plan.threads), _Start(0, 0))
         in_vain = 0 if self._begun_since(before.event, plan) else before.in_vain
         if in_vain < RESTARTS:
@@ -103,7 +103,7 @@ class Keeper:
         supervisor.fail_queued(self._store, plan, how, ids=ids)
         return True
 
-    def _begun_since(self, event: int, plan: Plan) -> bool:
+    def _begun_since(self, event: int, plan: WorkerPlan) -> bool:
         row = self._store.connection.execute(
             "SELECT 1 FROM events JOIN runs ON runs.id = run_id "
             "WHERE events.id > ? AND kind = 'claimed' AND device = ? AND threads = ? LIMIT 1",
@@ -115,9 +115,9 @@ class Keeper:
 def follow(store: Store, ids: Sequence[int]) -> Iterator[Snapshot]:
     """Yield a snapshot now and at each change, the last when all the runs are over.
 
-    A Keeper looks after them meanwhile.
+    A LivenessMonitor looks after them meanwhile.
     """
-    keeper, seen = Keeper(store), -1
+    keeper, seen = LivenessMonitor(store), -1
     while True:
         changed = keeper.check(ids)
         version = store.data_version()

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from initlab_tui.execution import supervisor
-from initlab_tui.execution.supervisor import Plan
+from initlab_tui.execution.supervisor import WorkerPlan
 from initlab_tui.store import paths
 from initlab_tui.store.database import Store
 
@@ -69,7 +69,7 @@ def _claimed_any(store: Store, worker_id: int) -> bool:
 
 def _after(store: Store, worker_id: int, code: int, in_vain: int) -> int | None:
     how = supervisor.exit_in_words(code)
-    supervisor.bury(store, worker_id, how)
+    supervisor.mark_worker_dead(store, worker_id, how)
     device, visible, threads, idle, log = store.connection.execute(
         "SELECT device, visible, threads, idle, log FROM workers WHERE id = ?", (worker_id,)
     ).fetchone()
@@ -78,7 +78,7 @@ def _after(store: Store, worker_id: int, code: int, in_vain: int) -> int | None:
         return None
     # An exit before any work is for a reason that will not pass; a signal may have been one process's misfortune.
     if in_vain and (code > 0 or in_vain > RETRIES):
-        supervisor.fail_queued(store, Plan(1, threads, device), how, log=Path(log))
+        supervisor.fail_queued(store, WorkerPlan(1, threads, device), how, log=Path(log))
         return None
     with store.transaction() as connection:
         waiting = connection.execute(

@@ -26,7 +26,7 @@ SPAWN_SECONDS = 10.0  # that a watcher may take until its pid is known
 
 
 @dataclass(frozen=True)
-class Plan:
+class WorkerPlan:
     """How many workers, each with how many threads, on which device.
 
     That is cpu, gpu (any), gpu:N, or auto: a GPU that seems to be there, but the CPU where TensorFlow sees none.
@@ -59,7 +59,7 @@ def gpus() -> list[str]:
     return listed.stdout.split() if listed.returncode == 0 else []
 
 
-def plan(runs: int, device: str | None, workers: int | None, threads: int | None, run_bytes: int) -> Plan:
+def plan(runs: int, device: str | None, workers: int | None, threads: int | None, run_bytes: int) -> WorkerPlan:
     """Choose workers and threads for so many runs, where the person did not.
 
     On CPUs a worker per core while there are runs and memory (`run_bytes` each) for them, since two workers
@@ -78,10 +78,10 @@ def plan(runs: int, device: str | None, workers: int | None, threads: int | None
     fitting = max(1, psutil.virtual_memory().available // max(run_bytes, 1))
     most = {"cpu": cores(), "gpu": len(found), "auto": len(found)}.get(device, 1)
     count = min(workers or min(most, fitting), max(1, runs))
-    return Plan(count, threads or max(1, cores() // count), device)
+    return WorkerPlan(count, threads or max(1, cores() // count), device)
 
 
-def start_workers(store: Store, plan: Plan, idle: float = 0.0) -> list[int]:
+def start_workers(store: Store, plan: WorkerPlan, idle: float = 0.0) -> list[int]:
     """Start as many workers as the plan has and do not live yet; `idle` seconds without work end them.
 
     Each gets a watcher in a session of its own, so neither Ctrl+C nor a lost connection reaches it.
@@ -196,11 +196,11 @@ def reap(store: Store) -> list[int]:
             )
         if dead:
             how = f"its process is gone, last heard of {silent:.0f} s ago; nobody was left to see its exit code"
-            crashed += bury(store, worker_id, how)
+            crashed += mark_worker_dead(store, worker_id, how)
     return crashed
 
 
-def bury(store: Store, worker_id: int, how: str) -> list[int]:
+def mark_worker_dead(store: Store, worker_id: int, how: str) -> list[int]:
     """Record that a worker's process ended, and mark what it was training as crashed; returns those ids."""
     now = time.time()
     with store.transaction() as connection:
@@ -229,7 +229,7 @@ def bury(store: Store, worker_id: int, how: str) -> list[int]:
 
 
 def fail_queued(
-    store: Store, plan: Plan, how: str, *, log: Path | None = None, ids: Sequence[int] | None = None
+    store: Store, plan: WorkerPlan, how: str, *, log: Path | None = None, ids: Sequence[int] | None = None
 ) -> None:
     """Fail what waits for workers that cannot even start, unless one lives that could do it; of `ids`, or all."""
     among, numbers = _among(ids)
@@ -268,7 +268,7 @@ def dismiss(store: Store, worker_ids: Sequence[int]) -> None:
     )
 
 
-def needed_again(store: Store, ids: Sequence[int] | None = None) -> list[Plan]:
+def needed_again(store: Store, ids: Sequence[int] | None = None) -> list[WorkerPlan]:
     """Plans for those runs, of `ids` or of all, that wait with no worker alive that could take them."""
     among, numbers = _among(ids)
     rows = store.connection.execute(
@@ -281,7 +281,7 @@ def needed_again(store: Store, ids: Sequence[int] | None = None) -> list[Plan]:
         numbers,
     ).fetchall()
     return [
-        Plan(min(waiting, max(1, cores() // threads)) if device == "cpu" else 1, threads, device)
+        WorkerPlan(min(waiting, max(1, cores() // threads)) if device == "cpu" else 1, threads, device)
         for device, threads, waiting in rows
     ]
 

@@ -34,7 +34,7 @@ from initlab_tui.store import paths, queue
 from initlab_tui.store.database import Run, Store
 
 if TYPE_CHECKING:
-    from initlab_tui.training.compiled_trainer import OnDevice, Programs
+    from initlab_tui.training.compiled_trainer import CompiledTrainerCache, DeviceDataset
 
 NICENESS = 5  # so that the screen stays quick
 POLL_SECONDS = 0.1
@@ -45,7 +45,7 @@ KEPT_DATASETS = 2
 class Worker:
     """One training process: what it keeps between runs, and what was asked of it."""
 
-    def __init__(self, store: Store, worker_id: int, programs: Programs) -> None:
+    def __init__(self, store: Store, worker_id: int, programs: CompiledTrainerCache) -> None:
         self.store, self.id, self._programs = store, worker_id, programs
         self.device, self.threads, log = store.connection.execute(
             "SELECT device, threads, log FROM workers WHERE id = ?", (worker_id,)
@@ -53,7 +53,7 @@ class Worker:
         self.log = Path(log)
         self.terminated = False
         self._device_note = ""
-        self._datasets: dict[tuple[str, str | None], OnDevice] = {}
+        self._datasets: dict[tuple[str, str | None], DeviceDataset] = {}
 
     def use_device(self, sees_gpu: bool) -> None:
         """Refuse to pass the CPU off for a GPU that was asked for; where it was only hoped for, say so."""
@@ -131,14 +131,14 @@ class Worker:
                     return "stopped", "its worker was told to end (SIGTERM)", None
         raise AssertionError("train() ended without Finished")
 
-    def _data(self, run: Run) -> OnDevice:
-        from initlab_tui.training.compiled_trainer import OnDevice
+    def _data(self, run: Run) -> DeviceDataset:
+        from initlab_tui.training.compiled_trainer import DeviceDataset
 
         key = (run.spec.dataset, run.data_file)
         if key not in self._datasets:
             while len(self._datasets) >= KEPT_DATASETS:
                 del self._datasets[next(iter(self._datasets))]
-            self._datasets[key] = OnDevice(
+            self._datasets[key] = DeviceDataset(
                 arrays.load(run.spec.dataset, Path(run.data_file) if run.data_file else None)
             )
         return self._datasets[key]
@@ -170,7 +170,7 @@ class Worker:
         temporary = path.with_suffix(".tmp")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, paths.PRIVATE_FILE)
         with os.fdopen(descriptor, "wb") as file:
-            np.savez(file, np.array(whose(run)), np.array(event.step), *event.state)
+            np.savez(file, np.array(checkpoint_owner(run)), np.array(event.step), *event.state)
             file.flush()
             os.fsync(file.fileno())
         return temporary.replace(path)
@@ -182,14 +182,14 @@ def load_checkpoint(run: Run) -> Checkpointed | None:
         return None
     with np.load(run.checkpoint, allow_pickle=False) as archive:
         owner, step, *state = (archive[f"arr_{number}"] for number in range(len(archive.files)))
-    if str(owner) != whose(run):
+    if str(owner) != checkpoint_owner(run):
         raise ValueError(f"{run.checkpoint} is the checkpoint of another run")
     return Checkpointed(int(step), tuple(state))
 
 
-def whose(run: Run) -> str:
+def checkpoint_owner(run: Run) -> str:
     """What a checkpoint must agree on with the run that goes on from it."""
-    return f"{run.identity} {run.spec.seed}"
+    return f"{run.spec_hash} {run.spec.seed}"
 
 
 def own_source(initializer: Initializer) -> dict[str, str]:
@@ -244,9 +244,9 @@ def main(arguments: list[str]) -> int:
     threading.Thread(target=beat, args=(path, worker_id), daemon=True).start()
     with Store.open(path) as store:
         from initlab_tui.training import device
-        from initlab_tui.training.compiled_trainer import Programs
+        from initlab_tui.training.compiled_trainer import CompiledTrainerCache
 
-        worker = Worker(store, worker_id, Programs())
+        worker = Worker(store, worker_id, CompiledTrainerCache())
 
         def terminate(_signal: int, _frame: FrameType | None) -> None:
             worker.terminated = True

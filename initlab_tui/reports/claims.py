@@ -8,8 +8,8 @@ from rich.console import Group as Stack
 from rich.console import RenderableType
 from rich.text import Text
 
-from initlab_tui.domain.claims.evaluation import Judged
-from initlab_tui.domain.claims.recipe import Expectation, Figure, Part, Recipe
+from initlab_tui.domain.claims.evaluation import ClaimResult
+from initlab_tui.domain.claims.recipe import Claim, Experiment, Figure, Recipe
 from initlab_tui.domain.fields import hidden_text
 from initlab_tui.domain.statistics.leaderboard import Estimate
 from initlab_tui.reports.format import SETTING, cell, initializer_name, number, plain, short
@@ -25,7 +25,7 @@ BOUNDS = (
 STYLES = {"reproduced": "green", "not_reproduced": "red", "undecided": "yellow"}
 
 
-def expected(expectation: Expectation) -> str:
+def expected(expectation: Claim) -> str:
     """What is claimed, with the tolerance that it is held to."""
     if expectation.order:
         by = f" by more than {_difference(expectation, expectation.tolerance)}" if expectation.tolerance else ""
@@ -43,7 +43,7 @@ def expected(expectation: Expectation) -> str:
     return f"{said} after epoch {expectation.epoch}" if expectation.epoch else f"{said} before the first step"
 
 
-def _bounds(expectation: Expectation) -> str:
+def _bounds(expectation: Claim) -> str:
     """`at least 30.00 %`, or of a difference `from -1.00 to +1.00 points ahead`."""
     apart, share = expectation.against is not None, _is_share(expectation)
     if apart and expectation.at_least == 0 and expectation.at_most is None:
@@ -57,7 +57,7 @@ def _bounds(expectation: Expectation) -> str:
     return f"{said}{unit}{' ahead' if apart else ''}"
 
 
-def observed(judged: Judged) -> str:
+def observed(judged: ClaimResult) -> str:
     """What was observed: the mean with its 95 % interval, or the differences' between groups."""
     expectation = judged.expectation
     if not seeds_of(judged):
@@ -69,7 +69,7 @@ def observed(judged: Judged) -> str:
     return _interval(expectation, judged.observed[0]) + unit
 
 
-def _interval(expectation: Expectation, each: Estimate, *, signed: bool = False) -> str:
+def _interval(expectation: Claim, each: Estimate, *, signed: bool = False) -> str:
     if each.mean is None:
         return "–"
     sign = "+" if signed else ""
@@ -77,31 +77,31 @@ def _interval(expectation: Expectation, each: Estimate, *, signed: bool = False)
     return _value(expectation, each.mean, signed, sign) + half
 
 
-def _is_share(expectation: Expectation) -> bool:
+def _is_share(expectation: Claim) -> bool:
     return expectation.observable == "test_accuracy"
 
 
-def _value(expectation: Expectation, value: float, is_difference: bool = False, sign: str = "") -> str:
+def _value(expectation: Claim, value: float, is_difference: bool = False, sign: str = "") -> str:
     if _is_share(expectation):
         return f"{100 * value:{sign}.2f}"
     return f"{value:{sign}.2g}" if is_difference else number(value)
 
 
-def _difference(expectation: Expectation, value: float) -> str:
+def _difference(expectation: Claim, value: float) -> str:
     return _value(expectation, value, True) + (" points" if _is_share(expectation) else "")
 
 
-def verdict(judged: Judged) -> str:
+def verdict(judged: ClaimResult) -> str:
     """`reproduced`, `not reproduced`, or `not decided` with the reason."""
     return VERDICTS[judged.verdict] + (f" ({judged.reason})" if judged.reason else "")
 
 
-def seeds_of(judged: Judged) -> int:
+def seeds_of(judged: ClaimResult) -> int:
     """Over how many seeds it was judged."""
     return min((each.n for each in judged.observed), default=0)
 
 
-def claims_table(judged: Sequence[Judged]) -> RenderableType:
+def claims_table(judged: Sequence[ClaimResult]) -> RenderableType:
     """Each claim beside what came of it."""
     made = table("", "claim", "kind", "expected", "observed", "n", "verdict", right=["n"], folded=_FOLDED)
     for one in judged:
@@ -148,7 +148,7 @@ def recipe_page(recipe: Recipe) -> RenderableType:
     return Stack(cell(f"{recipe.name}: {recipe.title}", "bold"), facts, Text(), _expectations(recipe), *_when(recipe))
 
 
-def _settings(part: Part) -> Iterable[tuple[str, str]]:
+def _settings(part: Experiment) -> Iterable[tuple[str, str]]:
     base = part.base.model_dump(mode="json")
     lists = {
         "hidden": [hidden_text(widths) for widths in part.hidden],

@@ -8,8 +8,8 @@ from itertools import groupby
 
 from rich.text import Text
 
-from initlab_tui.domain.layers.diagnosis import Health, Verdict, judge_prediction, level
-from initlab_tui.domain.spec import Initializer, Kernel
+from initlab_tui.domain.layers.diagnosis import Diagnosis, Measurement, diagnose_prediction, relative_rms
+from initlab_tui.domain.spec import Initializer, LayerShape
 from initlab_tui.domain.theory.mean_field import predict
 from initlab_tui.reports.format import plain, two_digits
 from initlab_tui.reports.sparkline import sparkline
@@ -30,20 +30,20 @@ BARS = 10  # of a forecast
 DECADES = 2.0  # up and down that they show
 
 
-def verdict_text(verdict: Verdict) -> Text:
+def verdict_text(verdict: Diagnosis) -> Text:
     """A verdict with its sign."""
-    style = "bold red" if verdict.is_ill else "bold green"
+    style = "bold red" if verdict.has_problem else "bold green"
     return Text(f"{SIGNS[verdict.name]} {WORDS[verdict.name]}", style=style)
 
 
-def forecast(initializer: Initializer, kernels: Sequence[Kernel], activation: str, square: float) -> Text:
+def forecast(initializer: Initializer, kernels: Sequence[LayerShape], activation: str, square: float) -> Text:
     """What theory foretells of a start, in two lines: weights' deviations, then verdict and signal through depth.
 
     `square` is the data's mean square. The bars are the logarithm of the signal relative to the input's, from a
     hundredth to a hundred times.
     """
     prediction = predict(initializer, kernels, activation, square)
-    verdict = judge_prediction(initializer, kernels, prediction, activation, square)
+    verdict = diagnose_prediction(initializer, kernels, prediction, activation, square)
     text = Text.assemble((plain(initializer.name.rpartition(".")[2]), "bold"))
     moments = [initializer.moments(*kernel[1:]) for kernel in kernels]
     text.append(f"  σ {_in_short([f'{each.stddev:.3g}' if each else '–' for each in moments])}\n ")
@@ -52,14 +52,14 @@ def forecast(initializer: Initializer, kernels: Sequence[Kernel], activation: st
         return text.append(f"{SIGNS['unknown']} {plain(verdict.reason)}", style="yellow")
     text.append_text(verdict_text(verdict))
     if hidden and verdict.name != "symmetric":
-        through = [level(layer, math.sqrt(square)) for layer in hidden]
+        through = [relative_rms(layer, math.sqrt(square)) for layer in hidden]
         text.append(f" {bars(through)} ×{two_digits(through[-1])}")
         if verdict.name == "vanishing_backward":
             text.append(f", back ×{two_digits(hidden[0].gradient_std / hidden[-1].gradient_std)}")
     return text
 
 
-def checkup_text(step: int, health: Health, verdict: Verdict) -> Text:
+def checkup_text(step: int, health: Measurement, verdict: Diagnosis) -> Text:
     """A measured network in one line: signal forward and gradient back by layer, and the verdict where it shows.
 
     The bars are logarithms as in a forecast: of the signal relative to the input's, and of the gradient relative
@@ -75,11 +75,13 @@ def checkup_text(step: int, health: Health, verdict: Verdict) -> Text:
     return text.append(f" ({where}step {step})")
 
 
-def levels(health: Health) -> tuple[list[float], list[float]]:
+def levels(health: Measurement) -> tuple[list[float], list[float]]:
     """Of the hidden layers: signal relative to the input's, gradient relative to the last one's; NaN by nothing."""
     hidden = health.layers[:-1]
     last = (hidden[-1].backprop_std if hidden else 0.0) or math.nan
-    return [level(layer, health.network.input_rms) for layer in hidden], [layer.backprop_std / last for layer in hidden]
+    return [relative_rms(layer, health.network.input_rms) for layer in hidden], [
+        layer.backprop_std / last for layer in hidden
+    ]
 
 
 def bars(ratios: Sequence[float]) -> str:

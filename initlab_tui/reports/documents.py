@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from initlab_tui.domain.catalog.initializers import Entry
-from initlab_tui.domain.claims.evaluation import Judged
+from initlab_tui.domain.claims.evaluation import ClaimResult
 from initlab_tui.domain.claims.recipe import Recipe
 from initlab_tui.domain.events import json_ready
 from initlab_tui.domain.spec import Comparison, RunSpec
@@ -15,7 +15,7 @@ from initlab_tui.domain.statistics.leaderboard import Estimate, Row, leaderboard
 from initlab_tui.reports import claims
 from initlab_tui.store import layer_statistics
 from initlab_tui.store.database import Curve, Run, Store
-from initlab_tui.store.layer_statistics import Checkup
+from initlab_tui.store.layer_statistics import StoredMeasurement
 
 
 def rows(runs: Sequence[Run]) -> list[Row]:
@@ -124,7 +124,7 @@ def show_document(store: Store, run: Run) -> dict[str, Any]:
     }
 
 
-def checkup_document(checkup: Checkup) -> dict[str, Any]:
+def checkup_document(checkup: StoredMeasurement) -> dict[str, Any]:
     """What was measured of a run's layers after a step, and what it was judged to be."""
     return {
         "step": checkup.step,
@@ -141,7 +141,7 @@ def recipe_document(recipe: Recipe) -> dict[str, Any]:
     return document
 
 
-def judged_document(judged: Judged) -> dict[str, Any]:
+def judged_document(judged: ClaimResult) -> dict[str, Any]:
     """A claim beside what came of it; bounds are null where there is none, accuracies and differences fractions."""
     expectation = judged.expectation
     low, high = expectation.bounds

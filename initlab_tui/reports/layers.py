@@ -11,12 +11,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from initlab_tui.domain.layers.diagnosis import Health, LayerHealth, Verdict
+from initlab_tui.domain.layers.diagnosis import Diagnosis, LayerStatistics, Measurement
 from initlab_tui.domain.layers.inspection import Inspection
 from initlab_tui.reports.diagnosis import SIGNS, bars, levels, verdict_text
 from initlab_tui.reports.format import cell, figure_text, initializer_name, percent_of, plain, two_digits
 from initlab_tui.reports.tables import table
-from initlab_tui.store.layer_statistics import Checkup
+from initlab_tui.store.layer_statistics import StoredMeasurement
 
 
 def inspection_page(found: Inspection) -> RenderableType:
@@ -48,7 +48,7 @@ class Column(NamedTuple):
     """A figure of a layer: what it is, and its cell."""
 
     what: str
-    cell: Callable[[LayerHealth], str]
+    cell: Callable[[LayerStatistics], str]
 
 
 COLUMNS: Mapping[str, Column] = MappingProxyType(
@@ -67,7 +67,7 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
 
 
 def _columns(
-    layers: Sequence[LayerHealth], names: Iterable[str], foretold: Mapping[str, list[str]]
+    layers: Sequence[LayerStatistics], names: Iterable[str], foretold: Mapping[str, list[str]]
 ) -> dict[str, list[str]]:
     """The cells by column, each after what was `foretold` of it, with a star; only those with anything in them."""
     columns = {}
@@ -77,7 +77,7 @@ def _columns(
     return {name: cells for name, cells in columns.items() if any(text != "–" for text in cells)}
 
 
-def _table(title: str, layers: Sequence[LayerHealth], columns: Mapping[str, Sequence[str]]) -> Table:
+def _table(title: str, layers: Sequence[LayerStatistics], columns: Mapping[str, Sequence[str]]) -> Table:
     made = table(title, *columns, right=list(columns))
     for number, layer in enumerate(layers):
         made.add_row(*map(cell, (layer.layer, *(cells[number] for cells in columns.values()))))
@@ -92,7 +92,7 @@ def _legend(columns: Iterable[str]) -> Text:
     return cell(f"{'; '.join(words)} (initlab-tui explain NAME)", "dim")
 
 
-def health_parts(measured: Sequence[Checkup]) -> Iterable[RenderableType]:
+def health_parts(measured: Sequence[StoredMeasurement]) -> Iterable[RenderableType]:
     """What a run's layers were judged to be, each time it changed, and their figures at the last measurement."""
     for _, group in itertools.groupby(measured, lambda checkup: checkup.verdict.name):
         checkup = next(group)
@@ -104,7 +104,7 @@ def health_parts(measured: Sequence[Checkup]) -> Iterable[RenderableType]:
     yield _legend(columns)
 
 
-def layer_lines(health: Health, verdict: Verdict, most: int) -> list[Text]:
+def layer_lines(health: Measurement, verdict: Diagnosis, most: int) -> list[Text]:
     """A measured network layer by layer: a title, then up to `most` layers with bars as in `checkup_text`.
 
     Of more layers some are left out, but never the first, the last, and the one that the verdict names.
@@ -122,7 +122,7 @@ def layer_lines(health: Health, verdict: Verdict, most: int) -> list[Text]:
         line.append(f"{bars([forward[at]])} {two_digits(layer.gradient_norm):>8} ")
         line.append(f"{bars([back[at]])} {two_digits(layer.update_ratio):>7}  ")
         line.append(f"{percent_of(layer.saturated if flat else layer.dead):>5}")
-        if verdict.is_ill and layer.layer == verdict.layer:
+        if verdict.has_problem and layer.layer == verdict.layer:
             line.append(f" {SIGNS[verdict.name]}", style="bold red")
         lines.append(line)
     return lines

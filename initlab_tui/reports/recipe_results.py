@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from initlab_tui.domain.claims.evaluation import Judged
+from initlab_tui.domain.claims.evaluation import ClaimResult
 from initlab_tui.reports.claims import BOUNDS, KINDS, MARKS, STYLES, VERDICTS, expected, observed, seeds_of
 from initlab_tui.reports.format import cell, plain
 from initlab_tui.reports.tables import table
-from initlab_tui.services.recipe_results import Claimed
+from initlab_tui.services.recipe_results import RecipeResult
 
 NONE_YET = "No comparison here has all groups of a recipe. Back in the lab e chooses a recipe, and r runs it."
 
 
-def tally(claimed: Claimed) -> Text:
+def tally(claimed: RecipeResult) -> Text:
     """`he-vs-xavier-deep claims: ✓ 4 reproduced, ✗ 1 not reproduced, ? 1 not decided`."""
     verdicts = [one.verdict for one in claimed.judged]
     counts = [
@@ -27,7 +27,7 @@ def tally(claimed: Claimed) -> Text:
     return Text.assemble(plain(f"{claimed.recipe.name} claims: "), Text(", ").join(counts))
 
 
-def page(found: Sequence[Claimed]) -> RenderableType:
+def page(found: Sequence[RecipeResult]) -> RenderableType:
     """Each recipe with its claims beside what came of them."""
     parts: list[RenderableType] = []
     for claimed in found:
@@ -37,14 +37,14 @@ def page(found: Sequence[Claimed]) -> RenderableType:
     return Group(*parts, cell(BOUNDS, "dim")) if parts else Text(NONE_YET)
 
 
-def _runs(claimed: Claimed) -> str:
+def _runs(claimed: RecipeResult) -> str:
     many = "s" if len(claimed.comparisons) > 1 else ""
     instead = ", not on the recipe's own: only what is claimed of any dataset is judged" if claimed.stand_in else ""
     datasets = " ".join(claimed.recipe.datasets)
     return f"judged by comparison{many} {', '.join(map(str, claimed.comparisons))} on {datasets}{instead}"
 
 
-def _claims(judged: Sequence[Judged]) -> RenderableType:
+def _claims(judged: Sequence[ClaimResult]) -> RenderableType:
     """Verdicts to the left, so that they are found at a glance in a narrow terminal too."""
     made = table("", "", folded=[""])
     for one in judged:
@@ -52,7 +52,7 @@ def _claims(judged: Sequence[Judged]) -> RenderableType:
     return made
 
 
-def _outcome(one: Judged) -> Text:
+def _outcome(one: ClaimResult) -> Text:
     """The claim, and below it what was claimed beside what was observed."""
     claimed = one.expectation
     said = f"{KINDS[claimed.kind]}: {expected(claimed)} · observed: {observed(one)}, n {seeds_of(one)}"

@@ -131,7 +131,7 @@ def _compile_seconds(spec: RunSpec, runs: Iterable[Run]) -> float:
 
 
 def _weights(spec: RunSpec, shape: Sequence[int], classes: int) -> int:
-    return sum((kernel.fan_in + 1) * kernel.fan_out for kernel in spec.kernels(shape, classes))
+    return sum((kernel.fan_in + 1) * kernel.fan_out for kernel in spec.layer_shapes(shape, classes))
 
 
 def _weights_of(run: Run) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from initlab_tui.domain.errors import InvalidInputError
-from initlab_tui.domain.layers.diagnosis import Health, LayerHealth, NetworkHealth
+from initlab_tui.domain.layers.diagnosis import LayerStatistics, Measurement, NetworkStatistics
 from initlab_tui.domain.layers.inspection import Inspection, inspection
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.services import preflight
@@ -31,10 +31,12 @@ def inspect(specs: Sequence[RunSpec], data_dir: Path | None, import_folder: Path
     )
     if "error" in answer:
         raise InvalidInputError.of("initializer", answer["error"])
-    kernels = specs[0].kernels(facts.shape, facts.classes)
+    kernels = specs[0].layer_shapes(facts.shape, facts.classes)
     return [
         inspection(
-            spec, kernels, Health(tuple(map(LayerHealth._make, found["layers"])), NetworkHealth._make(found["network"]))
+            spec,
+            kernels,
+            Measurement(tuple(map(LayerStatistics._make, found["layers"])), NetworkStatistics._make(found["network"])),
         )
         for spec, found in zip(specs, answer["healths"], strict=True)
     ]

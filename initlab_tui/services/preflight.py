@@ -95,7 +95,7 @@ def _too_large(spec: RunSpec, facts: Facts) -> Iterable[Problem]:
         )
     needed, available = run_bytes(spec, facts), psutil.virtual_memory().available
     if needed > available:
-        weights = sum(kernel.fan_in * kernel.fan_out for kernel in spec.kernels(facts.shape, facts.classes))
+        weights = sum(kernel.fan_in * kernel.fan_out for kernel in spec.layer_shapes(facts.shape, facts.classes))
         yield Problem(
             "hidden",
             f"hidden {hidden_text(spec.hidden)} with batch_size {spec.batch_size} has "
@@ -106,7 +106,7 @@ def _too_large(spec: RunSpec, facts: Facts) -> Iterable[Problem]:
 
 def run_bytes(spec: RunSpec, facts: Facts) -> int:
     """About how much memory a worker needs for a run of `spec`: the process, the data and the network."""
-    kernels = spec.kernels(facts.shape, facts.classes)
+    kernels = spec.layer_shapes(facts.shape, facts.classes)
     weights = sum(kernel.fan_in * kernel.fan_out + kernel.fan_out for kernel in kernels)
     # The weights, their gradients and the draw they came from, and the optimizer's slots.
     copies = 3 + OPTIMIZER_SLOTS[spec.optimizer]

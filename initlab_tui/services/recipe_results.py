@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 
-from initlab_tui.domain.claims.evaluation import Judged, judge
-from initlab_tui.domain.claims.recipe import Part, Recipe
+from initlab_tui.domain.claims.evaluation import ClaimResult, evaluate_claims
+from initlab_tui.domain.claims.recipe import Experiment, Recipe
 from initlab_tui.recipes import loader
 from initlab_tui.services.run_metrics import observations
 from initlab_tui.store.database import Run, Store
@@ -17,7 +17,7 @@ Compared = Mapping[int, Sequence[Run]]
 
 
 @dataclass(frozen=True)
-class Claimed:
+class RecipeResult:
     """A recipe of which runs were found, and its claims judged by them.
 
     `comparisons` are those that the runs are of, oldest first; with `stand_in` they are on another dataset than the
@@ -27,11 +27,11 @@ class Claimed:
     recipe: Recipe
     comparisons: tuple[int, ...]
     stand_in: bool
-    judged: tuple[Judged, ...]
+    judged: tuple[ClaimResult, ...]
 
 
 @dataclass(frozen=True)
-class Served:
+class MatchedRecipe:
     """A packaged recipe on its own dataset or on the one that stands in, and the groups of each of its parts."""
 
     recipe: Recipe
@@ -39,7 +39,7 @@ class Served:
     groups: tuple[tuple[str, frozenset[str]], ...]
 
 
-def claimed(store: Store, runs: Iterable[Run], comparison_id: int | None = None) -> list[Claimed]:
+def claimed(store: Store, runs: Iterable[Run], comparison_id: int | None = None) -> list[RecipeResult]:
     """The packaged recipes that were trained, what was trained last first; where given, those of one comparison.
 
     A part was trained where a comparison has all of its groups, over whatever seeds; the last such comparison counts.
@@ -48,7 +48,7 @@ def claimed(store: Store, runs: Iterable[Run], comparison_id: int | None = None)
     for run in runs:
         if run.comparison_id is not None:
             by_comparison[run.comparison_id].append(run)
-    compared = {number: {run.identity for run in of_one} for number, of_one in by_comparison.items()}
+    compared = {number: {run.spec_hash for run in of_one} for number, of_one in by_comparison.items()}
     found = [(served, _found(served, compared)) for served in groups()]
     wanted = [
         (served, ids) for served, ids in found if ids and (comparison_id is None or comparison_id in ids.values())
@@ -58,43 +58,43 @@ def claimed(store: Store, runs: Iterable[Run], comparison_id: int | None = None)
 
 
 @cache
-def groups() -> tuple[Served, ...]:
+def groups() -> tuple[MatchedRecipe, ...]:
     """The packaged recipes with what tells their runs from others, read once."""
     return tuple(served for recipe in loader.packaged() for served in _served(recipe))
 
 
-def _served(recipe: Recipe) -> Iterator[Served]:
-    yield Served(recipe, False, _groups(recipe))
+def _served(recipe: Recipe) -> Iterator[MatchedRecipe]:
+    yield MatchedRecipe(recipe, False, _groups(recipe))
     other = recipe.offline_dataset
     if other:
         moved = recipe.on(lambda _: other)
-        yield Served(moved, True, _groups(moved))
+        yield MatchedRecipe(moved, True, _groups(moved))
 
 
 def _groups(recipe: Recipe) -> tuple[tuple[str, frozenset[str]], ...]:
-    return tuple((part.name, frozenset(_identities(part))) for part in recipe.parts)
+    return tuple((part.name, frozenset(_spec_hashes(part))) for part in recipe.parts)
 
 
-def _identities(part: Part) -> Iterator[str]:
+def _spec_hashes(part: Experiment) -> Iterator[str]:
     """Seeds make no difference to it."""
-    return (spec.identity for spec in part.model_copy(update={"seeds": part.seeds[:1]}).runs())
+    return (spec.spec_hash for spec in part.model_copy(update={"seeds": part.seeds[:1]}).runs())
 
 
-def _found(served: Served, compared: Mapping[int, Set[str]]) -> dict[str, int]:
+def _found(served: MatchedRecipe, compared: Mapping[int, Set[str]]) -> dict[str, int]:
     """The comparison that each part was last trained in, of those parts that were."""
     found = {}
     for name, wanted in served.groups:
-        numbers = [number for number, identities in compared.items() if wanted <= identities]
+        numbers = [number for number, spec_hashes in compared.items() if wanted <= spec_hashes]
         if numbers:
             found[name] = max(numbers)
     return found
 
 
-def _judged(store: Store, served: Served, ids: Mapping[str, int], compared: Compared) -> Claimed:
+def _judged(store: Store, served: MatchedRecipe, ids: Mapping[str, int], compared: Compared) -> RecipeResult:
     seen = []
     for name, wanted in served.groups:
         # What else was compared with the part is none of its claims' business.
-        runs = [run for run in compared.get(ids.get(name, -1), ()) if run.identity in wanted]
+        runs = [run for run in compared.get(ids.get(name, -1), ()) if run.spec_hash in wanted]
         seen += observations(store, name, runs)
-    judged = judge(served.recipe, seen, stand_in=served.stand_in)
-    return Claimed(served.recipe, tuple(sorted(set(ids.values()))), served.stand_in, tuple(judged))
+    judged = evaluate_claims(served.recipe, seen, stand_in=served.stand_in)
+    return RecipeResult(served.recipe, tuple(sorted(set(ids.values()))), served.stand_in, tuple(judged))

@@ -6,14 +6,14 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from initlab_tui.domain.claims.evaluation import Observation
+from initlab_tui.domain.claims.evaluation import RunMetrics
 from initlab_tui.store import layer_statistics
 from initlab_tui.store.database import Run, Store
 
 
-def observations(store: Store, part: str, runs: Iterable[Run]) -> list[Observation]:
+def observations(store: Store, part: str, runs: Iterable[Run]) -> list[RunMetrics]:
     """The observations of the runs of a recipe's part."""
-    return [Observation(part, run.spec, _by_epoch(store, run)) for run in runs]
+    return [RunMetrics(part, run.spec, _by_epoch(store, run)) for run in runs]
 
 
 def _by_epoch(store: Store, run: Run) -> Mapping[str, Sequence[float]]:
@@ -31,7 +31,7 @@ def _by_epoch(store: Store, run: Run) -> Mapping[str, Sequence[float]]:
     }
 
 
-def _of_the_layers(measured: Sequence[layer_statistics.Checkup]) -> Mapping[str, Sequence[float]]:
+def _of_the_layers(measured: Sequence[layer_statistics.StoredMeasurement]) -> Mapping[str, Sequence[float]]:
     """Ratios between the first and the last hidden layer at step 0."""
     if not measured or measured[0].step or len(measured[0].health.layers) < 3:
         return {}

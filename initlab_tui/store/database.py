@@ -25,7 +25,7 @@ ENDED = ("done", "diverged", "failed", "crashed", "stopped")
 
 
 @dataclass(frozen=True)
-class Placement:
+class Requirements:
     """Where and how a queued run is to be trained: what a worker must offer to claim it.
 
     `device` is cpu, gpu (any) or gpu:N; `data_file` the npz to read, None for what is bundled;
@@ -42,13 +42,13 @@ class Specs:
     """Reads specs; of those that differ in nothing but the seed only one, since that takes its time."""
 
     def __init__(self) -> None:
-        self._by_identity: dict[str, RunSpec] = {}
+        self._by_spec_hash: dict[str, RunSpec] = {}
 
-    def get(self, identity: str, seed: int, text: str) -> RunSpec:
-        """The spec of this identity and seed, whose JSON is `text`."""
-        known = self._by_identity.get(identity)
+    def get(self, spec_hash: str, seed: int, text: str) -> RunSpec:
+        """The spec of this spec_hash and seed, whose JSON is `text`."""
+        known = self._by_spec_hash.get(spec_hash)
         if known is None:
-            known = self._by_identity[identity] = RunSpec.from_json(text)
+            known = self._by_spec_hash[spec_hash] = RunSpec.from_json(text)
         return known if known.seed == seed else known.model_copy(update={"seed": seed})
 
 
@@ -64,7 +64,7 @@ class Run:
     id: int
     comparison_id: int | None
     spec_json: str = field(repr=False)
-    identity: str
+    spec_hash: str
     seed: int
     data_file: str | None
     import_folder: str
@@ -96,7 +96,7 @@ class Run:
 
     @cached_property
     def spec(self) -> RunSpec:
-        return self.specs.get(self.identity, self.seed, self.spec_json)
+        return self.specs.get(self.spec_hash, self.seed, self.spec_json)
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -121,7 +121,7 @@ class Run:
         return Outcome(
             run_id=self.id,
             spec=self.spec,
-            identity=self.identity,
+            spec_hash=self.spec_hash,
             status=self.status,
             test_accuracy=self.test_accuracy,
             test_loss=self.test_loss,
@@ -227,7 +227,7 @@ class Store:
                 self.connection.execute("ROLLBACK")
             raise
 
-    def enqueue(self, comparison: Comparison | None, specs: Sequence[RunSpec], placement: Placement) -> list[int]:
+    def enqueue(self, comparison: Comparison | None, specs: Sequence[RunSpec], requirements: Requirements) -> list[int]:
         """Queue runs, of a comparison or on their own, and return their ids, in the order of `specs`."""
         now = time.time()
         with self.transaction() as connection:
@@ -241,12 +241,12 @@ class Store:
                 values = {
                     "comparison_id": comparison_id,
                     "spec": spec.to_json(),
-                    "identity": spec.identity,
+                    "spec_hash": spec.spec_hash,
                     "seed": spec.seed,
-                    "data_file": str(placement.data_file) if placement.data_file else None,
-                    "import_folder": str(placement.import_folder),
-                    "device": placement.device,
-                    "threads": placement.threads,
+                    "data_file": str(requirements.data_file) if requirements.data_file else None,
+                    "import_folder": str(requirements.import_folder),
+                    "device": requirements.device,
+                    "threads": requirements.threads,
                     "status": "queued",
                     "created": now,
                 }

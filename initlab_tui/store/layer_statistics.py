@@ -10,26 +10,26 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from initlab_tui.domain.events import LayersMeasured, finite_or_none
-from initlab_tui.domain.layers.diagnosis import Health, LayerHealth, NetworkHealth, Verdict, judge
+from initlab_tui.domain.layers.diagnosis import Diagnosis, LayerStatistics, Measurement, NetworkStatistics, diagnose
 from initlab_tui.store.database import Store, insert, note
 
-_LAYER, _NETWORK = ", ".join(LayerHealth._fields), ", ".join(NetworkHealth._fields)
+_LAYER, _NETWORK = ", ".join(LayerStatistics._fields), ", ".join(NetworkStatistics._fields)
 # What is NULL where there is no such figure, rather than where it was not finite.
 _OPTIONAL = ("dead", "saturated", "update_ratio")
 
 
 @dataclass(frozen=True)
-class Checkup:
+class StoredMeasurement:
     """A network's health after `step` steps, and what it was judged to be; NaN where a figure was not finite."""
 
     step: int
-    health: Health
-    verdict: Verdict
+    health: Measurement
+    verdict: Diagnosis
 
 
 def write(connection: sqlite3.Connection, run_id: int, event: LayersMeasured) -> None:
     """Keep a measurement, judged, in the caller's transaction; the verdict at step 0 is kept with the run too."""
-    verdict = judge(event.health)
+    verdict = diagnose(event.health)
     at = {"run_id": run_id, "step": event.step}
     # Training again what came after a checkpoint measures again what was measured.
     forget(connection, run_id, event.step - 1)
@@ -48,7 +48,7 @@ def forget(connection: sqlite3.Connection, run_id: int, step: int) -> None:
         connection.execute(f"DELETE FROM {table} WHERE run_id = ? AND step > ?", (run_id, step))  # noqa: S608
 
 
-def read(store: Store, run_id: int, *, last_only: bool = False) -> list[Checkup]:
+def read(store: Store, run_id: int, *, last_only: bool = False) -> list[StoredMeasurement]:
     """All that was measured of a run's layers, or the last measurement, by step."""
     which = "step = (SELECT max(step) FROM network_health WHERE run_id = :run)" if last_only else "step >= 0"
     rows = store.connection.execute(
@@ -64,19 +64,25 @@ def read(store: Store, run_id: int, *, last_only: bool = False) -> list[Checkup]
         )
     )
     return [
-        Checkup(step, Health(layers.get(step, ()), NetworkHealth(*map(_or_nan, figures))), Verdict(name, reason, layer))
+        StoredMeasurement(
+            step,
+            Measurement(layers.get(step, ()), NetworkStatistics(*map(_or_nan, figures))),
+            Diagnosis(name, reason, layer),
+        )
         for step, name, reason, layer, *figures in rows
     ]
 
 
-def _layers(rows: Iterable[tuple[Any, ...]]) -> dict[int, tuple[LayerHealth, ...]]:
+def _layers(rows: Iterable[tuple[Any, ...]]) -> dict[int, tuple[LayerStatistics, ...]]:
     by_step = groupby(rows, lambda row: row[0])
     return {step: tuple(_layer_of(figures) for _, *figures in of_step) for step, of_step in by_step}
 
 
-def _layer_of(figures: list[Any]) -> LayerHealth:
-    pairs = zip(LayerHealth._fields, figures, strict=True)
-    return LayerHealth._make(value if name == "layer" or name in _OPTIONAL else _or_nan(value) for name, value in pairs)
+def _layer_of(figures: list[Any]) -> LayerStatistics:
+    pairs = zip(LayerStatistics._fields, figures, strict=True)
+    return LayerStatistics._make(
+        value if name == "layer" or name in _OPTIONAL else _or_nan(value) for name, value in pairs
+    )
 
 
 def _finite(figures: NamedTuple) -> dict[str, Any]:

@@ -193,6 +193,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID
         """,
     ),
+    # What specs that differ only in the seed share is called a hash, which it is.
+    ("ALTER TABLE runs RENAME COLUMN identity TO spec_hash",),
 )
 
 

@@ -21,7 +21,7 @@ class Change:
     ranked: bool
 
 
-class Mirror:
+class RunCache:
     """All runs of a store as they were at the last look, by id, oldest first.
 
     Read again are those that an event tells of, since every change but the steps of a run is noted, and those

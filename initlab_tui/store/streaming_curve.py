@@ -14,7 +14,7 @@ _STRETCHES = """
 """
 
 
-class GrowingCurve:
+class StreamingCurve:
     """A run's curve on the training data: each look reads what was recorded since the last, and no more.
 
     A point is a stretch of steps: its last step, its mean loss and accuracy, NaN where any was not finite. Once

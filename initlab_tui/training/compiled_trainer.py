@@ -27,7 +27,7 @@ KEPT_PROGRAMS = 4
 Floats = npt.NDArray[np.floating[Any]]
 
 
-class OnDevice:
+class DeviceDataset:
     """A dataset where the compiled functions find it: pixels as they are stored, scaled only when used."""
 
     def __init__(self, dataset: Dataset) -> None:
@@ -43,21 +43,21 @@ class OnDevice:
         return _scaled(images, self.pixel_scale)
 
 
-def probe_of(model: keras.Model, activation: str, data: OnDevice) -> Probe:
+def probe_of(model: keras.Model, activation: str, data: DeviceDataset) -> Probe:
     """What measures a network's layers, on images spread evenly over the training set."""
     chosen = np.linspace(0, data.train_images - 1, min(PROBE_IMAGES, data.train_images)).astype(np.int32)
     images, labels = tf.gather(data.x_train, chosen), tf.gather(data.y_train, chosen)
     return Probe(model, activation, data.pixels(images), labels)
 
 
-class Program:
+class CompiledTrainer:
     """A network and an optimizer, compiled once for an architecture and reused by every run that shares it.
 
     `execution` is what was reached: `graph` where XLA does not compile on this device, with the reason in
     `note`. `compile_seconds` is what building and compiling took.
     """
 
-    def __init__(self, spec: RunSpec, data: OnDevice) -> None:
+    def __init__(self, spec: RunSpec, data: DeviceDataset) -> None:
         started = time.perf_counter()
         self.model = network.build(spec, data.shape, data.classes)
         self.optimizer = network.build_optimizer(spec.optimizer)
@@ -96,13 +96,13 @@ class Program:
         self.optimizer.learning_rate = learning_rate
         return fitted
 
-    def probe(self, data: OnDevice) -> Probe:
+    def probe(self, data: DeviceDataset) -> Probe:
         """What measures this network's layers."""
         if self._probe is None:
             self._probe = probe_of(self.model, self._activation, data)
         return self._probe
 
-    def steps(self, data: OnDevice, order: tf.Tensor, first: int, count: int) -> tuple[Floats, Floats]:
+    def steps(self, data: DeviceDataset, order: tf.Tensor, first: int, count: int) -> tuple[Floats, Floats]:
         """Take `count` training steps (at most MAX_CHUNK); batch i is the i-th slice of `order`, from `first`.
 
         Returns each step's loss and accuracy on its batch before the update.
@@ -110,7 +110,7 @@ class Program:
         losses, correct = self._chunk(data.x_train, data.y_train, order, tf.constant(first), tf.constant(count))
         return losses.numpy()[:count], correct.numpy()[:count] / self.batch_size
 
-    def evaluate(self, data: OnDevice) -> tuple[float, float]:
+    def evaluate(self, data: DeviceDataset) -> tuple[float, float]:
         """Mean loss and accuracy on the whole test set."""
         loss, correct = self._evaluate(data.x_test, data.y_test)
         return float(loss) / data.test_images, float(correct) / data.test_images
@@ -136,7 +136,7 @@ class Program:
 
         self._chunk, self._evaluate = wrap(self._chunk_body), wrap(self._evaluate_body)
 
-    def _warm_up(self, data: OnDevice) -> None:
+    def _warm_up(self, data: DeviceDataset) -> None:
         # No step is taken, but everything is traced and compiled.
         order = tf.zeros([data.train_images], tf.int32)
         self._chunk(data.x_train, data.y_train, order, tf.constant(0), tf.constant(0))
@@ -219,23 +219,23 @@ def _first_line(error: Exception) -> str:
 class Compiled:
     """A program for a run, and how long it took to get: 0 s where it was compiled earlier."""
 
-    program: Program
+    program: CompiledTrainer
     seconds: float
 
 
-class Programs:
+class CompiledTrainerCache:
     """The programs compiled so far in this process, the least recently used given up first."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[Any, ...], Program] = {}
+        self._kept: dict[tuple[Any, ...], CompiledTrainer] = {}
 
-    def get(self, spec: RunSpec, data: OnDevice) -> Compiled:
+    def get(self, spec: RunSpec, data: DeviceDataset) -> Compiled:
         # Shapes and dtype of the data are compiled in as well.
         key = (*network.architecture(spec, data.shape, data.classes), data.fingerprint)
         program = self._kept.pop(key, None)
         seconds = 0.0
         if program is None:
-            program = Program(spec, data)
+            program = CompiledTrainer(spec, data)
             seconds = program.compile_seconds
         self._kept[key] = program
         while len(self._kept) > KEPT_PROGRAMS:

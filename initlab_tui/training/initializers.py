@@ -71,7 +71,7 @@ def layer_seed(seed: int, layer: int) -> int:
     return int(np.random.SeedSequence([seed, layer]).generate_state(1)[0] >> 1)
 
 
-def drawer(initializer: Initializer, seed: int) -> Draw:
+def make_sampler(initializer: Initializer, seed: int) -> Draw:
     """Return what draws a float32 kernel of a given shape.
 
     Raises:

@@ -16,9 +16,9 @@ from initlab_tui.domain.layers.diagnosis import (
     FLAT,
     LEAST_FAN_IN,
     PARALLEL,
-    Health,
-    LayerHealth,
-    NetworkHealth,
+    LayerStatistics,
+    Measurement,
+    NetworkStatistics,
 )
 from initlab_tui.training import network
 
@@ -51,7 +51,7 @@ class Probe:
         """Copies of the kernels as they are: what `measure` is told of the state before the last step."""
         return [tf.identity(layer.kernel.value) for layer in self._layers]
 
-    def measure(self, before: Sequence[tf.Tensor] | None = None) -> Health:
+    def measure(self, before: Sequence[tf.Tensor] | None = None) -> Measurement:
         """The network as it is; `before` are the kernels before the last step, None where none was taken."""
         loss, stacks = self._measure(self.kernels() if before is None else before)
         figures = dict(zip(itertools.chain(*self._alike), np.concatenate(stacks), strict=True))
@@ -64,10 +64,12 @@ class Probe:
         sound = math.isfinite(float(loss))
         mean_square, condition = singular_values(self._jacobian().numpy()) if sound else (math.nan, math.nan)
         ratio = first / last if last else math.nan
-        return Health(layers, NetworkHealth(self._rms, float(loss), self._chance, ratio, mean_square, condition))
+        return Measurement(
+            layers, NetworkStatistics(self._rms, float(loss), self._chance, ratio, mean_square, condition)
+        )
 
-    def _layer(self, name: str, figures: Sequence[float], has_stepped: bool, is_last: bool) -> LayerHealth:
-        measured = LayerHealth(name, *figures)
+    def _layer(self, name: str, figures: Sequence[float], has_stepped: bool, is_last: bool) -> LayerStatistics:
+        measured = LayerStatistics(name, *figures)
         return measured._replace(
             dead=measured.dead if self._activation == "relu" and not is_last else None,
             saturated=measured.saturated if self._activation in FLAT and not is_last else None,

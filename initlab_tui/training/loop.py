@@ -14,7 +14,7 @@ import tensorflow as tf
 from initlab_tui.domain.events import Checkpointed, Evaluated, Event, Finished, LayersMeasured, Started, Stepped
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training import data_dependent, device, network
-from initlab_tui.training.compiled_trainer import MAX_CHUNK, OnDevice, Program, Programs
+from initlab_tui.training.compiled_trainer import MAX_CHUNK, CompiledTrainer, CompiledTrainerCache, DeviceDataset
 
 CHUNK_SECONDS = 0.1
 FIRST_CHUNK = 4
@@ -25,8 +25,8 @@ CHECKUP_SECONDS = 0.03  # that they may take in any case: a run of a tenth of a 
 
 def train(
     spec: RunSpec,
-    data: OnDevice,
-    programs: Programs,
+    data: DeviceDataset,
+    programs: CompiledTrainerCache,
     *,
     resume: Checkpointed | None = None,
     wants_checkpoint: Callable[[], bool] = lambda: False,
@@ -72,8 +72,8 @@ def train(
 
 def _run(
     spec: RunSpec,
-    data: OnDevice,
-    program: Program,
+    data: DeviceDataset,
+    program: CompiledTrainer,
     step: int,
     per_epoch: int,
     total: int,
@@ -122,7 +122,9 @@ def _run(
     yield Finished("done")
 
 
-def _chunk(program: Program, data: OnDevice, order: tf.Tensor, step: int, per_epoch: int, count: int) -> Stepped:
+def _chunk(
+    program: CompiledTrainer, data: DeviceDataset, order: tf.Tensor, step: int, per_epoch: int, count: int
+) -> Stepped:
     started = time.perf_counter()
     losses, accuracies = program.steps(data, order, step % per_epoch, count)
     seconds = time.perf_counter() - started
@@ -130,7 +132,9 @@ def _chunk(program: Program, data: OnDevice, order: tf.Tensor, step: int, per_ep
     return Stepped(step + 1, tuple(losses.tolist()), tuple(accuracies.tolist()), seconds, samples)
 
 
-def _checkup(program: Program, data: OnDevice, step: int, before: Sequence[tf.Tensor] | None) -> LayersMeasured:
+def _checkup(
+    program: CompiledTrainer, data: DeviceDataset, step: int, before: Sequence[tf.Tensor] | None
+) -> LayersMeasured:
     started = time.perf_counter()
     health = program.probe(data).measure(before)
     return LayersMeasured(step, health, time.perf_counter() - started)
@@ -147,7 +151,7 @@ def shuffled(seed: int, epoch: int, images: int) -> npt.NDArray[np.int32]:
     return np.random.RandomState([seed, epoch]).permutation(images).astype(np.int32)
 
 
-def sample(spec: RunSpec, data: OnDevice) -> tf.Tensor:
+def sample(spec: RunSpec, data: DeviceDataset) -> tf.Tensor:
     """The images that a data-dependent initializer is fitted to, as they are stored: the first of the run's own."""
     order = shuffled(spec.seed, 0, data.train_images)
     return tf.gather(data.x_train, order[: data_dependent.SAMPLE])

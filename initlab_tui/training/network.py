@@ -11,14 +11,14 @@ import tensorflow as tf
 
 from initlab_tui.domain.spec import Initializer, RunSpec
 from initlab_tui.training import data_dependent
-from initlab_tui.training.initializers import drawer, layer_seed
+from initlab_tui.training.initializers import layer_seed, make_sampler
 
 MOMENTUM = 0.9
 
 
 def build(spec: RunSpec, shape: Sequence[int], classes: int) -> keras.Model:
     """The dense network of `spec`: images of `shape`, float32, to logits of shape (batch, classes)."""
-    *hidden, logits = spec.kernels(shape, classes)
+    *hidden, logits = spec.layer_shapes(shape, classes)
     return keras.Sequential(
         [
             keras.Input(tuple(shape)),
@@ -54,7 +54,7 @@ def initialize(
         kernel = getattr(layer, "kernel", None)
         for variable in layer.trainable_variables:
             shape = variable.shape
-            draw = drawer(initializer, layer_seed(seed, number)) if variable is kernel else keras.ops.zeros
+            draw = make_sampler(initializer, layer_seed(seed, number)) if variable is kernel else keras.ops.zeros
             variable.assign(draw(shape))
     return data_dependent.fit(model, initializer, images)
 
@@ -64,20 +64,20 @@ def dense_layers(model: keras.Model) -> list[keras.layers.Dense]:
     return [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
 
 
-class Passed(NamedTuple):
+class LayerOutputs(NamedTuple):
     """What one layer makes of a batch, both of shape (images, units); of the logits they are the same."""
 
     preactivations: tf.Tensor
     activations: tf.Tensor
 
 
-def pass_forward(layers: Sequence[keras.layers.Dense], images: tf.Tensor) -> list[Passed]:
+def pass_forward(layers: Sequence[keras.layers.Dense], images: tf.Tensor) -> list[LayerOutputs]:
     """Pass flat images, (images, inputs), through dense layers, keeping what the model itself does not give."""
     passed = []
     for layer in layers:
         before = tf.matmul(images, layer.kernel) + layer.bias
         images = layer.activation(before)
-        passed.append(Passed(before, images))
+        passed.append(LayerOutputs(before, images))
     return passed
 
 

@@ -25,7 +25,7 @@ from initlab_tui.data import arrays
 from initlab_tui.data.arrays import KEYS
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training import device, network
-from initlab_tui.training.compiled_trainer import OnDevice, probe_of
+from initlab_tui.training.compiled_trainer import DeviceDataset, probe_of
 from initlab_tui.training.initializers import importing_from
 from initlab_tui.training.loop import sample
 
@@ -60,7 +60,7 @@ def draw(specs: list[str], shape: list[int], classes: int, import_folder: str) -
 def inspect(specs: list[str], data_file: str | None, import_folder: str) -> dict[str, Any]:
     """The health of some specs' networks before any training, as the figures of each layer and of the whole."""
     read = [RunSpec.from_json(spec) for spec in specs]
-    data = OnDevice(arrays.load(read[0].dataset, Path(data_file) if data_file else None))
+    data = DeviceDataset(arrays.load(read[0].dataset, Path(data_file) if data_file else None))
     model = network.build(read[0], data.shape, data.classes)
     probe = probe_of(model, read[0].activation, data)
     healths = []

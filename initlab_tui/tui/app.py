@@ -25,7 +25,7 @@ from initlab_tui.reports.format import plain
 from initlab_tui.store import queue
 from initlab_tui.store.database import Store
 from initlab_tui.tui.keys import EVERYWHERE, LAB, RESULTS, SETUP, TRAINING, Key, bindings
-from initlab_tui.tui.lab_backend import Desk
+from initlab_tui.tui.lab_backend import LabBackend
 from initlab_tui.tui.messages import Looked
 from initlab_tui.tui.panes.setup import AUTO, Settings
 from initlab_tui.tui.screens.dialogs import Choose
@@ -66,7 +66,7 @@ class LabApp(App[None]):
         # Without colours none is written, not even greys: that is for a theme of the terminal's own.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self._demo, self._warm = demo, warm
-        self._desk = Desk(store.path, data_dir, folder or Path.cwd())
+        self._desk = LabBackend(store.path, data_dir, folder or Path.cwd())
         self._trends = Trends()
         self.lab = LabScreen(self._desk, self._trends, _settings(store, demo))
 

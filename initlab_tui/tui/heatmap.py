@@ -6,16 +6,16 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from initlab_tui.domain.layers.diagnosis import LayerHealth
-from initlab_tui.store.layer_statistics import Checkup
+from initlab_tui.domain.layers.diagnosis import LayerStatistics
+from initlab_tui.store.layer_statistics import StoredMeasurement
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of LayerHealth; `is_log` ones are drawn by their logarithm, the others are shares or cosines."""
+    """A figure of LayerStatistics; `is_log` ones are drawn by their logarithm, the others are shares or cosines."""
 
     title: str
-    of: Callable[[LayerHealth], float | None]
+    of: Callable[[LayerStatistics], float | None]
     is_log: bool = True
 
 
@@ -64,7 +64,7 @@ class HeatMap:
         return min(1.0, max(0.0, (value - low) / (high - low))) if high > low else 1.0
 
 
-def heat_map(checkups: Sequence[Checkup], figure: Figure) -> HeatMap:
+def heat_map(checkups: Sequence[StoredMeasurement], figure: Figure) -> HeatMap:
     """The map of one figure over all that was measured of a run."""
     columns = [
         [math.nan if (value := figure.of(layer)) is None else value for layer in checkup.health.layers]

@@ -20,13 +20,13 @@ from initlab_tui.services import submit
 from initlab_tui.services.preflight import Facts
 from initlab_tui.store import edits, layer_statistics, queue
 from initlab_tui.store.database import Curve, Run, Store
-from initlab_tui.store.streaming_curve import GrowingCurve
-from initlab_tui.tui.store_monitor import View, Watcher
+from initlab_tui.store.streaming_curve import StreamingCurve
+from initlab_tui.tui.store_monitor import StoreMonitor, View
 from initlab_tui.tui.trends import POINTS, Trend
 
 if TYPE_CHECKING:
     from initlab_tui.domain.claims.recipe import Recipe
-    from initlab_tui.services.recipe_results import Claimed
+    from initlab_tui.services.recipe_results import RecipeResult
 
 T = TypeVar("T")
 IDLE_SECONDS = 600.0  # that a worker waits for the next comparison before it frees its memory
@@ -62,7 +62,7 @@ class StoreThread:
             self._store.close()
 
 
-class Desk:
+class LabBackend:
     """A store to look at and to write requests into, and the workers that were started for it.
 
     `folder` is where a person's own `import:` is found.
@@ -73,8 +73,8 @@ class Desk:
         # Reading must not wait for a writer that waits for the lock.
         self._reading = StoreThread(path, "reading")
         self._writing = StoreThread(path, "writing")
-        self._watcher = Watcher()
-        self._growing: dict[int, GrowingCurve] = {}
+        self._watcher = StoreMonitor()
+        self._growing: dict[int, StreamingCurve] = {}
         self._workers: list[int] = []
 
     async def look(self) -> View | None:
@@ -94,10 +94,10 @@ class Desk:
             self._growing.pop(run.id, None)
             return store.trend(run.id, "train", POINTS)
         if run.id not in self._growing:
-            self._growing[run.id] = GrowingCurve(run.id, POINTS)
+            self._growing[run.id] = StreamingCurve(run.id, POINTS)
         return self._growing[run.id].look(store)
 
-    async def checkups(self, run_id: int) -> list[layer_statistics.Checkup]:
+    async def checkups(self, run_id: int) -> list[layer_statistics.StoredMeasurement]:
         """All that was measured of a run's layers."""
         return await self._reading.do(lambda store: layer_statistics.read(store, run_id))
 
@@ -125,10 +125,10 @@ class Desk:
 
         return await asyncio.to_thread(read)
 
-    async def claims(self, runs: Sequence[Run], comparison_id: int | None = None) -> list[Claimed]:
+    async def claims(self, runs: Sequence[Run], comparison_id: int | None = None) -> list[RecipeResult]:
         """What the recipes that were trained claim, and what came of it; of one comparison or of all."""
 
-        def learn() -> Callable[[Store], list[Claimed]]:
+        def learn() -> Callable[[Store], list[RecipeResult]]:
             from initlab_tui.services import recipe_results  # the first paint does without
 
             recipe_results.groups()
@@ -143,22 +143,22 @@ class Desk:
         Raises:
             InvalidInputError: with nothing queued, naming what stands in the way.
         """
-        place = submit.Place(device=device)
-        prepared = await _abandonable(
+        place = submit.Resources(device=device)
+        submission = await _abandonable(
             lambda: submit.prepare(comparison, self._data_dir, self._folder, place, quiet=True)
         )
 
         def start(store: Store) -> None:
-            submit.enqueue(store, prepared)
-            self._workers += supervisor.start_workers(store, prepared.plan, idle=IDLE_SECONDS)
+            submit.enqueue(store, submission)
+            self._workers += supervisor.start_workers(store, submission.plan, idle=IDLE_SECONDS)
 
         await self._writing.do(start)
-        return prepared.facts
+        return submission.facts
 
     async def warm(self, runs: int, device: str | None) -> None:
         """Have a worker import TensorFlow for a comparison of so many runs that may come."""
         plan = await asyncio.to_thread(supervisor.plan, runs, device, None, None, 0)
-        one = supervisor.Plan(1, plan.threads, plan.device)
+        one = supervisor.WorkerPlan(1, plan.threads, plan.device)
 
         def start(store: Store) -> None:
             edits.purge(store, KEPT_DELETED_SECONDS)

@@ -45,7 +45,7 @@ class Group:
 
     @cached_property
     def key(self) -> str:
-        return f"{self.row.fingerprint}:{self.runs[0].identity}"
+        return f"{self.row.fingerprint}:{self.runs[0].spec_hash}"
 
     @cached_property
     def name(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from initlab_tui.domain.claims.recipe import Part, Recipe
+from initlab_tui.domain.claims.recipe import Experiment, Recipe
 
 
 def answers(recipes: Sequence[Recipe]) -> list[tuple[str, str]]:
@@ -14,10 +14,10 @@ def answers(recipes: Sequence[Recipe]) -> list[tuple[str, str]]:
     return [(name, f"{name:{width}}  {recipe.title}") for recipe, name in names]
 
 
-def part_of(recipes: Sequence[Recipe], key: str) -> tuple[Recipe, Part]:
+def part_of(recipes: Sequence[Recipe], key: str) -> tuple[Recipe, Experiment]:
     """The recipe and its part of an answer."""
     return next((recipe, part) for recipe in recipes for part in recipe.parts if _name(recipe, part) == key)
 
 
-def _name(recipe: Recipe, part: Part) -> str:
+def _name(recipe: Recipe, part: Experiment) -> str:
     return f"{recipe.name} {part.name}".rstrip()

@@ -6,11 +6,11 @@ import time
 from dataclasses import dataclass
 
 from initlab_tui.domain.statistics.leaderboard import leaderboard
-from initlab_tui.execution.follow import Keeper
+from initlab_tui.execution.follow import LivenessMonitor
 from initlab_tui.execution.supervisor import workers_alive
 from initlab_tui.reports.format import conclusion
 from initlab_tui.store.database import ACTIVE, Run, Store
-from initlab_tui.store.run_cache import Change, Mirror
+from initlab_tui.store.run_cache import Change, RunCache
 from initlab_tui.tui.leaderboard_view import Group, groups
 
 # Ranking again may take at most this share of the time, however many runs there are.
@@ -43,12 +43,12 @@ class View:
     workers: int
 
 
-class Watcher:
+class StoreMonitor:
     """What has to be remembered between two looks; lives on one store's thread."""
 
     def __init__(self) -> None:
-        self._mirror: Mirror | None = None
-        self._keeper: Keeper | None = None
+        self._mirror: RunCache | None = None
+        self._keeper: LivenessMonitor | None = None
         self._groups: tuple[Group, ...] = ()
         self._newest: tuple[Group, ...] = ()
         self._newest_id: int | None = None
@@ -62,7 +62,7 @@ class Watcher:
         if self._mirror is None or self._keeper is None:
             import scipy.special  # noqa: F401 - the intervals' quantile: not to be counted as ranking
 
-            self._mirror, self._keeper = Mirror(store), Keeper(store)
+            self._mirror, self._keeper = RunCache(store), LivenessMonitor(store)
         self._keeper.check(None)
         change = self._mirror.look()
         workers = workers_alive(store)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from initlab_tui.reports.sparkline import sparkline
 from initlab_tui.store.database import Curve, Run
-from initlab_tui.store.layer_statistics import Checkup
+from initlab_tui.store.layer_statistics import StoredMeasurement
 
 POINTS = 48
 FRESH_SECONDS = 0.5
@@ -23,7 +23,7 @@ class Trend:
     step: int
     is_over: bool
     curve: Curve
-    checkup: Checkup | None
+    checkup: StoredMeasurement | None
 
 
 def bars(trends: Sequence[Trend], kind: str, width: int) -> str:

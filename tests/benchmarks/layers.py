@@ -15,7 +15,7 @@ from initlab_tui.data import arrays
 from initlab_tui.domain.events import LayersMeasured, Stepped
 from initlab_tui.domain.fields import hidden_text
 from initlab_tui.domain.spec import RunSpec
-from initlab_tui.training.compiled_trainer import OnDevice, Programs
+from initlab_tui.training.compiled_trainer import CompiledTrainerCache, DeviceDataset
 from initlab_tui.training.loop import train
 
 RUNS = (("256,256", 1), ("256,256", 10), ("256,256", 40), ("100x30", 3), ("1000x5", 1))
@@ -25,13 +25,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=Path, default=Path("../shared/data"))
     file = parser.parse_args().data_dir / "mnist.npz"
-    data, programs = OnDevice(arrays.load("mnist", file)), Programs()
+    data, programs = DeviceDataset(arrays.load("mnist", file)), CompiledTrainerCache()
     print("MNIST, relu      epochs  training     of it measured  times  each, median    at step 0")
     for hidden, epochs in RUNS:
         measure(RunSpec.checked(dataset="mnist", hidden=hidden, epochs=epochs, initializer="he_normal"), data, programs)
 
 
-def measure(spec: RunSpec, data: OnDevice, programs: Programs) -> None:
+def measure(spec: RunSpec, data: DeviceDataset, programs: CompiledTrainerCache) -> None:
     """Train once and print what part of it the measurements were."""
     events = list(train(spec, data, programs))
     training = sum(event.seconds for event in events if isinstance(event, Stepped))

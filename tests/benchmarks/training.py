@@ -27,7 +27,7 @@ from typing import Any
 from initlab_tui.domain.spec import Comparison, RunSpec
 from initlab_tui.execution import supervisor
 from initlab_tui.execution.follow import follow
-from initlab_tui.store.database import Placement, Store
+from initlab_tui.store.database import Requirements, Store
 
 MNIST = RunSpec(dataset="mnist")
 # How many steps the slow rivals take in a turn: about two seconds.
@@ -61,18 +61,18 @@ def load_training(data_dir: Path, threads: int) -> Any:
 
     device.configure(threads)
     from initlab_tui.data.arrays import load
-    from initlab_tui.training.compiled_trainer import OnDevice
+    from initlab_tui.training.compiled_trainer import DeviceDataset
 
-    return OnDevice(load("mnist", data_dir / "mnist.npz"))
+    return DeviceDataset(load("mnist", data_dir / "mnist.npz"))
 
 
 def loop(data_dir: Path, rounds: int) -> None:
     """The xla loop against Keras fit, a bare eager tape step, and the lecture's loop."""
     data = load_training(data_dir, supervisor.cores())
     from initlab_tui.data.arrays import load
-    from initlab_tui.training.compiled_trainer import Programs
+    from initlab_tui.training.compiled_trainer import CompiledTrainerCache
 
-    arrays, programs = load("mnist", data_dir / "mnist.npz"), Programs()
+    arrays, programs = load("mnist", data_dir / "mnist.npz"), CompiledTrainerCache()
     rates = rounds_of(
         {
             "initlab-tui, xla": lambda: epoch(MNIST, data, programs),
@@ -204,19 +204,19 @@ def store(data_dir: Path, rounds: int) -> None:
     data = load_training(data_dir, supervisor.cores())
     from initlab_tui.domain.events import Evaluated, LayersMeasured, Started, Stepped
     from initlab_tui.execution.worker import Worker
-    from initlab_tui.training.compiled_trainer import Programs
+    from initlab_tui.training.compiled_trainer import CompiledTrainerCache
     from initlab_tui.training.loop import train
 
-    programs = Programs()
+    programs = CompiledTrainerCache()
     spec = MNIST.model_copy(update={"epochs": 3})
     samples = 3 * 468 * 128
     with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / "lab.db") as opened:
-        placement = Placement("cpu", supervisor.cores(), data_dir / "mnist.npz", Path("/"))
+        requirements = Requirements("cpu", supervisor.cores(), data_dir / "mnist.npz", Path("/"))
         with opened.transaction():
             worker = Worker(opened, supervisor.register(opened, "cpu", "-1", supervisor.cores(), 0.0), programs)
 
         def recorded() -> float:
-            (run_id,) = opened.enqueue(None, [spec], placement)
+            (run_id,) = opened.enqueue(None, [spec], requirements)
             # It retires when its queue is empty; its data and programs are kept for the next turn.
             opened.connection.execute("UPDATE workers SET ended = NULL")
             worker.work()
@@ -256,8 +256,8 @@ def workers(data_dir: Path, rounds: int) -> None:
             ceiling.append(sum(together(multiply)))
             with Store.open(Path(folder) / f"lab{number}.db") as opened:
                 plan = supervisor.plan(len(specs), "cpu", None, None, 0)
-                placement = Placement("cpu", plan.threads, (data_dir / "mnist.npz").resolve(), Path("/"))
-                ids = opened.enqueue(comparison, specs, placement)
+                requirements = Requirements("cpu", plan.threads, (data_dir / "mnist.npz").resolve(), Path("/"))
+                ids = opened.enqueue(comparison, specs, requirements)
                 asked = time.time()
                 supervisor.start_workers(opened, plan)
                 memory += [peak_memory(opened) for _ in follow(opened, ids)]
@@ -348,10 +348,10 @@ def rival(what: str, data_dir: Path, threads: int) -> None:
 def _epochs(data_dir: Path, threads: int) -> Iterator[float]:
     data = load_training(data_dir, threads)
     from initlab_tui.domain.events import Started
-    from initlab_tui.training.compiled_trainer import Programs
+    from initlab_tui.training.compiled_trainer import CompiledTrainerCache
     from initlab_tui.training.loop import train
 
-    programs = Programs()
+    programs = CompiledTrainerCache()
     while True:
         events = train(MNIST.model_copy(update={"epochs": 4}), data, programs)
         assert isinstance(next(events), Started)
@@ -400,7 +400,7 @@ def commands(rounds: int) -> None:
         path = Path(folder) / "lab.db"
         with Store.open(path) as opened:
             specs = [RunSpec(seed=seed) for seed in range(100)]
-            opened.enqueue(None, specs, Placement("cpu", 1, None, Path("/")))
+            opened.enqueue(None, specs, Requirements("cpu", 1, None, Path("/")))
             opened.connection.execute("UPDATE runs SET status = 'stopped'")
         for arguments in (["--help"], ["runs", "--store", str(path)]):
             seconds = []

@@ -19,7 +19,7 @@ from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution import supervisor
 from initlab_tui.execution.follow import follow
 from initlab_tui.store import queue
-from initlab_tui.store.database import Placement, Store
+from initlab_tui.store.database import Requirements, Store
 from tests.conftest import Command, command_environment, command_line
 
 QUICK = ("--hidden", "16", "--batch-size", "32")
@@ -238,7 +238,7 @@ def test_the_doctor_tells_whether_this_machine_is_ready(initlab: Command, tmp_pa
 def test_what_waits_without_a_worker_is_told_and_resumed(initlab: Command, tmp_path: Path) -> None:
     # As after a reboot: queued runs, one that was training, and a worker of which nothing is left.
     with Store.open(tmp_path / "lab.db") as store:
-        ids = store.enqueue(None, [RunSpec(seed=seed) for seed in range(3)], Placement("cpu", 1, None, tmp_path))
+        ids = store.enqueue(None, [RunSpec(seed=seed) for seed in range(3)], Requirements("cpu", 1, None, tmp_path))
         with store.transaction():
             worker_id = supervisor.register(store, "cpu", "-1", 1, 0.0)
         store.connection.execute("UPDATE workers SET watcher_pid = 999999999, watcher_born = 1")
@@ -255,7 +255,7 @@ def test_what_waits_without_a_worker_is_told_and_resumed(initlab: Command, tmp_p
 def test_a_damaged_store_is_an_error_and_the_doctor_says_so(initlab: Command, tmp_path: Path) -> None:
     path = tmp_path / "lab.db"
     with Store.open(path) as store:
-        store.enqueue(None, [RunSpec(seed=seed) for seed in range(200)], Placement("cpu", 1, None, tmp_path))
+        store.enqueue(None, [RunSpec(seed=seed) for seed in range(200)], Requirements("cpu", 1, None, tmp_path))
         store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     content = bytearray(path.read_bytes())
     content[4096 * 3 : -4096] = bytes(len(content) - 4096 * 4)

@@ -68,7 +68,7 @@ def test_hidden_widths_are_written_as_they_are_read(widths: list[int]) -> None:
 @given(specs, specs)
 def test_identity_tells_specs_apart_by_everything_but_the_seed(one: RunSpec, other: RunSpec) -> None:
     same = one.model_copy(update={"seed": 0}) == other.model_copy(update={"seed": 0})
-    assert (one.identity == other.identity) == same
+    assert (one.spec_hash == other.spec_hash) == same
 
 
 def test_a_spec_stored_before_there_was_l2_is_in_one_group_with_those_without() -> None:
@@ -76,13 +76,13 @@ def test_a_spec_stored_before_there_was_l2_is_in_one_group_with_those_without() 
     del old["l2"]
     kept = RunSpec.from_json(json.dumps(old))
     assert kept.l2 == 0
-    assert kept.identity == RunSpec().identity == "636266858c988e82"
-    assert RunSpec(l2=1e-4).identity != RunSpec().identity
+    assert kept.spec_hash == RunSpec().spec_hash == "636266858c988e82"
+    assert RunSpec(l2=1e-4).spec_hash != RunSpec().spec_hash
 
 
 def test_identity_is_the_same_in_every_version() -> None:
     # Stores keep it, so runs of yesterday and today group together only while it does not change.
-    assert RunSpec(seed=1).identity == RunSpec(seed=2).identity == "636266858c988e82"
+    assert RunSpec(seed=1).spec_hash == RunSpec(seed=2).spec_hash == "636266858c988e82"
 
 
 def test_the_standard_deviation_behind_random_is_always_written() -> None:

@@ -7,9 +7,9 @@ import pytest
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution import follow as following
 from initlab_tui.execution import supervisor
-from initlab_tui.execution.follow import Keeper, follow
+from initlab_tui.execution.follow import LivenessMonitor, follow
 from initlab_tui.store import queue
-from initlab_tui.store.database import Placement, Store
+from initlab_tui.store.database import Requirements, Store
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_runs_that_no_worker_lives_for_are_failed_and_not_waited_for(store: Store, started: list[int]) -> None:
-    ids = store.enqueue(None, [RunSpec()], Placement("cpu", 1, None, Path("/")))
+    ids = store.enqueue(None, [RunSpec()], Requirements("cpu", 1, None, Path("/")))
     *_, last = follow(store, ids)
     assert {run.status for run in last.runs} == {"failed"}
     assert "no worker could be started" in last.runs[0].reason
@@ -37,8 +37,8 @@ def test_runs_that_no_worker_lives_for_are_failed_and_not_waited_for(store: Stor
 
 
 def test_a_keeper_of_all_runs_does_not_count_workers_that_began_as_in_vain(store: Store, started: list[int]) -> None:
-    keeper = Keeper(store)
-    (run_id,) = store.enqueue(None, [RunSpec()], Placement("cpu", 1, None, Path("/")))
+    keeper = LivenessMonitor(store)
+    (run_id,) = store.enqueue(None, [RunSpec()], Requirements("cpu", 1, None, Path("/")))
     for _ in range(2 * following.RESTARTS):  # each takes the run up, and it is queued anew
         assert not keeper.check()
         assert queue.claim(store, started[-1])
@@ -52,8 +52,8 @@ def test_a_keeper_of_all_runs_does_not_count_workers_that_began_as_in_vain(store
 
 
 def test_a_keeper_marks_what_dead_workers_left_behind(store: Store, started: list[int]) -> None:
-    keeper = Keeper(store)
-    store.enqueue(None, [RunSpec()], Placement("cpu", 1, None, Path("/")))
+    keeper = LivenessMonitor(store)
+    store.enqueue(None, [RunSpec()], Requirements("cpu", 1, None, Path("/")))
     keeper.check()
     assert queue.claim(store, started[0])
     assert keeper.check()
@@ -63,8 +63,8 @@ def test_a_keeper_marks_what_dead_workers_left_behind(store: Store, started: lis
 
 def test_a_keeper_looks_once_a_while(store: Store, started: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "LIVENESS_SECONDS", 3600.0)
-    keeper = Keeper(store)
+    keeper = LivenessMonitor(store)
     keeper.check()
-    store.enqueue(None, [RunSpec()], Placement("cpu", 1, None, Path("/")))
+    store.enqueue(None, [RunSpec()], Requirements("cpu", 1, None, Path("/")))
     keeper.check()
     assert started == []

@@ -9,7 +9,7 @@ import pytest
 
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution import process_monitor, supervisor
-from initlab_tui.store.database import Placement, Run, Store
+from initlab_tui.store.database import Requirements, Run, Store
 from initlab_tui.store.queue import LOG_TAIL_LINES
 
 CLAIM = """
@@ -28,7 +28,7 @@ def watched(
     file = store.path.with_name("fake_worker.py")
     file.write_text(script)
     monkeypatch.setattr(process_monitor, "WORKER", (sys.executable, str(file)))
-    ids = store.enqueue(None, [RunSpec(seed=seed) for seed in range(runs)], Placement(device, 1, None, Path("/")))
+    ids = store.enqueue(None, [RunSpec(seed=seed) for seed in range(runs)], Requirements(device, 1, None, Path("/")))
     with store.transaction():
         worker_id = supervisor.register(store, device, visible, 1, 0.0)
     process_monitor.main([str(store.path), str(worker_id)])

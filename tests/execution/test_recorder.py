@@ -11,7 +11,7 @@ from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution import supervisor
 from initlab_tui.execution.recorder import Recorder
 from initlab_tui.store import queue
-from initlab_tui.store.database import Placement, Run, Store
+from initlab_tui.store.database import Requirements, Run, Store
 
 STARTED = Started(0, 1000, 50, 10, "CPU", "xla", "", 0.5, "f" * 16, {"tensorflow": "2"})
 
@@ -19,7 +19,7 @@ STARTED = Started(0, 1000, 50, 10, "CPU", "xla", "", 0.5, "f" * 16, {"tensorflow
 @pytest.fixture
 def run(store: Store) -> Run:
     """A run that trains."""
-    store.enqueue(None, [RunSpec()], Placement("cpu", 1, None, Path("/")))
+    store.enqueue(None, [RunSpec()], Requirements("cpu", 1, None, Path("/")))
     with store.transaction():
         worker = supervisor.register(store, "cpu", "-1", 1, 0.0)
     claimed = queue.claim(store, worker)
@@ -99,7 +99,7 @@ def test_a_run_that_was_lost_is_not_written_to_and_says_so_once(
     assert run.worker_id is not None
     with pytest.raises(queue.LostRunError), Recorder(store, run) as recording:
         recording.add(stepped(1))
-        supervisor.bury(store, run.worker_id, "gone")
+        supervisor.mark_worker_dead(store, run.worker_id, "gone")
         pass_time(0.1)
         recording.add(stepped(2))
     assert store.curve(run.id, "train").steps == (1,)

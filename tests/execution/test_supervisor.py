@@ -6,7 +6,7 @@ import pytest
 
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.execution import supervisor
-from initlab_tui.execution.supervisor import Plan, plan
+from initlab_tui.execution.supervisor import WorkerPlan, plan
 from initlab_tui.store.database import Store
 
 GB = 1_000_000_000
@@ -19,10 +19,10 @@ def no_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_lone_run_gets_all_cores_and_many_share_them() -> None:
     cores = len(os.sched_getaffinity(0))
-    assert plan(1, None, None, None, GB) == Plan(1, cores, "cpu")
-    assert plan(1000, None, None, None, GB) == Plan(cores, 1, "cpu")
-    assert plan(1000, None, 1, None, GB) == Plan(1, cores, "cpu")
-    assert plan(1000, None, 3, 2, GB) == Plan(3, 2, "cpu")
+    assert plan(1, None, None, None, GB) == WorkerPlan(1, cores, "cpu")
+    assert plan(1000, None, None, None, GB) == WorkerPlan(cores, 1, "cpu")
+    assert plan(1000, None, 1, None, GB) == WorkerPlan(1, cores, "cpu")
+    assert plan(1000, None, 3, 2, GB) == WorkerPlan(3, 2, "cpu")
     assert plan(2, None, 5, None, GB).workers == 2
 
 
@@ -42,7 +42,7 @@ def test_one_worker_for_each_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     assert plan(1000, None, None, None, GB).workers == 2
     assert plan(1000, None, None, None, GB).device == "auto"
-    assert plan(1000, "gpu", None, None, GB) == Plan(2, max(1, len(os.sched_getaffinity(0)) // 2), "gpu")
+    assert plan(1000, "gpu", None, None, GB) == WorkerPlan(2, max(1, len(os.sched_getaffinity(0)) // 2), "gpu")
     assert plan(1000, "gpu:1", None, None, GB).workers == 1
     assert plan(1000, "cpu", None, None, GB).device == "cpu"
 
@@ -59,13 +59,13 @@ def test_each_worker_sees_a_gpu_of_its_own(
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     monkeypatch.setattr(supervisor, "_spawn_watcher", lambda store, worker_id: None)  # no GPU here to train on
-    supervisor.start_workers(store, Plan(workers, 1, device))
+    supervisor.start_workers(store, WorkerPlan(workers, 1, device))
     assert [row[0] for row in store.connection.execute("SELECT visible FROM workers ORDER BY id")] == seen
 
 
 def test_workers_that_live_are_counted_in(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "_spawn_watcher", lambda store, worker_id: None)
-    assert len(supervisor.start_workers(store, Plan(2, 1, "cpu"))) == 2
-    assert len(supervisor.start_workers(store, Plan(3, 1, "cpu"))) == 1
-    assert len(supervisor.start_workers(store, Plan(1, 2, "cpu"))) == 1
+    assert len(supervisor.start_workers(store, WorkerPlan(2, 1, "cpu"))) == 2
+    assert len(supervisor.start_workers(store, WorkerPlan(3, 1, "cpu"))) == 1
+    assert len(supervisor.start_workers(store, WorkerPlan(1, 2, "cpu"))) == 1
     assert supervisor.workers_alive(store) == 4

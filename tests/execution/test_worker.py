@@ -21,12 +21,12 @@ from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution import supervisor
 from initlab_tui.execution.follow import follow
-from initlab_tui.execution.supervisor import Plan
+from initlab_tui.execution.supervisor import WorkerPlan
 from initlab_tui.reports.run_page import run_page
 from initlab_tui.store import layer_statistics, queue
-from initlab_tui.store.database import Placement, Run, Store
+from initlab_tui.store.database import Requirements, Run, Store
 
-PLAN = Plan(workers=1, threads=1, device="cpu")
+PLAN = WorkerPlan(workers=1, threads=1, device="cpu")
 # Long enough that nothing on earth finishes it within a test.
 ENDLESS: dict[str, Any] = {"epochs": 1_000_000, "hidden": "32", "batch_size": 32}
 
@@ -54,7 +54,7 @@ def has_ended(pid: int) -> bool:
 
 
 def enqueue(store: Store, folder: Path = Path("/"), **fields: object) -> int:
-    return store.enqueue(None, [RunSpec.checked(**fields)], Placement("cpu", 1, None, folder))[0]
+    return store.enqueue(None, [RunSpec.checked(**fields)], Requirements("cpu", 1, None, folder))[0]
 
 
 def found(store: Store, run_id: int) -> Run:
@@ -181,7 +181,7 @@ def test_folders_with_modules_of_the_same_name_do_not_mix(lab: Store, tmp_path: 
 
 def test_a_missing_file_fails_the_run(lab: Store, tmp_path: Path) -> None:
     spec = RunSpec.checked(dataset=f"npz:{tmp_path}/gone.npz")
-    (run_id,) = lab.enqueue(None, [spec], Placement("cpu", 1, tmp_path / "gone.npz", Path("/")))
+    (run_id,) = lab.enqueue(None, [spec], Requirements("cpu", 1, tmp_path / "gone.npz", Path("/")))
     run = finished(lab, run_id)
     assert (run.status, "does not exist" in run.reason) == ("failed", True)
 
@@ -221,7 +221,7 @@ def test_killed_with_its_watcher_it_is_still_found_out(lab: Store) -> None:
 
 def test_without_work_a_worker_ends_by_itself(lab: Store) -> None:
     before = supervisor.workers_alive(lab)
-    (worker_id,) = supervisor.start_workers(lab, Plan(1, 2, "cpu"), idle=0)
+    (worker_id,) = supervisor.start_workers(lab, WorkerPlan(1, 2, "cpu"), idle=0)
     wait_until(lambda: supervisor.workers_alive(lab) == before)
     (how,) = lab.connection.execute("SELECT exit FROM workers WHERE id = ?", (worker_id,)).fetchone()
     assert how == "idle"
@@ -282,13 +282,13 @@ def test_a_worker_whose_store_is_removed_ends_and_makes_no_other(tmp_path: Path)
 
 def test_a_gpu_that_tensorflow_does_not_see_is_not_the_cpu(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    place = Placement("gpu:0", 1, None, Path("/"))
+    place = Requirements("gpu:0", 1, None, Path("/"))
     (asked,) = store.enqueue(None, [RunSpec()], place)
-    supervisor.start_workers(store, Plan(1, 1, "gpu:0"))
+    supervisor.start_workers(store, WorkerPlan(1, 1, "gpu:0"))
     run = finished(store, asked)
     assert run.status == "failed" and "TensorFlow sees no GPU" in run.reason
-    (hoped,) = store.enqueue(None, [RunSpec()], Placement("auto", 1, None, Path("/")))
-    supervisor.start_workers(store, Plan(1, 1, "auto"))
+    (hoped,) = store.enqueue(None, [RunSpec()], Requirements("auto", 1, None, Path("/")))
+    supervisor.start_workers(store, WorkerPlan(1, 1, "auto"))
     run = finished(store, hoped)
     assert run.status == "done" and "trained on the CPU" in run.record["note"]
 
@@ -298,7 +298,7 @@ def test_a_keras_configuration_of_the_persons_own_changes_nothing(
 ) -> None:
     (tmp_path / "keras.json").write_text('{"floatx": "float64", "image_data_format": "channels_first"}')
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    (run_id,) = store.enqueue(None, [RunSpec()], Placement("cpu", 1, None, Path("/")))
+    (run_id,) = store.enqueue(None, [RunSpec()], Requirements("cpu", 1, None, Path("/")))
     supervisor.start_workers(store, PLAN)
     assert finished(store, run_id).test_loss == finished(lab, enqueue(lab)).test_loss
 

@@ -10,7 +10,7 @@ DIGITS = (8, 8)
 
 
 def foretold(written: str, hidden: str, activation: str = "relu") -> str:
-    kernels = RunSpec.checked(hidden=hidden).kernels(DIGITS, 10)
+    kernels = RunSpec.checked(hidden=hidden).layer_shapes(DIGITS, 10)
     return str(forecast(Initializer.parse(written), kernels, activation, 0.2345))
 
 

@@ -35,7 +35,7 @@ def board(first: list[float], second: list[float], from_seed: int = 0) -> list[R
     def outcomes(name: str, accuracies: list[float], seed: int) -> list[Outcome]:
         specs = [RunSpec(initializer=Initializer(name), seed=seed + number) for number in range(len(accuracies))]
         return [
-            Outcome(number, spec, spec.identity, "done", accuracy, 1.0, 1.0, 1.0, 1, "f")
+            Outcome(number, spec, spec.spec_hash, "done", accuracy, 1.0, 1.0, 1.0, 1, "f")
             for number, (spec, accuracy) in enumerate(zip(specs, accuracies, strict=True))
         ]
 

@@ -10,7 +10,7 @@ import pytest
 
 from initlab_tui.domain.spec import Comparison, RunSpec
 from initlab_tui.services.estimate import RECENT, Expected, expected_seconds
-from initlab_tui.store.database import Placement, Run, Store
+from initlab_tui.store.database import Requirements, Run, Store
 
 SPEC = RunSpec.checked(hidden="10", batch_size=100, epochs=2)
 SHAPE, CLASSES, IMAGES = (3, 3), 5, 1800
@@ -30,7 +30,7 @@ def done(
     status: str = "done",
 ) -> Run:
     """A run that trained at `speed` samples/s, as the store gives it back."""
-    (run_id,) = store.enqueue(None, [spec], Placement(device, threads, None, Path("/")))
+    (run_id,) = store.enqueue(None, [spec], Requirements(device, threads, None, Path("/")))
     record = json.dumps({"weights": WEIGHTS, "compile_seconds": compiling})
     store.connection.execute(
         "UPDATE runs SET status = ?, samples = ?, train_seconds = ?, record = ? WHERE id = ?",

@@ -8,19 +8,19 @@ import pytest
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.spec import Comparison, RunSpec
 from initlab_tui.services import submit
-from initlab_tui.services.submit import Place
+from initlab_tui.services.submit import Resources
 from initlab_tui.store.database import Store
 
 COMPARISON = Comparison.checked(initializers=["zeros", "he_normal"], seeds=[0, 1])
 
 
 def test_a_comparison_is_queued_as_it_was_prepared(store: Store) -> None:
-    prepared = submit.prepare(COMPARISON, None, Path("/"), Place("cpu", 1, 2))
+    submission = submit.prepare(COMPARISON, None, Path("/"), Resources("cpu", 1, 2))
     assert store.runs() == []
-    runs = store.runs(submit.enqueue(store, prepared))
+    runs = store.runs(submit.enqueue(store, submission))
     assert [run.spec for run in runs] == list(COMPARISON.runs())
     assert {(run.device, run.threads, run.import_folder) for run in runs} == {("cpu", 2, "/")}
-    assert (prepared.plan.workers, prepared.plan.threads) == (1, 2)
+    assert (submission.plan.workers, submission.plan.threads) == (1, 2)
 
 
 def test_what_cannot_be_trained_is_told_before_anything_is_written(store: Store) -> None:
@@ -28,7 +28,7 @@ def test_what_cannot_be_trained_is_told_before_anything_is_written(store: Store)
     with pytest.raises(InvalidInputError, match="batch_size must be <= 1437"):
         submit.prepare(own, None, Path("/"))
     with pytest.raises(InvalidInputError, match="device 'abacus' is not here"):
-        submit.prepare(COMPARISON, None, Path("/"), Place("abacus"))
+        submit.prepare(COMPARISON, None, Path("/"), Resources("abacus"))
     assert store.runs() == []
 
 

@@ -19,9 +19,9 @@ from initlab_tui.domain.events import Evaluated, Started, Stepped, json_ready
 from initlab_tui.domain.spec import Comparison, RunSpec
 from initlab_tui.execution import supervisor
 from initlab_tui.store import migrations, paths, queue
-from initlab_tui.store.database import Placement, Run, Store, insert, note
+from initlab_tui.store.database import Requirements, Run, Store, insert, note
 
-PLACEMENT = Placement("cpu", 1, None, Path("/"))
+PLACEMENT = Requirements("cpu", 1, None, Path("/"))
 STARTED = Started(0, 100, 50, 10, "CPU", "xla", "", 0.5, "f" * 16, {"tensorflow": "2"})
 
 
@@ -30,8 +30,8 @@ def a_worker(store: Store, device: str = "cpu", threads: int = 1) -> int:
         return supervisor.register(store, device, "-1", threads, 0.0)
 
 
-def queued(store: Store, count: int = 1, placement: Placement = PLACEMENT) -> list[int]:
-    return store.enqueue(None, [RunSpec(seed=seed) for seed in range(count)], placement)
+def queued(store: Store, count: int = 1, requirements: Requirements = PLACEMENT) -> list[int]:
+    return store.enqueue(None, [RunSpec(seed=seed) for seed in range(count)], requirements)
 
 
 def claimed(store: Store) -> Run:
@@ -85,7 +85,7 @@ def test_a_store_of_an_older_version_keeps_all_it_has(tmp_path: Path, monkeypatc
                 {
                     "id": 5,
                     "spec": spec.to_json(),
-                    "identity": spec.identity,
+                    "identity": spec.spec_hash,
                     "seed": 7,
                     "created": 1.0,
                     "status": "done",
@@ -185,8 +185,8 @@ def test_no_two_workers_claim_the_same_run(store: Store) -> None:
 
 
 def test_a_worker_takes_only_what_it_can_do(store: Store) -> None:
-    two_threads = queued(store, 1, Placement("cpu", 2, None, Path("/")))
-    gpu = queued(store, 1, Placement("gpu:1", 1, None, Path("/")))
+    two_threads = queued(store, 1, Requirements("cpu", 2, None, Path("/")))
+    gpu = queued(store, 1, Requirements("gpu:1", 1, None, Path("/")))
     assert queue.claim(store, a_worker(store)) is None
     run = queue.claim(store, a_worker(store, threads=2))
     assert run is not None and [run.id] == two_threads
@@ -259,7 +259,7 @@ def test_what_waits_is_stopped_paused_and_resumed_at_once(store: Store) -> None:
 def test_a_run_that_was_taken_for_dead_is_not_written_to(store: Store) -> None:
     run = claimed(store)
     assert run.worker_id is not None
-    supervisor.bury(store, run.worker_id, "exit code 3")
+    supervisor.mark_worker_dead(store, run.worker_id, "exit code 3")
     with pytest.raises(queue.LostRunError):
         queue.record(store, run, [Stepped(1, (1.0,), (0.1,), 0.1, 10)])
     with pytest.raises(queue.LostRunError):
@@ -341,7 +341,7 @@ def test_a_crash_found_late_counts_to_the_last_sign_of_life(store: Store) -> Non
     store.connection.execute("UPDATE workers SET heartbeat = heartbeat - ?", (day,))
     store.connection.execute("UPDATE runs SET timed_from = timed_from - ? - 5", (day,))
     assert run.worker_id is not None
-    supervisor.bury(store, run.worker_id, "gone")
+    supervisor.mark_worker_dead(store, run.worker_id, "gone")
     found = store.run(run.id)
     assert found is not None and 4 < found.seconds < 9
 
@@ -363,7 +363,7 @@ def test_a_worker_that_was_taken_for_dead_retires(store: Store) -> None:
     run = claimed(store)
     queued(store)
     assert run.worker_id is not None
-    supervisor.bury(store, run.worker_id, "gone")
+    supervisor.mark_worker_dead(store, run.worker_id, "gone")
     assert queue.retire_if_idle(store, run.worker_id)
 
 

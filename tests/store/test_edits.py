@@ -7,9 +7,9 @@ import pytest
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.spec import Comparison, RunSpec
 from initlab_tui.store import edits, queue
-from initlab_tui.store.database import Placement, Run, Store
+from initlab_tui.store.database import Requirements, Run, Store
 
-PLACEMENT = Placement("cpu", 1, None, Path("/"))
+PLACEMENT = Requirements("cpu", 1, None, Path("/"))
 
 
 def ended(store: Store, count: int = 3) -> list[int]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from initlab_tui.domain.events import LayersMeasured, Stepped
-from initlab_tui.domain.layers.diagnosis import Health, LayerHealth, NetworkHealth
+from initlab_tui.domain.layers.diagnosis import LayerStatistics, Measurement, NetworkStatistics
 from initlab_tui.store import layer_statistics, queue
 from initlab_tui.store.database import Run, Store
 from tests.store.test_database import STARTED, claimed
@@ -17,12 +17,12 @@ def run(store: Store) -> Run:
     return claimed(store)
 
 
-def health(level: float = 1.0, **layer: Any) -> Health:
+def health(level: float = 1.0, **layer: Any) -> Measurement:
     """Two hidden layers and the logits, the second hidden one with `level` times the input's signal."""
-    sound = LayerHealth("dense_1", 0.0, 1.0, 0.0, 1.0, 0.1, None, 1.0, 0.1, 0.1, None, 0.2, 0.0, 0.5)
+    sound = LayerStatistics("dense_1", 0.0, 1.0, 0.0, 1.0, 0.1, None, 1.0, 0.1, 0.1, None, 0.2, 0.0, 0.5)
     ill = sound._replace(layer="dense_2", activation_std=level)._replace(**layer)
     logits = sound._replace(layer="logits", dead=None)
-    return Health((sound, ill, logits), NetworkHealth(1.0, 2.3, math.log(10), 1.0, 1.0, 2.0))
+    return Measurement((sound, ill, logits), NetworkStatistics(1.0, 2.3, math.log(10), 1.0, 1.0, 2.0))
 
 
 def test_what_was_measured_is_kept_judged_and_given_back(store: Store, run: Run) -> None:

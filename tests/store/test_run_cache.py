@@ -8,12 +8,12 @@ import pytest
 from initlab_tui.domain.events import Evaluated, Started, Stepped
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution import supervisor
-from initlab_tui.execution.supervisor import Plan
+from initlab_tui.execution.supervisor import WorkerPlan
 from initlab_tui.store import edits, queue
-from initlab_tui.store.database import Placement, Store
-from initlab_tui.store.run_cache import Change, Mirror
+from initlab_tui.store.database import Requirements, Store
+from initlab_tui.store.run_cache import Change, RunCache
 
-PLACEMENT = Placement("cpu", 1, None, Path("/"))
+PLACEMENT = Requirements("cpu", 1, None, Path("/"))
 STARTED = Started(0, 100, 50, 10, "CPU", "xla", "", 0.5, "f" * 16, {"tensorflow": "2"})
 NOTHING: frozenset[int] = frozenset()
 
@@ -34,7 +34,7 @@ def a_worker(store: Store) -> int:
         return supervisor.register(store, "cpu", "-1", 1, 0.0)
 
 
-def seen(mirror: Mirror, store: Store) -> Change | None:
+def seen(mirror: RunCache, store: Store) -> Change | None:
     """What the mirror sees; what it has is checked against the store."""
     change = mirror.look()
     assert list(mirror.runs.items()) == [(run.id, run) for run in store.runs()]
@@ -43,7 +43,7 @@ def seen(mirror: Mirror, store: Store) -> Change | None:
 
 
 def test_everything_that_is_done_to_runs_is_seen_and_nothing_else(store: Store, writer: Store) -> None:
-    mirror = Mirror(store)
+    mirror = RunCache(store)
     assert seen(mirror, writer) is None
     one, two, three = enqueue(writer, 3)
     assert seen(mirror, writer) == Change(frozenset({one, two, three}), NOTHING, True)
@@ -55,8 +55,8 @@ def test_everything_that_is_done_to_runs_is_seen_and_nothing_else(store: Store, 
         (three, lambda: queue.pause(writer, [three])),
         (one, lambda: queue.pause(writer, [one])),
         (three, lambda: queue.resume(writer, [three])),
-        (one, lambda: supervisor.bury(writer, worker, "gone")),
-        (three, lambda: supervisor.fail_queued(writer, Plan(1, 1, "cpu"), "none lives")),
+        (one, lambda: supervisor.mark_worker_dead(writer, worker, "gone")),
+        (three, lambda: supervisor.fail_queued(writer, WorkerPlan(1, 1, "cpu"), "none lives")),
         (two, lambda: edits.rename(writer, [two], "the second")),
         (two, lambda: edits.tag(writer, [two], "odd")),
     ]
@@ -68,7 +68,7 @@ def test_everything_that_is_done_to_runs_is_seen_and_nothing_else(store: Store, 
 
 
 def test_what_is_deleted_leaves_and_what_is_restored_comes_back_to_its_place(store: Store, writer: Store) -> None:
-    mirror = Mirror(store)
+    mirror = RunCache(store)
     ids = enqueue(writer, 3)
     queue.stop(writer, ids)
     mirror.look()
@@ -84,7 +84,7 @@ def test_what_is_deleted_leaves_and_what_is_restored_comes_back_to_its_place(sto
 
 
 def test_the_steps_of_a_run_are_seen_and_rank_nothing_anew(store: Store) -> None:
-    mirror = Mirror(store)
+    mirror = RunCache(store)
     with Store.open(store.path) as writer:
         (run_id,) = enqueue(writer, 1)
         run = queue.claim(writer, a_worker(writer))
@@ -114,7 +114,7 @@ def test_ten_thousand_runs_are_read_at_once_and_each_kind_of_spec_only_once(
         return read(text)
 
     monkeypatch.setattr(RunSpec, "from_json", counted)
-    mirror = Mirror(store)
+    mirror = RunCache(store)
     assert mirror.look()
     assert parsed == []
     assert [run.spec for run in mirror.runs.values()] == specs

@@ -8,7 +8,7 @@ import pytest
 from initlab_tui.domain.events import Stepped
 from initlab_tui.store import queue
 from initlab_tui.store.database import Curve, Run, Store
-from initlab_tui.store.streaming_curve import GrowingCurve
+from initlab_tui.store.streaming_curve import StreamingCurve
 from tests.store.test_database import claimed
 
 
@@ -24,7 +24,7 @@ def train(store: Store, run: Run, first: int, last: int, loss: Callable[[int], f
 
 
 def test_it_is_the_curve_itself_while_that_is_short(store: Store, run: Run) -> None:
-    growing = GrowingCurve(run.id, 4)
+    growing = StreamingCurve(run.id, 4)
     assert growing.look(store) == Curve((), (), ())
     for step in range(1, 9):
         train(store, run, step, step)
@@ -35,7 +35,7 @@ def test_it_is_the_curve_itself_while_that_is_short(store: Store, run: Run) -> N
 def test_however_it_was_looked_at_points_are_means_of_equal_stretches(
     store: Store, run: Run, chunks: list[int]
 ) -> None:
-    growing, done = GrowingCurve(run.id, 5), 0
+    growing, done = StreamingCurve(run.id, 5), 0
     for chunk in chunks:
         train(store, run, done + 1, done + chunk)
         done += chunk
@@ -47,7 +47,7 @@ def test_however_it_was_looked_at_points_are_means_of_equal_stretches(
 
 
 def test_a_loss_that_is_not_finite_leaves_a_gap_also_once_stretches_are_joined(store: Store, run: Run) -> None:
-    growing = GrowingCurve(run.id, 2)
+    growing = StreamingCurve(run.id, 2)
     train(store, run, 1, 4, lambda step: math.inf if step == 2 else 1.0)
     assert [math.isnan(loss) for loss in growing.look(store).losses] == [False, True, False, False]
     train(store, run, 5, 8, lambda _: 1.0)
@@ -56,7 +56,7 @@ def test_a_loss_that_is_not_finite_leaves_a_gap_also_once_stretches_are_joined(s
 
 
 def test_a_look_costs_no_more_when_the_run_is_long(store: Store, run: Run) -> None:
-    growing = GrowingCurve(run.id, 48)
+    growing = StreamingCurve(run.id, 48)
     costs = []
     for last in (1_000, 20_000, 40_000):
         train(store, run, last - 999 if last == 1_000 else last - 18_999, last - 100)

@@ -12,19 +12,19 @@ from initlab_tui.domain.events import Checkpointed, Evaluated, Event, Started, S
 from initlab_tui.domain.fields import ACTIVATIONS
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training import network
-from initlab_tui.training.compiled_trainer import OnDevice, Programs
+from initlab_tui.training.compiled_trainer import CompiledTrainerCache, DeviceDataset
 from initlab_tui.training.data_dependent import SAMPLE
 from initlab_tui.training.loop import shuffled, train
 
 
 @pytest.fixture(scope="module")
-def digits() -> OnDevice:
-    return OnDevice(load("digits", None))
+def digits() -> DeviceDataset:
+    return DeviceDataset(load("digits", None))
 
 
 @pytest.fixture(scope="module")
-def programs() -> Programs:
-    return Programs()
+def programs() -> CompiledTrainerCache:
+    return CompiledTrainerCache()
 
 
 def spec(**fields: object) -> RunSpec:
@@ -33,7 +33,7 @@ def spec(**fields: object) -> RunSpec:
     return RunSpec.checked(**given)
 
 
-def started(chosen: RunSpec, data: OnDevice, programs: Programs) -> Mapping[str, Any]:
+def started(chosen: RunSpec, data: DeviceDataset, programs: CompiledTrainerCache) -> Mapping[str, Any]:
     event = next(iter(train(chosen, data, programs)))
     assert isinstance(event, Started)
     return event.initialization
@@ -58,7 +58,7 @@ def variances(chosen: RunSpec, layers: Sequence[Any], images: np.ndarray[Any, An
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_every_layers_preactivations_have_unit_variance_on_the_first_images(
-    digits: OnDevice, programs: Programs, activation: str
+    digits: DeviceDataset, programs: CompiledTrainerCache, activation: str
 ) -> None:
     chosen = spec(activation=activation, hidden="48,200,16", seed=3)
     told = started(chosen, digits, programs)
@@ -67,7 +67,7 @@ def test_every_layers_preactivations_have_unit_variance_on_the_first_images(
     assert [layer["variance"] for layer in told["layers"]] == pytest.approx([1.0] * 4, abs=1e-4)
 
 
-def test_what_it_did_is_told_layer_by_layer(digits: OnDevice, programs: Programs) -> None:
+def test_what_it_did_is_told_layer_by_layer(digits: DeviceDataset, programs: CompiledTrainerCache) -> None:
     told = started(spec(hidden="32,32"), digits, programs)
     assert told["images"] == 512
     assert [layer["layer"] for layer in told["layers"]] == ["dense_1", "dense_2", "logits"]
@@ -78,7 +78,7 @@ def test_what_it_did_is_told_layer_by_layer(digits: OnDevice, programs: Programs
     assert started(spec(initializer="he_normal", hidden="32,32"), digits, programs) == {}
 
 
-def test_what_is_within_the_margin_is_left_as_drawn(digits: OnDevice, programs: Programs) -> None:
+def test_what_is_within_the_margin_is_left_as_drawn(digits: DeviceDataset, programs: CompiledTrainerCache) -> None:
     told = started(spec(initializer="lsuv:margin=0.5"), digits, programs)["layers"]
     within = [abs(layer["variance_drawn"] - 1) < 0.5 for layer in told]
     assert set(within) == {True, False}
@@ -86,7 +86,9 @@ def test_what_is_within_the_margin_is_left_as_drawn(digits: OnDevice, programs: 
     assert [layer["variance"] == layer["variance_drawn"] for layer in told] == within
 
 
-def test_a_layer_that_nothing_reaches_is_left_as_drawn_and_told(digits: OnDevice, programs: Programs) -> None:
+def test_a_layer_that_nothing_reaches_is_left_as_drawn_and_told(
+    digits: DeviceDataset, programs: CompiledTrainerCache
+) -> None:
     # Of layers of a single ReLU, one soon has nothing but negative inputs.
     chosen = spec(hidden="1x30")
     told = started(chosen, digits, programs)["layers"]
@@ -98,14 +100,14 @@ def test_a_layer_that_nothing_reaches_is_left_as_drawn_and_told(digits: OnDevice
     assert all(np.isfinite(array).all() for array in weights)
 
 
-def test_what_is_not_finite_is_told_and_left(digits: OnDevice) -> None:
+def test_what_is_not_finite_is_told_and_left(digits: DeviceDataset) -> None:
     model = network.build(spec(hidden="8"), digits.shape, digits.classes)
     told = network.initialize(model, spec().initializer, 0, tf.fill([4, 8, 8], np.float32(np.inf)))
     assert [(layer["iterations"], layer["variance"]) for layer in told["layers"]] == [(0, None), (0, None)]
     assert {layer["ended"] for layer in told["layers"]} == {"the variance is not finite"}
 
 
-def test_without_images_it_says_what_it_needs(digits: OnDevice) -> None:
+def test_without_images_it_says_what_it_needs(digits: DeviceDataset) -> None:
     model = network.build(spec(hidden="8"), digits.shape, digits.classes)
     with pytest.raises(ValueError, match="lsuv is fitted to training images, and got none"):
         network.initialize(model, spec().initializer, 0)
@@ -115,13 +117,13 @@ def accuracy(events: Sequence[Event]) -> float:
     return [event for event in events if isinstance(event, Evaluated)][-1].accuracy
 
 
-def test_a_deep_net_learns_where_a_small_normal_does_not(digits: OnDevice, programs: Programs) -> None:
+def test_a_deep_net_learns_where_a_small_normal_does_not(digits: DeviceDataset, programs: CompiledTrainerCache) -> None:
     deep = {"hidden": "64x20", "epochs": 5, "execution": "graph"}
     assert accuracy(list(train(spec(**deep), digits, programs))) > 0.8
     assert accuracy(list(train(spec(**deep, initializer="random_normal:stddev=0.05"), digits, programs))) < 0.3
 
 
-def test_the_same_start_however_it_is_executed(digits: OnDevice, programs: Programs) -> None:
+def test_the_same_start_however_it_is_executed(digits: DeviceDataset, programs: CompiledTrainerCache) -> None:
     starts, curves = [], []
     for execution in ("xla", "graph", "eager"):
         chosen = spec(execution=execution, hidden="32,32")
@@ -134,26 +136,26 @@ def test_the_same_start_however_it_is_executed(digits: OnDevice, programs: Progr
     np.testing.assert_allclose(curves[2], curves[0], rtol=1e-3)
 
 
-def test_another_seed_another_start_and_other_images(digits: OnDevice, programs: Programs) -> None:
+def test_another_seed_another_start_and_other_images(digits: DeviceDataset, programs: CompiledTrainerCache) -> None:
     once, again, other = (started(spec(seed=seed), digits, programs) for seed in (1, 1, 2))
     assert once == again != other
 
 
-def test_resumed_is_as_unbroken_bit_for_bit(digits: OnDevice, programs: Programs) -> None:
+def test_resumed_is_as_unbroken_bit_for_bit(digits: DeviceDataset, programs: CompiledTrainerCache) -> None:
     chosen = spec(hidden="32,32", epochs=3, execution="xla")
     whole = list(train(chosen, digits, programs))
     expected = [array.tobytes() for array in programs.get(chosen, digits).program.state()]
     events = train(chosen, digits, programs, wants_checkpoint=lambda: True)
     checkpoint = next(event for event in events if isinstance(event, Checkpointed))
     events.close()
-    fresh = Programs()
+    fresh = CompiledTrainerCache()
     resumed = list(train(chosen, digits, fresh, resume=checkpoint))
     assert isinstance(whole[0], Started) and isinstance(resumed[0], Started)
     assert resumed[0].initialization == whole[0].initialization
     assert [array.tobytes() for array in fresh.get(chosen, digits).program.state()] == expected
 
 
-def test_scaling_kernels_wakes_no_dead_unit(digits: OnDevice, programs: Programs) -> None:
+def test_scaling_kernels_wakes_no_dead_unit(digits: DeviceDataset, programs: CompiledTrainerCache) -> None:
     """What the glossary says of dead units, and why a fit by scale alone leaves them dead: signs stay."""
     dead = []
     for initializer in ("orthogonal", "lsuv"):

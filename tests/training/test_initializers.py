@@ -10,7 +10,7 @@ import pytest
 from initlab_tui.domain.catalog.initializers import CATALOGUE
 from initlab_tui.domain.spec import Initializer, RunSpec
 from initlab_tui.training import network
-from initlab_tui.training.initializers import drawer, layer_seed
+from initlab_tui.training.initializers import layer_seed, make_sampler
 
 DRAWS = 30
 # Every entry as it stands, and those with parameters also with others than the defaults.
@@ -30,7 +30,7 @@ WRITTEN = [
 
 
 def drawn(written: str, shape: tuple[int, int], seeds: range) -> npt.NDArray[np.float64]:
-    draws = [np.asarray(drawer(Initializer.parse(written), seed)(shape), np.float64) for seed in seeds]
+    draws = [np.asarray(make_sampler(Initializer.parse(written), seed)(shape), np.float64) for seed in seeds]
     return np.stack(draws)
 
 
@@ -148,7 +148,7 @@ class TestOwn:
     def test_an_object_already_made_is_used_as_it_is(self) -> None:
         assert (drawn("import:own_starts.five", (3, 4), range(1)) == 5.0).all()
         with pytest.raises(ValueError, match="takes no parameters"):
-            drawer(Initializer.parse("import:own_starts.five:scale=2"), 0)
+            make_sampler(Initializer.parse("import:own_starts.five:scale=2"), 0)
 
     @pytest.mark.parametrize("name", ["Centred", "ready", "function"])
     def test_what_takes_a_seed_gets_one(self, name: str) -> None:
@@ -171,5 +171,5 @@ class TestOwn:
     )
     def test_what_cannot_draw_says_why(self, name: str, words: str) -> None:
         with pytest.raises(ValueError, match=f"import:{name.split('.')[0]}") as caught:
-            drawer(Initializer.parse(f"import:{name}"), 0)((20, 30))
+            make_sampler(Initializer.parse(f"import:{name}"), 0)((20, 30))
         assert words in str(caught.value)

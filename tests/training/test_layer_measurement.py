@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from initlab_tui.data.arrays import load
 from initlab_tui.domain.fields import ACTIVATIONS
-from initlab_tui.domain.layers.diagnosis import VERDICTS, Health, judge, judge_prediction
+from initlab_tui.domain.layers.diagnosis import VERDICTS, Measurement, diagnose, diagnose_prediction
 from initlab_tui.domain.spec import Initializer, RunSpec
 from initlab_tui.domain.theory.mean_field import correlations, predict
 from initlab_tui.training import network
@@ -29,13 +29,13 @@ def probed(written: str, hidden: str, activation: str = "relu", seed: int = 0) -
     return model, Probe(model, activation, IMAGES, LABELS)
 
 
-def measured(written: str, hidden: str, activation: str = "relu", seed: int = 0) -> Health:
+def measured(written: str, hidden: str, activation: str = "relu", seed: int = 0) -> Measurement:
     return probed(written, hidden, activation, seed)[1].measure()
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_theory_foretells_what_is_measured_on_a_wide_net(activation: str) -> None:
-    kernels = RunSpec.checked(hidden="500x4").kernels(DIGITS.shape, DIGITS.classes)
+    kernels = RunSpec.checked(hidden="500x4").layer_shapes(DIGITS.shape, DIGITS.classes)
     start = Initializer.parse("variance_scaling:scale=1.5,mode=fan_in")
     # A mean over starts, since the first layer's units all see the same images.
     found = [measured(str(start), "500x4", activation, seed) for seed in range(3)]
@@ -72,15 +72,15 @@ def test_theory_foretells_what_is_measured_on_a_wide_net(activation: str) -> Non
     ],
 )
 def test_a_start_is_judged_by_what_was_measured(written: str, hidden: str, activation: str, verdict: str) -> None:
-    found = judge(measured(written, hidden, activation))
+    found = diagnose(measured(written, hidden, activation))
     assert found.name == verdict, found.reason
     assert found.name in VERDICTS
-    assert found.is_ill == (verdict != "healthy")
+    assert found.has_problem == (verdict != "healthy")
 
 
 def test_a_signal_beyond_floats_is_told_before_the_gradient_that_it_takes_along() -> None:
     health = measured("random_normal:stddev=1e6", "50x10")
-    found = judge(health)
+    found = diagnose(health)
     assert (found.name, found.layer) == ("exploding", "dense_6")
     assert found.reason == "the signal is beyond the range of floats in dense_6"
     assert not math.isfinite(health.layers[0].backprop_std)
@@ -92,7 +92,7 @@ def test_a_signal_beyond_floats_is_told_before_the_gradient_that_it_takes_along(
 )
 def test_what_float32_holds_is_measured_though_its_square_is_beyond(written: str, hidden: str, activation: str) -> None:
     """Gradients down to 1e-22 and signals up to 1e33."""
-    start, kernels = Initializer.parse(written), RunSpec.checked(hidden=hidden).kernels(DIGITS.shape, 10)
+    start, kernels = Initializer.parse(written), RunSpec.checked(hidden=hidden).layer_shapes(DIGITS.shape, 10)
     health = measured(written, hidden, activation)
     prediction = predict(start, kernels, activation, health.network.input_rms**2)
     assert prediction is not None
@@ -112,17 +112,17 @@ def test_units_that_are_one_leave_a_jacobian_of_one_direction() -> None:
 @pytest.mark.parametrize("written", ["he_normal", "glorot_uniform", "random_normal:stddev=1.0", "zeros"])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_what_theory_is_judged_to_be_is_what_is_measured(written: str, activation: str) -> None:
-    start, kernels = Initializer.parse(written), RunSpec.checked(hidden="100x12").kernels(DIGITS.shape, 10)
+    start, kernels = Initializer.parse(written), RunSpec.checked(hidden="100x12").layer_shapes(DIGITS.shape, 10)
     health = measured(written, "100x12", activation)
     square = health.network.input_rms**2
-    foretold = judge_prediction(start, kernels, predict(start, kernels, activation, square), activation, square)
-    assert foretold.name == judge(health).name
+    foretold = diagnose_prediction(start, kernels, predict(start, kernels, activation, square), activation, square)
+    assert foretold.name == diagnose(health).name
 
 
 def test_the_bounds_are_those_of_a_start_and_not_of_a_net_that_has_learned() -> None:
     grown = measured("random_normal:stddev=1.0", "64,64")
-    assert judge(grown).name == "exploding"
-    learned = judge(Health(grown.layers, grown.network._replace(loss=0.01)))
+    assert diagnose(grown).name == "exploding"
+    learned = diagnose(Measurement(grown.layers, grown.network._replace(loss=0.01)))
     assert (learned.name, learned.reason) == ("healthy", "it has learned: the loss is 0.01, of guessing 2.3")
 
 
@@ -191,4 +191,4 @@ def test_what_is_beyond_floats_is_said_and_not_hidden() -> None:
     health = measured("random_normal:stddev=1000.0", "64x20")
     assert not math.isfinite(health.layers[-1].preactivation_std)
     assert math.isnan(health.network.jacobian_mean_square)
-    assert judge(health).name == "exploding"
+    assert diagnose(health).name == "exploding"

@@ -18,18 +18,18 @@ from initlab_tui.domain.events import Checkpointed, Evaluated, Event, Finished, 
 from initlab_tui.domain.fields import ACTIVATIONS, OPTIMIZERS
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training import loop
-from initlab_tui.training.compiled_trainer import OnDevice, Program, Programs
+from initlab_tui.training.compiled_trainer import CompiledTrainer, CompiledTrainerCache, DeviceDataset
 from initlab_tui.training.loop import CHECKUP_SECONDS, CHECKUP_SHARE, Checkups, schedule, shuffled, spread, train
 
 
 @pytest.fixture(scope="module")
-def digits() -> OnDevice:
-    return OnDevice(load("digits", None))
+def digits() -> DeviceDataset:
+    return DeviceDataset(load("digits", None))
 
 
 @pytest.fixture(scope="module")
-def programs() -> Programs:
-    return Programs()
+def programs() -> CompiledTrainerCache:
+    return CompiledTrainerCache()
 
 
 def spec(**fields: object) -> RunSpec:
@@ -44,7 +44,7 @@ def evaluated(events: list[Event]) -> list[Evaluated]:
     return [event for event in events if isinstance(event, Evaluated)]
 
 
-def test_a_run_is_told_from_start_to_finish(digits: OnDevice, programs: Programs) -> None:
+def test_a_run_is_told_from_start_to_finish(digits: DeviceDataset, programs: CompiledTrainerCache) -> None:
     events = list(train(spec(epochs=3, learning_rate=0.003), digits, programs))
     started, finished = events[0], events[-1]
     per_epoch = 1437 // 32
@@ -61,19 +61,19 @@ def test_a_run_is_told_from_start_to_finish(digits: OnDevice, programs: Programs
     assert evaluated(events)[0].accuracy < 0.3 < 0.7 < evaluated(events)[-1].accuracy
 
 
-def test_evaluations_in_between_when_asked_for(digits: OnDevice, programs: Programs) -> None:
+def test_evaluations_in_between_when_asked_for(digits: DeviceDataset, programs: CompiledTrainerCache) -> None:
     events = list(train(spec(eval_every=20), digits, programs))
     assert [one.step for one in evaluated(events)] == [0, 20, 40, 44]
 
 
-def test_the_loss_at_the_start_is_the_networks_own(digits: OnDevice, programs: Programs) -> None:
+def test_the_loss_at_the_start_is_the_networks_own(digits: DeviceDataset, programs: CompiledTrainerCache) -> None:
     # With zero logits every class is as likely: ln 10, and the accuracy of guessing the first class.
     first = evaluated(list(train(spec(initializer="zeros"), digits, programs)))[0]
     assert first.loss == pytest.approx(math.log(10), abs=1e-5)
     assert first.accuracy == pytest.approx(float(np.mean(load("digits", None).y_test == 0)))
 
 
-def test_a_step_is_that_of_plain_gradient_descent(digits: OnDevice, programs: Programs) -> None:
+def test_a_step_is_that_of_plain_gradient_descent(digits: DeviceDataset, programs: CompiledTrainerCache) -> None:
     """One SGD step of a network without hidden layers, worked out in NumPy."""
     data = load("digits", None)
     chosen = spec(hidden="none", optimizer="sgd", learning_rate=0.5, initializer="zeros", batch_size=1437)
@@ -86,7 +86,9 @@ def test_a_step_is_that_of_plain_gradient_descent(digits: OnDevice, programs: Pr
     np.testing.assert_allclose(bias, -0.5 * (0.1 - labels).mean(0), atol=1e-6)
 
 
-def test_l2_pulls_the_kernels_and_not_the_biases_and_is_not_in_the_loss(digits: OnDevice, programs: Programs) -> None:
+def test_l2_pulls_the_kernels_and_not_the_biases_and_is_not_in_the_loss(
+    digits: DeviceDataset, programs: CompiledTrainerCache
+) -> None:
     plain = spec(optimizer="sgd", learning_rate=0.5, batch_size=1437)
     shrunk = plain.model_copy(update={"l2": 0.01})
 
@@ -103,7 +105,9 @@ def test_l2_pulls_the_kernels_and_not_the_biases_and_is_not_in_the_loss(digits: 
 
 
 @pytest.mark.parametrize("hidden", ["16,16", "none"])
-def test_xla_graph_and_eager_give_the_same_losses(digits: OnDevice, programs: Programs, hidden: str) -> None:
+def test_xla_graph_and_eager_give_the_same_losses(
+    digits: DeviceDataset, programs: CompiledTrainerCache, hidden: str
+) -> None:
     curves = [
         losses(list(train(spec(execution=execution, hidden=hidden), digits, programs)))
         for execution in ("xla", "graph", "eager")
@@ -113,7 +117,9 @@ def test_xla_graph_and_eager_give_the_same_losses(digits: OnDevice, programs: Pr
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_every_optimizer_learns_and_starts_afresh(digits: OnDevice, programs: Programs, optimizer: str) -> None:
+def test_every_optimizer_learns_and_starts_afresh(
+    digits: DeviceDataset, programs: CompiledTrainerCache, optimizer: str
+) -> None:
     rate = {"sgd": 0.3, "momentum": 0.05, "nesterov": 0.05, "adagrad": 0.05}.get(optimizer, 0.003)
     chosen = spec(optimizer=optimizer, learning_rate=rate)
     first = losses(list(train(chosen, digits, programs)))
@@ -124,13 +130,13 @@ def test_every_optimizer_learns_and_starts_afresh(digits: OnDevice, programs: Pr
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_every_activation_trains(digits: OnDevice, programs: Programs, activation: str) -> None:
+def test_every_activation_trains(digits: DeviceDataset, programs: CompiledTrainerCache, activation: str) -> None:
     curve = losses(list(train(spec(activation=activation, epochs=2, learning_rate=0.01), digits, programs)))
     assert np.mean(curve[-5:]) < 0.8 * curve[0]
 
 
-def test_compiled_once_for_an_architecture(digits: OnDevice) -> None:
-    fresh = Programs()
+def test_compiled_once_for_an_architecture(digits: DeviceDataset) -> None:
+    fresh = CompiledTrainerCache()
     seconds = []
     for change in ({}, {"seed": 3}, {"initializer": "orthogonal"}, {"learning_rate": 0.1}, {"activation": "tanh"}):
         started = next(iter(train(spec(**change), digits, fresh)))
@@ -144,9 +150,9 @@ import tensorflow as tf
 from initlab_tui.data.arrays import load
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training.loop import shuffled
-from initlab_tui.training.compiled_trainer import OnDevice, Program
-data = OnDevice(load("digits", None))
-program = Program(RunSpec(), data)
+from initlab_tui.training.compiled_trainer import DeviceDataset, CompiledTrainer
+data = DeviceDataset(load("digits", None))
+program = CompiledTrainer(RunSpec(), data)
 order = tf.constant(shuffled(0, 0, data.train_images))
 for first, count in ((0, 1), (1, 7), (3, 8), (0, 11)):
     program.steps(data, order, first, count)
@@ -168,7 +174,7 @@ def test_data_order_depends_on_the_seed_alone() -> None:
     assert not np.array_equal(shuffled(1, 2, 100), shuffled(2, 2, 100))
 
 
-def test_diverging_ends_the_run_as_a_result(digits: OnDevice, programs: Programs) -> None:
+def test_diverging_ends_the_run_as_a_result(digits: DeviceDataset, programs: CompiledTrainerCache) -> None:
     chosen = spec(optimizer="sgd", learning_rate=1e4, hidden="16x4", activation="linear")
     events = list(train(chosen, digits, programs))
     finished = events[-1]
@@ -180,7 +186,9 @@ def test_diverging_ends_the_run_as_a_result(digits: OnDevice, programs: Programs
     assert isinstance(events[-2], Evaluated) and events[-2].step == len(curve)
 
 
-def test_a_start_whose_loss_is_not_finite_diverges_before_the_first_step(digits: OnDevice, programs: Programs) -> None:
+def test_a_start_whose_loss_is_not_finite_diverges_before_the_first_step(
+    digits: DeviceDataset, programs: CompiledTrainerCache
+) -> None:
     events = list(train(spec(initializer="constant:value=1000000", hidden="64x10"), digits, programs))
     assert [type(event) for event in events] == [Started, Evaluated, LayersMeasured, Finished]
     assert isinstance(events[-1], Finished)
@@ -188,7 +196,7 @@ def test_a_start_whose_loss_is_not_finite_diverges_before_the_first_step(digits:
 
 
 def test_layers_are_measured_at_step_0_and_over_the_whole_of_a_run_that_takes_a_while(
-    digits: OnDevice, programs: Programs
+    digits: DeviceDataset, programs: CompiledTrainerCache
 ) -> None:
     chosen = spec(epochs=120)
     events = list(train(chosen, digits, programs))
@@ -222,7 +230,7 @@ def test_what_is_affordable_is_spread_over_the_run_and_ends_with_it() -> None:
 
 
 def test_measuring_changes_nothing_of_what_is_trained(
-    digits: OnDevice, programs: Programs, monkeypatch: pytest.MonkeyPatch
+    digits: DeviceDataset, programs: CompiledTrainerCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = spec(epochs=4)
     states = []
@@ -237,7 +245,9 @@ def test_measuring_changes_nothing_of_what_is_trained(
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "nesterov", "adagrad"])
-def test_resumed_is_as_unbroken_bit_for_bit(digits: OnDevice, programs: Programs, optimizer: str) -> None:
+def test_resumed_is_as_unbroken_bit_for_bit(
+    digits: DeviceDataset, programs: CompiledTrainerCache, optimizer: str
+) -> None:
     chosen = spec(optimizer=optimizer, epochs=3)
     whole = list(train(chosen, digits, programs))
     expected = [array.tobytes() for array in programs.get(chosen, digits).program.state()]
@@ -249,10 +259,10 @@ def test_resumed_is_as_unbroken_bit_for_bit(digits: OnDevice, programs: Programs
             break
     checkpoint = first[-1]
     assert isinstance(checkpoint, Checkpointed) and 44 < checkpoint.step < 132
-    second = list(train(chosen, digits, Programs(), resume=checkpoint))
+    second = list(train(chosen, digits, CompiledTrainerCache(), resume=checkpoint))
     assert losses(first) + losses(second) == losses(whole)
     assert evaluated(first) + evaluated(second) == evaluated(whole)
-    resumed = Programs()
+    resumed = CompiledTrainerCache()
     list(train(chosen, digits, resumed, resume=checkpoint))
     assert [array.tobytes() for array in resumed.get(chosen, digits).program.state()] == expected
 
@@ -264,8 +274,8 @@ device.configure(int(sys.argv[2]))
 from initlab_tui.data.arrays import load
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training.loop import train
-from initlab_tui.training.compiled_trainer import OnDevice, Programs
-spec, data, programs = RunSpec.from_json(sys.argv[1]), OnDevice(load("digits", None)), Programs()
+from initlab_tui.training.compiled_trainer import DeviceDataset, CompiledTrainerCache
+spec, data, programs = RunSpec.from_json(sys.argv[1]), DeviceDataset(load("digits", None)), CompiledTrainerCache()
 for event in train(spec, data, programs):
     pass
 digest = hashlib.sha256()
@@ -288,7 +298,7 @@ def test_the_same_spec_gives_the_same_weights_in_any_process(execution: str, ini
     assert weights() == weights()
 
 
-class NotForXla(Program):
+class NotForXla(CompiledTrainer):
     """A network with an operation that XLA cannot compile, as a device without its libraries."""
 
     def _step(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[Any, Any]:
@@ -298,7 +308,7 @@ class NotForXla(Program):
         return super()._pixels(tf.ensure_shape(images, [None, 8, 8]))
 
 
-def test_where_xla_does_not_compile_the_run_goes_as_graph_and_says_so(digits: OnDevice) -> None:
+def test_where_xla_does_not_compile_the_run_goes_as_graph_and_says_so(digits: DeviceDataset) -> None:
     program = NotForXla(spec(), digits)
     assert program.execution == "graph"
     assert "XLA does not compile here" in program.note
@@ -307,8 +317,8 @@ def test_where_xla_does_not_compile_the_run_goes_as_graph_and_says_so(digits: On
     assert steps[-5:].mean() < steps[0]
 
 
-def test_real_mnist_learns_as_measured(mnist_folder: Path, programs: Programs) -> None:
-    data = OnDevice(load("mnist", mnist_folder / "mnist.npz"))
+def test_real_mnist_learns_as_measured(mnist_folder: Path, programs: CompiledTrainerCache) -> None:
+    data = DeviceDataset(load("mnist", mnist_folder / "mnist.npz"))
     reached = {}
     for written in ("random_normal:stddev=1.0", "random_normal", "he_normal"):
         events = list(train(RunSpec.checked(dataset="mnist", initializer=written), data, programs))

@@ -22,10 +22,10 @@ from initlab_tui.domain.events import Evaluated, Started, Stepped
 from initlab_tui.domain.spec import Comparison, Initializer, RunSpec
 from initlab_tui.execution import supervisor
 from initlab_tui.store import queue
-from initlab_tui.store.database import Placement, Run, Store
+from initlab_tui.store.database import Requirements, Run, Store
 from initlab_tui.tui.app import LabApp
 from initlab_tui.tui.widgets.field import Field
-from initlab_tui.tui.widgets.initializer_list import StartList
+from initlab_tui.tui.widgets.initializer_list import InitializerList
 
 PATIENCE_SECONDS = 60.0
 POLL_SECONDS = 0.05
@@ -87,7 +87,7 @@ class Bench:
 
     def queue(self, wanted: Comparison, data_file: Path | None = None) -> list[int]:
         """Queue a comparison's runs."""
-        return self.store.enqueue(wanted, list(wanted.runs()), Placement("cpu", 1, data_file, Path("/")))
+        return self.store.enqueue(wanted, list(wanted.runs()), Requirements("cpu", 1, data_file, Path("/")))
 
     def begin(self, share: float = 0.0, result: Result | None = None, fingerprint: str = "f" * 16) -> Run:
         """Take the next run that waits, and train it so far on the way to `result`."""
@@ -266,8 +266,8 @@ class Lab:
         await self.until(lambda: select.value == value)
 
     @property
-    def starts(self) -> StartList:
-        return self.app.lab.setup.query_one(StartList)
+    def starts(self) -> InitializerList:
+        return self.app.lab.setup.query_one(InitializerList)
 
     async def point_to(self, words: str) -> None:
         """Put the list's cursor on the first initializer that is written so or begins so."""

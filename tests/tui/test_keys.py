@@ -36,14 +36,14 @@ from initlab_tui.tui.screens.help import HelpScreen
 from initlab_tui.tui.screens.lab import LabScreen
 from initlab_tui.tui.screens.layers import LayersScreen
 from initlab_tui.tui.widgets.field import FieldInput
-from initlab_tui.tui.widgets.initializer_list import StartList
+from initlab_tui.tui.widgets.initializer_list import InitializerList
 from initlab_tui.tui.widgets.table import Table
 from tests.tui.conftest import VERY_WIDE, Bench, Lab, by_start, comparison, flat, opened
 
 PLACES: list[tuple[type[DOMNode], Sequence[Key]]] = [
     (LabScreen, LAB),
     (LabApp, EVERYWHERE),
-    (StartList, SETUP),
+    (InitializerList, SETUP),
     (FieldInput, FIELD),
     (Training, TRAINING),
     (Results, RESULTS),

@@ -7,11 +7,11 @@ import math
 import pytest
 
 from initlab_tui.domain.events import LayersMeasured, Stepped
-from initlab_tui.domain.layers.diagnosis import Health, Verdict
+from initlab_tui.domain.layers.diagnosis import Diagnosis, Measurement
 from initlab_tui.reports.layers import layer_lines
 from initlab_tui.store import queue
 from initlab_tui.store.database import Run
-from initlab_tui.store.layer_statistics import Checkup
+from initlab_tui.store.layer_statistics import StoredMeasurement
 from initlab_tui.tui.heatmap import FIGURES, heat_map
 from initlab_tui.tui.screens.layers import LayersScreen
 from tests.store.test_layer_statistics import health
@@ -20,8 +20,8 @@ from tests.tui.conftest import NARROW, VERY_WIDE, WIDE, Bench, Lab, Result, by_s
 STD, DEAD = FIGURES[1], next(figure for figure in FIGURES if "dead" in figure.title)
 
 
-def at(step: int, measured: Health) -> Checkup:
-    return Checkup(step, measured, Verdict("healthy", ""))
+def at(step: int, measured: Measurement) -> StoredMeasurement:
+    return StoredMeasurement(step, measured, Diagnosis("healthy", ""))
 
 
 def test_a_map_is_of_layers_by_steps_on_a_logarithmic_scale() -> None:
@@ -137,9 +137,9 @@ async def test_where_there_is_room_every_layer_has_its_figures_and_the_ill_one_i
 
 def test_of_more_layers_than_lines_the_first_the_last_and_the_ill_one_are_told() -> None:
     one = health(1.0)
-    deep = Health(tuple(one.layers[0]._replace(layer=f"dense_{n}") for n in range(1, 201)), one.network)
+    deep = Measurement(tuple(one.layers[0]._replace(layer=f"dense_{n}") for n in range(1, 201)), one.network)
     for ill in ("dense_77", "dense_1", "dense_199"):
-        told = [line.plain.split()[0] for line in layer_lines(deep, Verdict("dead", "", ill), 12)]
+        told = [line.plain.split()[0] for line in layer_lines(deep, Diagnosis("dead", "", ill), 12)]
         assert len(told) == 13
         assert {"dense_1", ill, "dense_199"} <= set(told)  # of 200 the last makes the logits
         assert told[1:] == sorted(told[1:], key=lambda name: int(name[6:]))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from initlab_tui.domain.claims.recipe import Part, Recipe
+from initlab_tui.domain.claims.recipe import Experiment, Recipe
 from initlab_tui.domain.events import Evaluated
 from initlab_tui.domain.spec import Comparison, Initializer, RunSpec
 from initlab_tui.recipes import loader
@@ -28,7 +28,7 @@ AS_CLAIMED = {RANDOM: 0.853, XAVIER: 0.964}
 
 
 def specs(runs: Iterable[RunSpec]) -> set[tuple[str, int]]:
-    return {(spec.identity, spec.seed) for spec in runs}
+    return {(spec.spec_hash, spec.seed) for spec in runs}
 
 
 def over(recipe: Recipe, seeds: int, part: int = 0) -> Comparison:
@@ -55,7 +55,7 @@ async def test_what_is_put_into_the_form_is_what_is_read_of_it_for_every_part(st
             await lab.until(partial(describes, lab, part))
 
 
-def describes(lab: Lab, part: Part) -> bool:
+def describes(lab: Lab, part: Experiment) -> bool:
     found = lab.app.lab.setup.comparison
     return found is not None and specs(found.runs()) == specs(part.runs())
 

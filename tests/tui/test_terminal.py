@@ -291,7 +291,7 @@ def drop_workers(store: Path) -> None:
 
 def spoil_a_spec(store: Path) -> None:
     with sqlite3.connect(store) as connection:
-        connection.execute("UPDATE runs SET spec = '[1', identity = 'another' WHERE id = 1")
+        connection.execute("UPDATE runs SET spec = '[1', spec_hash = 'another' WHERE id = 1")
         connection.execute("INSERT INTO events (run_id, at, kind, detail) VALUES (1, 0, 'spoilt', '')")
 
 

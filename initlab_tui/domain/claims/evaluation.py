@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from initlab_tui.domain.claims.recipe import Expectation, Group, Recipe, Verdict
+from initlab_tui.domain.claims.recipe import Claim, Group, Recipe, Verdict
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.domain.statistics.leaderboard import Estimate, estimate
 
 
 @dataclass(frozen=True)
-class Observation:
+class RunMetrics:
     """A run, of the part of that name: each observable's values by epoch, from before the first to the last.
 
     Where a run did not come so far, or its value was not finite, there is none: `values` is cut short there.
@@ -23,20 +23,20 @@ class Observation:
 
 
 @dataclass(frozen=True)
-class Judged:
+class ClaimResult:
     """An expectation and what came of it.
 
     `observed` is the group's estimate, or its difference to the other's; of an order, each neighbours' difference.
     `reason` says why nothing is decided, and is empty where something is.
     """
 
-    expectation: Expectation
+    expectation: Claim
     observed: tuple[Estimate, ...]
     verdict: Verdict
     reason: str = ""
 
 
-def judge(recipe: Recipe, observations: Iterable[Observation], *, stand_in: bool = False) -> list[Judged]:
+def evaluate_claims(recipe: Recipe, observations: Iterable[RunMetrics], *, stand_in: bool = False) -> list[ClaimResult]:
     """Hold each of a recipe's expectations against what was observed.
 
     An interval that lies wholly within what is claimed bears it out, one wholly outside refutes it, any other
@@ -47,23 +47,23 @@ def judge(recipe: Recipe, observations: Iterable[Observation], *, stand_in: bool
     return [_judged(expectation, seen, stand_in) for expectation in recipe.expectations]
 
 
-def _judged(expectation: Expectation, seen: Sequence[Observation], stand_in: bool) -> Judged:
+def _judged(expectation: Claim, seen: Sequence[RunMetrics], stand_in: bool) -> ClaimResult:
     if stand_in and not expectation.any_dataset:
-        return Judged(expectation, (), "undecided", "not on the dataset that it is claimed of")
+        return ClaimResult(expectation, (), "undecided", "not on the dataset that it is claimed of")
     values = {group: _by_seed(group, expectation, seen) for group in expectation.groups}
     asked = max(sum(group.holds(one.part, one.spec) for one in seen) for group in expectation.groups)
     observed = tuple(estimate(each) for each in _compared(expectation, values))
     fewest = min(each.n for each in observed)
     if not asked:
-        return Judged(expectation, (), "undecided", "none of its runs was trained")
+        return ClaimResult(expectation, (), "undecided", "none of its runs was trained")
     if fewest < asked:
-        return Judged(expectation, observed, "undecided", f"{fewest} of {asked} runs have come to a result")
+        return ClaimResult(expectation, observed, "undecided", f"{fewest} of {asked} runs have come to a result")
     if fewest < 2:
-        return Judged(expectation, observed, "undecided", "n too small: an interval needs two seeds or more")
-    return Judged(expectation, observed, *_decided(observed, expectation.bounds))
+        return ClaimResult(expectation, observed, "undecided", "n too small: an interval needs two seeds or more")
+    return ClaimResult(expectation, observed, *_decided(observed, expectation.bounds))
 
 
-def _by_seed(group: Group, expectation: Expectation, seen: Sequence[Observation]) -> dict[int, float]:
+def _by_seed(group: Group, expectation: Claim, seen: Sequence[RunMetrics]) -> dict[int, float]:
     found = {}
     for one in seen:
         epoch = one.spec.epochs if expectation.epoch is None else expectation.epoch
@@ -73,7 +73,7 @@ def _by_seed(group: Group, expectation: Expectation, seen: Sequence[Observation]
     return found
 
 
-def _compared(expectation: Expectation, values: Mapping[Group, Mapping[int, float]]) -> list[list[float]]:
+def _compared(expectation: Claim, values: Mapping[Group, Mapping[int, float]]) -> list[list[float]]:
     """The values to estimate: a group's own, or differences paired by seed."""
     if expectation.group and not expectation.against:
         return [list(values[expectation.group].values())]

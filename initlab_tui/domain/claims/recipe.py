@@ -65,7 +65,7 @@ class Source(Frozen):
         return f"{self.author} ({self.year}), {self.title}, {self.place}"
 
 
-class Part(Comparison):
+class Experiment(Comparison):
     """One of a recipe's comparisons; `seeds` may be a count, from the base's seed up."""
 
     name: str = ""
@@ -122,7 +122,7 @@ class Group(Frozen):
         return " ".join(f"{name} {value}" for name, value in given.items())
 
 
-class Expectation(Frozen):
+class Claim(Frozen):
     """A claim and what would bear it out: where the 95 % interval over the seeds has to lie.
 
     Of one `group`, its observable; with `against`, the difference to that group, paired by seed; of an `order`,
@@ -213,8 +213,8 @@ class Recipe(Frozen):
     source: Source
     notes: str = ""
     offline_dataset: DatasetName | None = None
-    parts: tuple[Part, ...]
-    expectations: tuple[Expectation, ...]
+    parts: tuple[Experiment, ...]
+    expectations: tuple[Claim, ...]
     measured: Measured | None = None
 
     @model_validator(mode="after")
@@ -254,5 +254,5 @@ class Recipe(Frozen):
             lambda part: {"base": part.base.model_copy(update={"dataset": dataset_of(part.base.dataset)})}
         )
 
-    def _with_parts(self, change: Callable[[Part], dict[str, Any]]) -> Recipe:
+    def _with_parts(self, change: Callable[[Experiment], dict[str, Any]]) -> Recipe:
         return self.model_copy(update={"parts": tuple(part.model_copy(update=change(part)) for part in self.parts)})

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from initlab_tui.domain.claims.recipe import Expectation, Figure, Group, Measured, Part, Recipe, Source
+from initlab_tui.domain.claims.recipe import Claim, Experiment, Figure, Group, Measured, Recipe, Source
 from initlab_tui.domain.errors import InvalidInputError, Problem, unknown
 from initlab_tui.domain.spec import RunSpec, sentence
 
@@ -17,9 +17,9 @@ Path = tuple[str | int, ...]
 TABLES: dict[Path, type[BaseModel]] = {
     (): Recipe,
     ("source",): Source,
-    ("parts",): Part,
+    ("parts",): Experiment,
     ("parts", "base"): RunSpec,
-    ("expectations",): Expectation,
+    ("expectations",): Claim,
     ("expectations", "group"): Group,
     ("expectations", "against"): Group,
     ("expectations", "order"): Group,
@@ -59,8 +59,8 @@ def parse(text: str, name: str, file: str) -> Recipe:
 
 def _gathered(document: Mapping[str, Any]) -> dict[str, Any]:
     """A document without parts, its comparison's fields put into one."""
-    own = {name: value for name, value in document.items() if name in Part.model_fields}
-    rest = {name: value for name, value in document.items() if name not in Part.model_fields}
+    own = {name: value for name, value in document.items() if name in Experiment.model_fields}
+    rest = {name: value for name, value in document.items() if name not in Experiment.model_fields}
     return {**rest, "parts": [own]}
 
 
@@ -71,7 +71,7 @@ def _sentence(problem: Mapping[str, Any], *, flat: bool) -> str:
         fields = [*TABLES[table].model_fields] if table in TABLES else []
         if flat and table in ((), ("parts",)):
             # A lone part's fields stand at the top, beside the recipe's own.
-            fields = [*Recipe.model_fields, *Part.model_fields]
+            fields = [*Recipe.model_fields, *Experiment.model_fields]
         hidden = ("name", "parts") if flat else ("name",) if not table else ()
         return unknown("field", str(location[-1]), [name for name in fields if name not in hidden])
     if problem["type"] == "missing":
@@ -83,7 +83,7 @@ def _sentence(problem: Mapping[str, Any], *, flat: bool) -> str:
 
 def _astray(recipe: Recipe) -> Iterator[tuple[Path, str]]:
     """What is expected of groups that are not compared, or not told apart, or of epochs that are not trained."""
-    known = {(part, spec.identity): spec for part, spec in recipe.specs()}
+    known = {(part, spec.spec_hash): spec for part, spec in recipe.specs()}
     for number, expectation in enumerate(recipe.expectations):
         for field, group in _named_groups(expectation):
             meant = [spec for (part, _), spec in known.items() if group.holds(part, spec)]
@@ -94,7 +94,7 @@ def _astray(recipe: Recipe) -> Iterator[tuple[Path, str]]:
                 yield ("expectations", number, "epoch"), f"epoch must be <= {meant[0].epochs}, got {expectation.epoch}"
 
 
-def _named_groups(expectation: Expectation) -> Iterator[tuple[Path, Group]]:
+def _named_groups(expectation: Claim) -> Iterator[tuple[Path, Group]]:
     for field in ("group", "against"):
         group = getattr(expectation, field)
         if group:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from initlab_tui.domain.spec import Initializer, Kernel
+from initlab_tui.domain.spec import Initializer, LayerShape
 from initlab_tui.domain.theory.mean_field import LayerPrediction, Prediction
 
 # A signal's root mean square, as a multiple of the input's; and a back-propagated gradient's, of the last hidden
@@ -39,7 +39,7 @@ VERDICTS = ("healthy", "vanishing_forward", "vanishing_backward", "exploding", "
 FLAT = {"tanh": math.atanh(TANH_FLAT), "sigmoid": math.log(1 / SIGMOID_FLAT - 1)}  # |z| from which they are flat
 
 
-class LayerHealth(NamedTuple):
+class LayerStatistics(NamedTuple):
     """One layer on a probe batch. Means and deviations are over inputs and units at once.
 
     - `dead`: share of units that are 0 on the whole batch, of relu; `saturated`: share of outputs in the flat
@@ -68,7 +68,7 @@ class LayerHealth(NamedTuple):
     correlation: float
 
 
-class NetworkHealth(NamedTuple):
+class NetworkStatistics(NamedTuple):
     """A network on a probe batch.
 
     `chance_loss` is ln(classes); `gradient_ratio` the first kernel's gradient norm over the logits'. The singular
@@ -85,15 +85,15 @@ class NetworkHealth(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Health:
+class Measurement:
     """A network's layers, the logits last, and the network as a whole."""
 
-    layers: tuple[LayerHealth, ...]
-    network: NetworkHealth
+    layers: tuple[LayerStatistics, ...]
+    network: NetworkStatistics
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Diagnosis:
     """One of VERDICTS, or `unknown` where theory is silent; why, with figures; and the layer that shows it."""
 
     name: str
@@ -101,11 +101,11 @@ class Verdict:
     layer: str = ""
 
     @property
-    def is_ill(self) -> bool:
+    def has_problem(self) -> bool:
         return self.name not in ("healthy", "unknown")
 
 
-class Symptoms(NamedTuple):
+class Findings(NamedTuple):
     """What a hidden layer is judged by: its level relative to the input's, and what comes back to it as gradient."""
 
     layer: str
@@ -116,18 +116,18 @@ class Symptoms(NamedTuple):
     twins: float | None
 
 
-def level(layer: LayerHealth | LayerPrediction, input_rms: float) -> float:
+def relative_rms(layer: LayerStatistics | LayerPrediction, input_rms: float) -> float:
     """Root mean square of a layer's activations, relative to that of the data; NaN where the data is all 0."""
     return math.hypot(layer.activation_mean, layer.activation_std) / input_rms if input_rms else math.nan
 
 
-def judge(health: Health) -> Verdict:
+def diagnose(health: Measurement) -> Diagnosis:
     """What a network that was measured is ill of."""
     whole = health.network
     *hidden, logits = (
-        Symptoms(
+        Findings(
             layer.layer,
-            level(layer, whole.input_rms),
+            relative_rms(layer, whole.input_rms),
             layer.backprop_std,
             layer.dead,
             layer.saturated,
@@ -137,17 +137,23 @@ def judge(health: Health) -> Verdict:
     )
     if whole.loss < HAS_LEARNED * whole.chance_loss:
         # The bounds are those of a start: a net that has learned has grown its signal, and has no gradient left.
-        return Verdict("healthy", f"it has learned: the loss is {whole.loss:.2g}, of guessing {whole.chance_loss:.3g}")
+        return Diagnosis(
+            "healthy", f"it has learned: the loss is {whole.loss:.2g}, of guessing {whole.chance_loss:.3g}"
+        )
     found = _judge(hidden, logits.backward)
     if found.name == "healthy" and not whole.loss <= MOST_LOSS * whole.chance_loss:
         reason = f"the loss is {whole.loss:.3g}, of logits near 0 it is {whole.chance_loss:.3g}"
-        return Verdict("exploding", f"{reason} (healthy: up to {MOST_LOSS:g} times that)", logits.layer)
+        return Diagnosis("exploding", f"{reason} (healthy: up to {MOST_LOSS:g} times that)", logits.layer)
     return found
 
 
-def judge_prediction(
-    initializer: Initializer, kernels: Sequence[Kernel], prediction: Prediction | None, activation: str, square: float
-) -> Verdict:
+def diagnose_prediction(
+    initializer: Initializer,
+    kernels: Sequence[LayerShape],
+    prediction: Prediction | None,
+    activation: str,
+    square: float,
+) -> Diagnosis:
     """What a network is expected to be ill of; `square` is the data's E[x²].
 
     `prediction` is None where theory is silent.
@@ -157,27 +163,27 @@ def judge_prediction(
     if len(known) < len(moments):
         fitted = "no formula: it is fitted to the data when training starts"
         own = "no formula for your own initializer: training shows what it does"
-        return Verdict("unknown", fitted if initializer.is_data_dependent else own)
+        return Diagnosis("unknown", fitted if initializer.is_data_dependent else own)
     if len(kernels) > 1 and not known[0].variance:
-        return Verdict("symmetric", f"every weight is {known[0].mean:g}: all units of a layer are alike and stay so")
+        return Diagnosis("symmetric", f"every weight is {known[0].mean:g}: all units of a layer are alike and stay so")
     if prediction is None:
         mean = next((moment.mean for moment in known if moment.mean), 0.0)
-        return Verdict("unknown", f"no theory: the weights' mean is {mean:.3g}, not 0")
+        return Diagnosis("unknown", f"no theory: the weights' mean is {mean:.3g}, not 0")
     return _judge([*_foretold(prediction, activation, square)], 1.0)
 
 
-def _foretold(prediction: Prediction, activation: str, square: float) -> Iterable[Symptoms]:
+def _foretold(prediction: Prediction, activation: str, square: float) -> Iterable[Findings]:
     for layer in prediction.layers[:-1]:
         flat = FLAT.get(activation)
         spread = layer.predicted_std * math.sqrt(2)
         saturated = None if flat is None else math.erfc(flat / spread) if spread else 0.0
-        yield Symptoms(layer.layer, level(layer, math.sqrt(square)), layer.gradient_std, None, saturated, None)
+        yield Findings(layer.layer, relative_rms(layer, math.sqrt(square)), layer.gradient_std, None, saturated, None)
 
 
-def _judge(hidden: Sequence[Symptoms], at_logits: float) -> Verdict:
+def _judge(hidden: Sequence[Findings], at_logits: float) -> Diagnosis:
     """The gravest illness first: one that follows from another is not told instead of it."""
     if not hidden:
-        return Verdict("healthy", "no hidden layer: the input reaches the logits as it is")
+        return Diagnosis("healthy", "no hidden layer: the input reaches the logits as it is")
     return (
         _share("symmetric", hidden, "twins", MOST_TWINS, "units have the weights of another: they learn as one")
         or _not_finite(hidden)
@@ -189,26 +195,26 @@ def _judge(hidden: Sequence[Symptoms], at_logits: float) -> Verdict:
     )
 
 
-def _share(name: str, hidden: Sequence[Symptoms], symptom: str, most: float, told: str) -> Verdict | None:
+def _share(name: str, hidden: Sequence[Findings], symptom: str, most: float, told: str) -> Diagnosis | None:
     """Whether more than so much of a layer has a symptom; told of the layer where it is worst."""
     shares = [getattr(layer, symptom) or 0.0 for layer in hidden]
     worst = shares.index(max(shares))
     if shares[worst] <= most:
         return None
     layer = hidden[worst].layer
-    return Verdict(name, f"{shares[worst]:.0%} of {layer}'s {told} (healthy: up to {most:.0%})", layer)
+    return Diagnosis(name, f"{shares[worst]:.0%} of {layer}'s {told} (healthy: up to {most:.0%})", layer)
 
 
-def _not_finite(hidden: Sequence[Symptoms]) -> Verdict | None:
+def _not_finite(hidden: Sequence[Findings]) -> Diagnosis | None:
     # A signal beyond floats makes every gradient so: it is told first.
     for symptom, told in (("level", "the signal"), ("backward", "the gradient")):
         layer = next((each.layer for each in hidden if not math.isfinite(getattr(each, symptom))), None)
         if layer:
-            return Verdict("exploding", f"{told} is beyond the range of floats in {layer}", layer)
+            return Diagnosis("exploding", f"{told} is beyond the range of floats in {layer}", layer)
     return None
 
 
-def _forward(hidden: Sequence[Symptoms]) -> Verdict | None:
+def _forward(hidden: Sequence[Findings]) -> Diagnosis | None:
     crossed = next((layer for layer in hidden if not LEAST_LEVEL <= layer.level <= MOST_LEVEL), None)
     if crossed is None:
         return None
@@ -220,25 +226,25 @@ def _forward(hidden: Sequence[Symptoms]) -> Verdict | None:
         worst = max(hidden, key=lambda layer: layer.level)
         name, verb = "exploding", "grows"
     reason = f"the signal {verb} to {worst.level:.2g} times the input's by {worst.layer}"
-    return Verdict(name, f"{reason} (healthy: {_bounds()}; beyond that from {crossed.layer} on)", crossed.layer)
+    return Diagnosis(name, f"{reason} (healthy: {_bounds()}; beyond that from {crossed.layer} on)", crossed.layer)
 
 
-def _backward(hidden: Sequence[Symptoms], at_logits: float) -> Verdict | None:
+def _backward(hidden: Sequence[Findings], at_logits: float) -> Diagnosis | None:
     top = hidden[-1].backward
     ratio = hidden[0].backward / top if top else math.nan if at_logits else 1.0
     if LEAST_LEVEL <= ratio <= MOST_LEVEL:
         return None
     if ratio > MOST_LEVEL:
         reason = f"the gradient that reaches {hidden[0].layer} is {ratio:.2g} times {hidden[-1].layer}'s"
-        return Verdict("exploding", f"{reason} (healthy: {_bounds()})", hidden[0].layer)
+        return Diagnosis("exploding", f"{reason} (healthy: {_bounds()})", hidden[0].layer)
     shown = "0" if math.isnan(ratio) else f"{ratio:.2g}"
     reason = f"the gradient that reaches {hidden[0].layer} is {shown} times {hidden[-1].layer}'s"
-    return Verdict("vanishing_backward", f"{reason} (healthy: {_bounds()})", hidden[0].layer)
+    return Diagnosis("vanishing_backward", f"{reason} (healthy: {_bounds()})", hidden[0].layer)
 
 
-def _healthy(hidden: Sequence[Symptoms]) -> Verdict:
+def _healthy(hidden: Sequence[Findings]) -> Diagnosis:
     last = hidden[-1]
-    return Verdict("healthy", f"{last.layer} has {last.level:.2g} times the input's signal")
+    return Diagnosis("healthy", f"{last.layer} has {last.level:.2g} times the input's signal")
 
 
 def _bounds() -> str:

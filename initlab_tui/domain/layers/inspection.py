@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from initlab_tui.domain.layers.diagnosis import Health, LayerHealth, Verdict, judge, judge_prediction
-from initlab_tui.domain.spec import Initializer, Kernel, RunSpec
+from initlab_tui.domain.layers.diagnosis import Diagnosis, LayerStatistics, Measurement, diagnose, diagnose_prediction
+from initlab_tui.domain.spec import Initializer, LayerShape, RunSpec
 from initlab_tui.domain.theory.mean_field import LayerPrediction, correlations, predict
 
 
@@ -18,18 +18,18 @@ class Inspection:
     """
 
     initializer: Initializer
-    health: Health
-    verdict: Verdict
-    foretold: Verdict
+    health: Measurement
+    verdict: Diagnosis
+    foretold: Diagnosis
     predictions: tuple[LayerPrediction | None, ...]
     correlations: tuple[float | None, ...]
 
     @property
-    def layers(self) -> list[tuple[LayerHealth, LayerPrediction | None, float | None]]:
+    def layers(self) -> list[tuple[LayerStatistics, LayerPrediction | None, float | None]]:
         return list(zip(self.health.layers, self.predictions, self.correlations, strict=True))
 
 
-def inspection(spec: RunSpec, kernels: Sequence[Kernel], health: Health) -> Inspection:
+def inspection(spec: RunSpec, kernels: Sequence[LayerShape], health: Measurement) -> Inspection:
     """Put what was measured of `spec`'s network beside what theory foretells for the same data."""
     square = health.network.input_rms**2
     prediction = predict(spec.initializer, kernels, spec.activation, square) if square else None
@@ -37,8 +37,8 @@ def inspection(spec: RunSpec, kernels: Sequence[Kernel], health: Health) -> Insp
     return Inspection(
         spec.initializer,
         health,
-        judge(health),
-        judge_prediction(spec.initializer, kernels, prediction, spec.activation, square),
+        diagnose(health),
+        diagnose_prediction(spec.initializer, kernels, prediction, spec.activation, square),
         prediction.layers if prediction else silent,
         correlations(spec.activation, prediction, first) if prediction else silent,
     )

@@ -23,13 +23,13 @@ WEIGHT = {"done": 2, "diverged": 2, "failed": 1, "crashed": 1}
 class Outcome:
     """What the leaderboard needs of a run; accuracies are fractions, None where nothing was measured.
 
-    `identity` is the spec's, kept with the run, since it takes a while to work out; `fingerprint` tells datasets
+    `spec_hash` is the spec's, kept with the run, since it takes a while to work out; `fingerprint` tells datasets
     of one name apart; `verdict` is that of the layers at step 0, empty where they were not measured.
     """
 
     run_id: int
     spec: RunSpec
-    identity: str
+    spec_hash: str
     status: str
     test_accuracy: float | None
     test_loss: float | None
@@ -155,7 +155,7 @@ def leaderboard(outcomes: Iterable[Outcome]) -> list[Row]:
     boards: dict[tuple[str, str | None], dict[str, list[Outcome]]] = {}
     for outcome in outcomes:
         board = boards.setdefault((outcome.spec.dataset, outcome.fingerprint), {})
-        board.setdefault(outcome.identity, []).append(outcome)
+        board.setdefault(outcome.spec_hash, []).append(outcome)
     _join_unstarted(boards)
     rows = []
     for (_, fingerprint), groups in sorted(boards.items(), key=lambda item: str(item[0])):
@@ -170,8 +170,8 @@ def _join_unstarted(boards: dict[tuple[str, str | None], dict[str, list[Outcome]
     for dataset in {name for name, fingerprint in boards if fingerprint is None}:
         known = [key for key in boards if key[0] == dataset and key[1] is not None]
         if known:
-            for identity, group in boards.pop((dataset, None)).items():
-                boards[known[-1]].setdefault(identity, []).extend(group)
+            for spec_hash, group in boards.pop((dataset, None)).items():
+                boards[known[-1]].setdefault(spec_hash, []).extend(group)
 
 
 def _group(outcomes: Sequence[Outcome]) -> _Group:

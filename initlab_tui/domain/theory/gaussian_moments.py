@@ -1,6 +1,6 @@
 """Expectations of activations under a Gaussian: E[f(φ(√q z))], z ~ N(0, 1), by closed form, sums or tables.
 
-Expectations of the piecewise linear activations are closed forms. The others' are sums by the trapezoidal rule in
+Moments of the piecewise linear activations are closed forms. The others' are sums by the trapezoidal rule in
 u = ln |z|, on each half-line by itself. Gauss-Hermite does badly on both of what is met here: kinks at 0 (elu,
 selu: order 64 is off by 1e-2), and curves narrow against the Gaussian (tanh at q = 100: 6e-2, and order 2,000 for
 1e-6). Split at 0 there is no kink; and in ln z a larger q only shifts φ, so 263 points do for every q up to 1e12.
@@ -28,7 +28,7 @@ _STEP = 2 * _SPACING  # of a table in ln q: √q then moves by one point, and al
 LOG_Q = (_LOW * _STEP, _HIGH * _STEP)  # ln q from which to which the tables go
 
 
-class Expectations(NamedTuple):
+class Moments(NamedTuple):
     """Of φ(√q z), z ~ N(0, 1): mean square, mean and variance; and the mean square of the slope φ'(√q z)."""
 
     mean_square: float
@@ -37,7 +37,7 @@ class Expectations(NamedTuple):
     slope_square: float
 
 
-def expectations(activation: str, q: float) -> Expectations:
+def expectations(activation: str, q: float) -> Moments:
     """Moments of `activation` on pre-activations of mean square `q`, to 1e-10 for q up to 1e12.
 
     At q = 0 they are the limits, so the slope of a kinked activation is between those of its two sides.
@@ -57,10 +57,10 @@ def product(activation: str, q: float, correlation: float) -> float:
     return _product(_CURVES[activation].value, math.sqrt(q), math.acos(correlation))
 
 
-# Expectations by tables: ln of each as cubics in ln q, since a form cannot wait for thousands of sums.
+# Moments by tables: ln of each as cubics in ln q, since a form cannot wait for thousands of sums.
 
 
-class LogExpectations(NamedTuple):
+class LogMoments(NamedTuple):
     """Of φ(√q z) by ln q, which may be -inf: ln of the mean square, the variance and the slope's mean square.
 
     `shift` is how many of its deviations φ's mean lies above `at_zero`, φ(0): of two signs, so not a logarithm.
@@ -74,7 +74,7 @@ class LogExpectations(NamedTuple):
 
 
 @cache
-def log_expectations(activation: str) -> LogExpectations:
+def log_expectations(activation: str) -> LogMoments:
     """Expectations of `activation` by ln q: exact where there is a closed form, else read off tables, to 1e-6.
 
     Tables are built at first use, in some 15 ms, and end in straight lines, as the expectations themselves do.
@@ -84,15 +84,15 @@ def log_expectations(activation: str) -> LogExpectations:
     of_one = _of_piecewise_linear(NEGATIVE_SLOPES[activation], 1.0)
     square, variance, slope = math.log(of_one.mean_square), math.log(of_one.variance), math.log(of_one.slope_square)
     shift = of_one.mean / math.sqrt(of_one.variance)
-    return LogExpectations(
+    return LogMoments(
         0.0, lambda log_q: log_q + square, lambda log_q: log_q + variance, lambda _: slope, lambda _: shift
     )
 
 
-def _tabulate(curve: Activation) -> LogExpectations:
+def _tabulate(curve: Activation) -> LogMoments:
     at_zero = curve.value(0.0)
     rows = [_logs_and_rises(at_zero, sums, rises) for sums, rises in _sums_and_rises(curve)]
-    return LogExpectations(at_zero, *(_interpolation(column) for column in zip(*rows, strict=True)))
+    return LogMoments(at_zero, *(_interpolation(column) for column in zip(*rows, strict=True)))
 
 
 _Knot = tuple[float, float]  # a value and its derivative by ln q
@@ -155,7 +155,7 @@ def _line(at: float, value: float, slope: float) -> Curve:
     return lambda log_q: value + slope * (log_q - at)
 
 
-# Expectations by sums.
+# Moments by sums.
 
 
 class Activation(NamedTuple):
@@ -201,18 +201,18 @@ _CURVES: Mapping[str, Activation] = MappingProxyType(
 )
 
 
-def _of_piecewise_linear(negative: float, q: float) -> Expectations:
+def _of_piecewise_linear(negative: float, q: float) -> Moments:
     mean_square, mean = q * (1 + negative**2) / 2, (1 - negative) * math.sqrt(q / (2 * math.pi))
-    return Expectations(mean_square, mean, mean_square - mean**2, (1 + negative**2) / 2)
+    return Moments(mean_square, mean, mean_square - mean**2, (1 + negative**2) / 2)
 
 
-def _around(at_zero: float, mean: float, square: float, slope_square: float) -> Expectations:
+def _around(at_zero: float, mean: float, square: float, slope_square: float) -> Moments:
     """Expectations of φ from the mean and the mean square of φ - φ(0).
 
     So the variance of a small signal on a pedestal, as of sigmoid, is not the difference of two near ½.
     """
     mean_square = square + 2 * at_zero * mean + at_zero**2
-    return Expectations(mean_square, at_zero + mean, square - mean**2, slope_square)
+    return Moments(mean_square, at_zero + mean, square - mean**2, slope_square)
 
 
 @cache

@@ -19,12 +19,12 @@ from itertools import accumulate, pairwise
 from operator import add
 from typing import NamedTuple
 
-from initlab_tui.domain.spec import Initializer, Kernel
+from initlab_tui.domain.spec import Initializer, LayerShape
 from initlab_tui.domain.theory.gaussian_moments import (
     LOG_Q,
     NEGATIVE_SLOPES,
     Curve,
-    LogExpectations,
+    LogMoments,
     expectations,
     log_expectations,
     product,
@@ -68,7 +68,7 @@ class Prediction:
 
 
 def predict(
-    initializer: Initializer, kernels: Sequence[Kernel], activation: str, input_mean_square: float = 1.0
+    initializer: Initializer, kernels: Sequence[LayerShape], activation: str, input_mean_square: float = 1.0
 ) -> Prediction | None:
     """What `initializer` makes of signals and gradients in a network of `kernels`, the last of which makes the logits.
 
@@ -203,7 +203,7 @@ def _spread(initializer: Initializer, fan_in: int, fan_out: int) -> _Spread | No
 
 
 def _layers(
-    names: Sequence[str], spreads: Sequence[_Spread], logs: LogExpectations, log_input: float
+    names: Sequence[str], spreads: Sequence[_Spread], logs: LogMoments, log_input: float
 ) -> tuple[LayerPrediction, ...]:
     # By columns, as a form asks anew at every key, and for the whole catalogue.
     stddevs, forward, backward = zip(*spreads, strict=True)

@@ -21,7 +21,7 @@ from initlab_tui.domain.spec import Comparison, Initializer, RunSpec
 from initlab_tui.reports.diagnosis import forecast
 from initlab_tui.reports.format import plain
 from initlab_tui.tui.widgets.field import ChoiceField, Field, FieldInput, TextField
-from initlab_tui.tui.widgets.initializer_list import StartList, lines
+from initlab_tui.tui.widgets.initializer_list import InitializerList, lines
 
 FIRST = Comparison(
     base=RunSpec(hidden=(64,) * 10, batch_size=32, epochs=5),
@@ -84,7 +84,7 @@ class Setup(Vertical):
                 yield ChoiceField("device", "Device", _plain((AUTO, *self._devices)), words["device"])
             with Vertical(id="choice"):
                 yield Static("Initializers: space ticks, + another", classes="title")
-                yield StartList(lines(self._settings.comparison.initializers), id="starts")
+                yield InitializerList(lines(self._settings.comparison.initializers), id="starts")
                 with VerticalScroll(id="foretold", can_focus=False):
                     yield Static("", id="preview")
         yield Static("", id="summary")
@@ -122,7 +122,7 @@ class Setup(Vertical):
         return absolute(OWN_PREFIX + self._field("file").value) if chosen == OWN_PREFIX else chosen
 
     @on(Field.Changed)
-    @on(StartList.Changed)
+    @on(InitializerList.Changed)
     def _edited(self, event: Message) -> None:
         event.stop()
         self._refused = ()
@@ -134,7 +134,7 @@ class Setup(Vertical):
     @on(FieldInput.Left)
     def _left(self, event: Message) -> None:
         event.stop()
-        self.query_one(StartList).leave()
+        self.query_one(InitializerList).leave()
 
     def check(self) -> None:
         """Say beside each field what is wrong with it, and what the comparison amounts to."""
@@ -149,7 +149,7 @@ class Setup(Vertical):
         self.post_message(self.Edited())
 
     def _read(self) -> Comparison:
-        ticked = self.query_one(StartList).ticked
+        ticked = self.query_one(InitializerList).ticked
         value = {field.name or "": field.value for field in self.fields}
         count, _, first = value["seeds"].partition(" from ")
         # What is wrong with an initializer is said under it.
@@ -198,7 +198,7 @@ class Setup(Vertical):
 
     @property
     def _wrong_start(self) -> bool:
-        return self.query_one(StartList).wrong is not None
+        return self.query_one(InitializerList).wrong is not None
 
     def tell(self, text: str, *, wrong: bool = False) -> None:
         """The line under the form: what would be run, or what is wrong with the whole."""
@@ -208,7 +208,7 @@ class Setup(Vertical):
     def focus_first_wrong(self) -> None:
         """Put the cursor where something is wrong."""
         field = next((field for field in self.fields if field.is_wrong), None)
-        starts = self.query_one(StartList)
+        starts = self.query_one(InitializerList)
         if field:
             field.query("Input, Select").first().focus()
         elif starts.wrong:
@@ -228,12 +228,12 @@ class Setup(Vertical):
         for choice in self.query(ChoiceField):
             choice.put(words[choice.name or ""])
         self._show_l2(settings)
-        await self.query_one(StartList).put(settings.comparison.initializers)
+        await self.query_one(InitializerList).put(settings.comparison.initializers)
         self.check()
 
     def show_preview(self, comparison: Comparison, shape: Sequence[int], classes: int, mean_square: float) -> None:
         """What each ticked start does to the signal, by theory; `mean_square` is that of the data."""
-        kernels = comparison.base.kernels(shape, classes)
+        kernels = comparison.base.layer_shapes(shape, classes)
         activation = (comparison.activations or (comparison.base.activation,))[0]
         starts = [forecast(initializer, kernels, activation, mean_square) for initializer in comparison.initializers]
         networks, first = len(comparison.hidden), hidden_text(comparison.base.hidden)

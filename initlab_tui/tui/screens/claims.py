@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from rich.console import RenderableType
 
 from initlab_tui.reports.recipe_results import page
-from initlab_tui.services.recipe_results import Claimed
+from initlab_tui.services.recipe_results import RecipeResult
 from initlab_tui.tui.keys import CLAIMS, bindings
 from initlab_tui.tui.screens.page import PageScreen
 from initlab_tui.tui.store_monitor import View
@@ -18,7 +18,7 @@ class ClaimsScreen(PageScreen):
 
     BINDINGS = bindings(CLAIMS)
 
-    def __init__(self, judge: Callable[[], Awaitable[Sequence[Claimed]]]) -> None:
+    def __init__(self, judge: Callable[[], Awaitable[Sequence[RecipeResult]]]) -> None:
         super().__init__()
         self._judge = judge
 

@@ -25,7 +25,7 @@ from initlab_tui.services.preflight import Facts, facts_of
 from initlab_tui.store import edits, queue
 from initlab_tui.store.database import Run, Store
 from initlab_tui.tui.keys import LAB, bindings
-from initlab_tui.tui.lab_backend import Desk, devices
+from initlab_tui.tui.lab_backend import LabBackend, devices
 from initlab_tui.tui.panes.results import Results
 from initlab_tui.tui.panes.setup import AUTO, Settings, Setup
 from initlab_tui.tui.panes.training import Training
@@ -34,7 +34,7 @@ from initlab_tui.tui.store_monitor import View
 from initlab_tui.tui.trends import Trends
 
 if TYPE_CHECKING:
-    from initlab_tui.domain.claims.recipe import Part, Recipe
+    from initlab_tui.domain.claims.recipe import Experiment, Recipe
 
 NOTICE_SECONDS = 15.0
 HOMES = {"setup": "#starts", "training": "#queue", "results": "#board"}
@@ -49,7 +49,7 @@ class LabScreen(Screen[None]):
     AUTO_FOCUS = HOMES["setup"]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide"), (160, "-very-wide")]
 
-    def __init__(self, desk: Desk, trends: Trends, settings: Settings) -> None:
+    def __init__(self, desk: LabBackend, trends: Trends, settings: Settings) -> None:
         super().__init__(classes="show-setup")
         self._desk, self._trends, self._settings = desk, trends, settings
         self._view: View | None = None
@@ -187,8 +187,8 @@ class LabScreen(Screen[None]):
             self._launch(comparison)
 
     def _is_under_way(self, comparison: Comparison) -> bool:
-        active = {(run.identity, run.spec.seed) for run in self.active}
-        return all((spec.identity, spec.seed) in active for spec in comparison.runs())
+        active = {(run.spec_hash, run.spec.seed) for run in self.active}
+        return all((spec.spec_hash, spec.seed) in active for spec in comparison.runs())
 
     def _ask_whether_again(self, comparison: Comparison) -> None:
         def answered(answer: str | None) -> None:
@@ -237,7 +237,7 @@ class LabScreen(Screen[None]):
         if self.app.screen is self:
             self.app.push_screen(Choose("Fill the setup with", answers(found)).add_class("-roomy"), answered)
 
-    def _fill(self, recipe: Recipe, part: Part) -> None:
+    def _fill(self, recipe: Recipe, part: Experiment) -> None:
         self.setup.put(Settings(part.comparison, self.setup.device or AUTO))
         self.action_pane("setup")
         own = [each.claim for each in recipe.expectations if part.name in {group.part for group in each.groups}]

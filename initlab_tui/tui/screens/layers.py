@@ -13,7 +13,7 @@ from textual.widgets import Footer
 
 from initlab_tui.reports.diagnosis import SIGNS, verdict_text
 from initlab_tui.reports.format import figure_text, two_digits
-from initlab_tui.store.layer_statistics import Checkup
+from initlab_tui.store.layer_statistics import StoredMeasurement
 from initlab_tui.tui.heatmap import FIGURES, HeatMap, heat_map
 from initlab_tui.tui.keys import LAYERS, bindings
 from initlab_tui.tui.store_monitor import View
@@ -32,10 +32,10 @@ class LayersScreen(Screen[None]):
     DEFAULT_CSS = "LayersScreen Lines { height: 1fr; padding: 0 1; }"
     BINDINGS = bindings(LAYERS)
 
-    def __init__(self, run_id: int, title: str, read: Callable[[int], Awaitable[list[Checkup]]]) -> None:
+    def __init__(self, run_id: int, title: str, read: Callable[[int], Awaitable[list[StoredMeasurement]]]) -> None:
         super().__init__()
         self._run_id, self._title, self._read = run_id, title, read
-        self._checkups: list[Checkup] = []
+        self._checkups: list[StoredMeasurement] = []
         self._figure = self._row = 0
         self._column: int | None = None  # None: the last, however many there will be
 

@@ -72,7 +72,7 @@ class Line:
         return self.words.replace(":", " ", 1) if self.trouble else initializer_name(self.read())
 
 
-class StartItem(ListItem):
+class InitializerItem(ListItem):
     """One line of the list, and under it, while it is edited, its parameters."""
 
     def __init__(self, line: Line) -> None:
@@ -127,7 +127,7 @@ class StartItem(ListItem):
         if self.line.name == OWN and event.value:
             self.line.ticked = True  # who names an initializer means to use it
         self.show()
-        self.post_message(StartList.Changed())
+        self.post_message(InitializerList.Changed())
 
 
 def _parameter(name: str, key: str, value: str) -> Horizontal:
@@ -140,19 +140,19 @@ def _parameter(name: str, key: str, value: str) -> Horizontal:
     return Horizontal(Label(f"    {shown}", markup=False), box)
 
 
-class StartList(ListView, can_focus_children=True):
+class InitializerList(ListView, can_focus_children=True):
     """The catalogue's initializers, any of them several times, and a person's own."""
 
     DEFAULT_CSS = """
-    StartList { height: 1fr; min-height: 4; background: transparent; scrollbar-size-vertical: 1; }
-    StartItem { height: auto; background: transparent; }
-    StartItem .name { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
-    StartItem .reason { color: $text-error; height: auto; display: none; padding-left: 2; }
-    StartItem.-wrong .reason { display: block; }
-    StartItem Vertical { height: auto; }
-    StartItem Horizontal { height: 1; }
-    StartItem Label { width: 20; color: $text-muted; }
-    StartItem Input { width: 1fr; }
+    InitializerList { height: 1fr; min-height: 4; background: transparent; scrollbar-size-vertical: 1; }
+    InitializerItem { height: auto; background: transparent; }
+    InitializerItem .name { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    InitializerItem .reason { color: $text-error; height: auto; display: none; padding-left: 2; }
+    InitializerItem.-wrong .reason { display: block; }
+    InitializerItem Vertical { height: auto; }
+    InitializerItem Horizontal { height: 1; }
+    InitializerItem Label { width: 20; color: $text-muted; }
+    InitializerItem Input { width: 1fr; }
     """
     BINDINGS = [
         *bindings(SETUP),
@@ -164,11 +164,11 @@ class StartList(ListView, can_focus_children=True):
         """What is ticked, or a parameter, changed."""
 
     def __init__(self, lines: Iterable[Line], *, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(*(StartItem(line) for line in lines), id=id)
+        super().__init__(*(InitializerItem(line) for line in lines), id=id)
 
     @property
-    def items(self) -> list[StartItem]:
-        return list(self.query(StartItem))
+    def items(self) -> list[InitializerItem]:
+        return list(self.query(InitializerItem))
 
     @property
     def ticked(self) -> list[Line]:
@@ -176,14 +176,14 @@ class StartList(ListView, can_focus_children=True):
         return [item.line for item in self.items if item.line.ticked]
 
     @property
-    def wrong(self) -> StartItem | None:
+    def wrong(self) -> InitializerItem | None:
         """The first ticked line that cannot be used."""
         return next((item for item in self.items if item.line.ticked and item.line.trouble), None)
 
     @property
-    def _current(self) -> StartItem | None:
+    def _current(self) -> InitializerItem | None:
         item = self.highlighted_child
-        return item if isinstance(item, StartItem) else None
+        return item if isinstance(item, InitializerItem) else None
 
     def action_to_line(self, number: int) -> None:
         """Put the cursor on the first line, or with -1 on the last, as it is in the tables."""
@@ -193,7 +193,7 @@ class StartList(ListView, can_focus_children=True):
         if self._current:
             self._tick(self._current)
 
-    def _tick(self, item: StartItem) -> None:
+    def _tick(self, item: InitializerItem) -> None:
         item.line.ticked = not item.line.ticked
         item.show()
         self.post_message(self.Changed())
@@ -203,7 +203,7 @@ class StartList(ListView, can_focus_children=True):
     def on_list_view_selected(self, event: ListView.Selected) -> None:
         # Enter edits here; this comes by a click.
         event.stop()
-        if isinstance(event.item, StartItem):
+        if isinstance(event.item, InitializerItem):
             self._tick(event.item)
 
     async def action_edit(self) -> None:
@@ -220,7 +220,7 @@ class StartList(ListView, can_focus_children=True):
         if item and item.line.values:
             line = Line(item.line.name, dict(item.line.values), ticked=True, added=True)
             index = (self.index or 0) + 1
-            await self.insert(index, [StartItem(line)])
+            await self.insert(index, [InitializerItem(line)])
             self.index = index
             await self.items[index].open()
             self.post_message(self.Changed())
@@ -253,10 +253,10 @@ class StartList(ListView, can_focus_children=True):
     async def put(self, initializers: Sequence[Initializer]) -> None:
         """Tick just these, with their parameters."""
         await self.clear()
-        await self.extend(StartItem(line) for line in lines(initializers))
+        await self.extend(InitializerItem(line) for line in lines(initializers))
         self.index = 0
 
-    def point_to(self, item: StartItem) -> None:
+    def point_to(self, item: InitializerItem) -> None:
         """Put the cursor on a line."""
         self.index = self.items.index(item)
         self.focus()

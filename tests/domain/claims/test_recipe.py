@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from initlab_tui.domain.claims.evaluation import Judged, Observation, judge
+from initlab_tui.domain.claims.evaluation import ClaimResult, RunMetrics, evaluate_claims
 from initlab_tui.domain.claims.recipe import Recipe
 from initlab_tui.domain.claims.recipe_toml import lines, parse
 from initlab_tui.domain.errors import InvalidInputError
@@ -138,18 +138,18 @@ def test_lines_of_keys_and_tables() -> None:
     }
 
 
-def seen(made: Recipe, **accuracies: Sequence[float | None]) -> list[Observation]:
+def seen(made: Recipe, **accuracies: Sequence[float | None]) -> list[RunMetrics]:
     """What was observed after the last epoch, by initializer and seed; None: the run came to nothing."""
     made_of = ((part, spec, accuracies[spec.initializer.name][spec.seed]) for part, spec in made.specs())
     return [
-        Observation(part, spec, {} if value is None else {"test_accuracy": [0.1, 0.2, value], "test_loss": [2.3] * 3})
+        RunMetrics(part, spec, {} if value is None else {"test_accuracy": [0.1, 0.2, value], "test_loss": [2.3] * 3})
         for part, spec, value in made_of
     ]
 
 
-def judged(expectation: str, **accuracies: Sequence[float | None]) -> Judged:
+def judged(expectation: str, **accuracies: Sequence[float | None]) -> ClaimResult:
     made = recipe(expectation)
-    (one,) = judge(made, seen(made, **{"zeros": (0.1, 0.1, 0.1), **accuracies}))
+    (one,) = evaluate_claims(made, seen(made, **{"zeros": (0.1, 0.1, 0.1), **accuracies}))
     return one
 
 
@@ -201,13 +201,13 @@ def test_an_epoch_before_the_last_and_the_loss() -> None:
 
 def test_what_has_no_interval_decides_nothing() -> None:
     made = recipe('group = "he_normal"\nat_least = 0.5').with_seeds("1")
-    (one,) = judge(made, seen(made, zeros=(0.1,), he_normal=(0.9,)))
+    (one,) = evaluate_claims(made, seen(made, zeros=(0.1,), he_normal=(0.9,)))
     assert verdict(one) == "not decided (n too small: an interval needs two seeds or more)"
     one = judged('group = "he_normal"\nat_least = 0.5', he_normal=(0.9, None, 0.9))
     assert verdict(one) == "not decided (2 of 3 runs have come to a result)"
     one = judged('group = "he_normal"\nat_least = 0.5', he_normal=(0.2, 0.5, 0.9))
     assert verdict(one).startswith("not decided (spread too wide")
-    (one,) = judge(made, [])
+    (one,) = evaluate_claims(made, [])
     assert (verdict(one), observed(one)) == ("not decided (none of its runs was trained)", "–")
 
 
@@ -215,5 +215,5 @@ def test_on_a_dataset_that_stands_in_only_what_holds_on_any_is_judged() -> None:
     sure = {"zeros": (0.1, 0.1, 0.1), "he_normal": (0.9, 0.9, 0.9)}
     for own, wanted in (("any_dataset = true", "reproduced"), ("", "undecided")):
         made = recipe(f'group = "he_normal"\nat_least = 0.5\n{own}')
-        (one,) = judge(made, seen(made, **sure), stand_in=True)
+        (one,) = evaluate_claims(made, seen(made, **sure), stand_in=True)
         assert one.verdict == wanted

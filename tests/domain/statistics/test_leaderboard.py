@@ -22,7 +22,7 @@ def outcome(
 ) -> Outcome:
     spec = RunSpec(dataset=dataset, initializer=Initializer.parse(initializer), seed=seed)
     loss = None if accuracy is None else 1 - accuracy
-    return Outcome(run_id, spec, spec.identity, status, accuracy, loss, 1.0, 100.0, 44, fingerprint)
+    return Outcome(run_id, spec, spec.spec_hash, status, accuracy, loss, 1.0, 100.0, 44, fingerprint)
 
 
 def test_the_interval_is_students_t() -> None:
@@ -55,7 +55,7 @@ def test_ten_thousand_runs_are_ranked(groups: int, seeds: int) -> None:
             template,
             run_id=group * seeds + seed,
             spec=template.spec.model_copy(update={"seed": seed}),
-            identity=str(group),
+            spec_hash=str(group),
             test_accuracy=group / groups,
         )
         for group in range(groups)

@@ -12,8 +12,8 @@ from scipy.integrate import dblquad, quad
 
 from initlab_tui.domain.catalog.initializers import CATALOGUE
 from initlab_tui.domain.fields import ACTIVATIONS, MAX_DEPTH
-from initlab_tui.domain.spec import Initializer, Kernel, RunSpec
-from initlab_tui.domain.theory.gaussian_moments import NEGATIVE_SLOPES, Expectations, expectations, log_expectations
+from initlab_tui.domain.spec import Initializer, LayerShape, RunSpec
+from initlab_tui.domain.theory.gaussian_moments import NEGATIVE_SLOPES, Moments, expectations, log_expectations
 from initlab_tui.domain.theory.mean_field import (
     LayerPrediction,
     chi1,
@@ -24,7 +24,7 @@ from initlab_tui.domain.theory.mean_field import (
     length_map,
     predict,
 )
-from initlab_tui.training.initializers import drawer, layer_seed
+from initlab_tui.training.initializers import layer_seed, make_sampler
 
 Floats = npt.NDArray[np.floating]
 MNIST = (28, 28)
@@ -33,7 +33,7 @@ MNIST = (28, 28)
 def predicted(
     written: str, hidden: str, activation: str = "relu", input_mean_square: float = 1.0, classes: int = 10
 ) -> tuple[LayerPrediction, ...]:
-    kernels = RunSpec.checked(hidden=hidden).kernels(MNIST, classes)
+    kernels = RunSpec.checked(hidden=hidden).layer_shapes(MNIST, classes)
     prediction = predict(Initializer.parse(written), kernels, activation, input_mean_square)
     assert prediction is not None
     return prediction.layers
@@ -49,7 +49,7 @@ def slope_of_keras(activation: str, z: Floats) -> Floats:
     return (of_keras(activation, z + step) - of_keras(activation, z - step)) / (2 * step)
 
 
-# Expectations: against a library's quadrature, and against Keras's own activations.
+# Moments: against a library's quadrature, and against Keras's own activations.
 
 
 def integral(f: Callable[[float], float], q: float) -> float:
@@ -124,11 +124,11 @@ def test_at_zero_expectations_are_the_limits(activation: str) -> None:
     assert found.variance == 0
 
 
-def read_off(activation: str, log_q: float) -> Expectations:
+def read_off(activation: str, log_q: float) -> Moments:
     logs = log_expectations(activation)
     variance = math.exp(logs.variance(log_q))
     mean = logs.at_zero + logs.shift(log_q) * math.sqrt(variance)
-    return Expectations(math.exp(logs.mean_square(log_q)), mean, variance, math.exp(logs.slope_square(log_q)))
+    return Moments(math.exp(logs.mean_square(log_q)), mean, variance, math.exp(logs.slope_square(log_q)))
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -290,7 +290,7 @@ def test_correlation_map_refuses_what_is_none() -> None:
 
 def test_relu_forgets_what_tells_two_inputs_apart_and_a_chaotic_tanh_tells_all_apart() -> None:
     def through(written: str, activation: str, first: float) -> list[float | None]:
-        kernels = RunSpec.checked(hidden="512x40").kernels(MNIST, 10)
+        kernels = RunSpec.checked(hidden="512x40").layer_shapes(MNIST, 10)
         prediction = predict(Initializer.parse(written), kernels, activation)
         assert prediction is not None
         return list(correlations(activation, prediction, first))
@@ -376,7 +376,7 @@ def mean_square(array: Floats) -> Floats:
 @pytest.fixture(scope="module")
 def wide_nets() -> Mapping[tuple[str, str], Floats]:
     """For each case (layer, figure of Measured), the mean over draws; a draw's normals serve all of the cases."""
-    kernels = RunSpec.checked(hidden=WIDE).kernels(MNIST, 10)
+    kernels = RunSpec.checked(hidden=WIDE).layer_shapes(MNIST, 10)
     random = np.random.default_rng(7)
     x = inputs(random)
     cases = [(activation, deviations(written, kernels)) for activation, written in CASES]
@@ -386,7 +386,7 @@ def wide_nets() -> Mapping[tuple[str, str], Floats]:
     return dict(zip(CASES, np.array(draws).mean(axis=0), strict=True))
 
 
-def deviations(written: str, kernels: Sequence[Kernel]) -> list[float]:
+def deviations(written: str, kernels: Sequence[LayerShape]) -> list[float]:
     moments = [Initializer.parse(written).moments(*kernel[1:]) for kernel in kernels]
     return [moment.stddev for moment in moments if moment]
 
@@ -420,11 +420,11 @@ def test_signals_and_gradients_of_wide_nets_are_as_predicted(
 
 @pytest.mark.parametrize("written", ["orthogonal", "sparse", "torch_default", "he_uniform", "truncated_normal"])
 def test_the_starts_that_train_are_as_predicted(written: str) -> None:
-    kernels: Sequence[Kernel] = RunSpec.checked(hidden="900,600,900").kernels(MNIST, 10)
+    kernels: Sequence[LayerShape] = RunSpec.checked(hidden="900,600,900").layer_shapes(MNIST, 10)
     x, initializer = inputs(np.random.default_rng(3)), Initializer.parse(written)
     nets = []
     for seed in range(10):
-        drawn = [np.asarray(drawer(initializer, layer_seed(seed, n))(k[1:])) for n, k in enumerate(kernels)]
+        drawn = [np.asarray(make_sampler(initializer, layer_seed(seed, n))(k[1:])) for n, k in enumerate(kernels)]
         nets.append(measure(drawn, [("relu", [1.0] * len(kernels))], x)[0])
     layers, loss = predicted(written, "900,600,900", input_mean_square=0.64), np.mean(nets, axis=0)[-1][3]
     for layer, figures in zip(layers[:-1], np.mean(nets, axis=0), strict=False):
@@ -496,7 +496,7 @@ def test_zeros_are_silent() -> None:
     ["ones", "constant:value=0.3", "random_normal:stddev=1,mean=0.5", "identity", "import:mine.Start", "lsuv"],
 )
 def test_there_is_no_theory_of_weights_with_a_mean_nor_of_a_persons_own_nor_of_what_is_fitted(written: str) -> None:
-    assert predict(Initializer.parse(written), RunSpec().kernels(MNIST, 10), "relu") is None
+    assert predict(Initializer.parse(written), RunSpec().layer_shapes(MNIST, 10), "relu") is None
 
 
 @pytest.mark.parametrize("wrong", [0.0, -1.0, math.nan, math.inf])
@@ -509,7 +509,9 @@ def test_an_input_without_size_is_refused(wrong: float) -> None:
 @pytest.mark.parametrize("written", [*CATALOGUE, "random_normal:stddev=1e6", "random_normal:stddev=1e-170"])
 def test_every_start_is_told_at_any_depth(written: str, activation: str) -> None:
     for hidden in ("none", "1", f"512x{MAX_DEPTH}"):
-        prediction = predict(Initializer.parse(written), RunSpec.checked(hidden=hidden).kernels(MNIST, 10), activation)
+        prediction = predict(
+            Initializer.parse(written), RunSpec.checked(hidden=hidden).layer_shapes(MNIST, 10), activation
+        )
         for layer in prediction.layers if prediction else ():
             assert not any(math.isnan(figure) for figure in layer[1:]), layer
             assert all(figure >= 0 for figure in (layer.predicted_std, layer.gain, layer.gradient_std, layer.chi1))
