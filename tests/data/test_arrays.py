@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from initlab_tui.data.arrays import load
+from initlab_tui.data.arrays import BUNDLED_DIGITS, load
 from initlab_tui.domain.catalog.datasets import DATASETS
 from initlab_tui.domain.errors import InvalidInputError
 
@@ -28,6 +28,16 @@ def test_digits_are_split_the_same_way_for_ever() -> None:
     assert digits.fingerprint() == "6eb4295934048849"
     assert digits.mean_square() == pytest.approx(DATASETS["digits"].mean_square, rel=1e-3)
     assert np.bincount(digits.y_test).min() > 25
+
+
+def test_the_bundled_digits_are_those_of_scikit_learn_in_the_same_order() -> None:
+    from sklearn.datasets import load_digits  # takes a second to import
+
+    theirs = load_digits()
+    with np.load(BUNDLED_DIGITS, allow_pickle=False) as ours:
+        assert ours["images"].dtype == np.uint8
+        assert np.array_equal(ours["images"], theirs.images)
+        assert np.array_equal(ours["target"], theirs.target)
 
 
 def test_an_npz_is_read_as_it_is(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ _ENTRIES = (
         360,
         16,
         0.2345,
-        "bundled with scikit-learn: Alpaydin & Kaynak, optical recognition of handwritten digits (test part), UCI",
+        "Alpaydin & Kaynak, optical recognition of handwritten digits (test part), UCI; CC BY 4.0; bundled",
     ),
     DatasetEntry(
         "mnist",
