@@ -26,7 +26,7 @@ from initlab_tui.store import queue
 from initlab_tui.store.database import Store
 from initlab_tui.tui.keys import EVERYWHERE, LAB, RESULTS, SETUP, TRAINING, Key, bindings
 from initlab_tui.tui.lab_backend import LabBackend
-from initlab_tui.tui.messages import Looked
+from initlab_tui.tui.messages import StoreChanged
 from initlab_tui.tui.panes.setup import AUTO, Settings
 from initlab_tui.tui.screens.dialogs import Choose
 from initlab_tui.tui.screens.help import HelpScreen
@@ -131,14 +131,14 @@ class LabApp(App[None]):
     async def _look(self) -> None:
         view = await self._desk.look()
         if view is not None:
-            self.post_message(Looked(view))
+            self.post_message(StoreChanged(view))
         wanted = self._trends.take()
         if wanted:
             self._trends.keep(await self._desk.trends(wanted))
             self.lab.refresh_trends({run.id for run in wanted})
 
-    @on(Looked)
-    def _looked(self, message: Looked) -> None:
+    @on(StoreChanged)
+    def _store_changed(self, message: StoreChanged) -> None:
         self.lab.show(message.view)
         for screen in self.screen_stack:
             follow = getattr(screen, "follow", None)

@@ -21,7 +21,7 @@ from initlab_tui.services.preflight import Facts
 from initlab_tui.store import edits, layer_statistics, queue
 from initlab_tui.store.database import Curve, Run, Store
 from initlab_tui.store.streaming_curve import StreamingCurve
-from initlab_tui.tui.store_monitor import StoreMonitor, View
+from initlab_tui.tui.store_monitor import StoreMonitor, StoreSnapshot
 from initlab_tui.tui.trends import POINTS, Trend
 
 if TYPE_CHECKING:
@@ -77,9 +77,9 @@ class LabBackend:
         self._growing: dict[int, StreamingCurve] = {}
         self._workers: list[int] = []
 
-    async def look(self) -> View | None:
+    async def look(self) -> StoreSnapshot | None:
         """The store as it is now; None where nothing is new."""
-        return await self._reading.do(self._watcher.look)
+        return await self._reading.do(self._watcher.poll)
 
     async def trends(self, runs: Sequence[Run]) -> dict[int, Trend]:
         """The curves behind the sparklines of some runs."""

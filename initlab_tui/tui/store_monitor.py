@@ -29,7 +29,7 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class View:
+class StoreSnapshot:
     """The store at one moment. `groups` is the leaderboard of all runs, `newest` that of the last comparison alone."""
 
     runs: dict[int, Run]
@@ -57,7 +57,7 @@ class StoreMonitor:
         self._rank_after = 0.0
         self._workers = 0
 
-    def look(self, store: Store) -> View | None:
+    def poll(self, store: Store) -> StoreSnapshot | None:
         """What the store has now, or None where nothing is new."""
         if self._mirror is None or self._keeper is None:
             import scipy.special  # noqa: F401 - the intervals' quantile: not to be counted as ranking
@@ -74,13 +74,13 @@ class StoreMonitor:
     def _rank_is_due(self) -> bool:
         return self._rank_due and time.monotonic() >= self._rank_after
 
-    def _view(self, runs: dict[int, Run], change: Change) -> View:
+    def _view(self, runs: dict[int, Run], change: Change) -> StoreSnapshot:
         self._rank_due |= change.ranked
         ranked = self._rank_is_due()
         if ranked:
             self._rank(runs)
         active = tuple(run for run in runs.values() if run.status in ACTIVE)
-        return View(
+        return StoreSnapshot(
             runs=dict(runs),
             active=active,
             groups=self._groups,

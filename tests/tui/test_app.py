@@ -58,8 +58,8 @@ async def r_alone_leads_to_a_leaderboard(lab: Lab, store: Store) -> None:
     assert "more than the seeds' spread" in lab.told
     await lab.clear()
     starts = ("he_normal", "glorot_uniform", "random_normal")
-    assert tuple(word for word in lab.text_of("#board").split() if word in starts) == starts
-    await lab.until(lambda: "█" in lab.text_of("#board"))
+    assert tuple(word for word in lab.text_of("#leaderboard").split() if word in starts) == starts
+    await lab.until(lambda: "█" in lab.text_of("#leaderboard"))
     assert statuses(store) == ["done"] * 9
 
 

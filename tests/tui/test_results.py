@@ -28,12 +28,12 @@ def three(bench: Bench) -> Store:
 def names(lab: Lab) -> list[str]:
     """The starts on the board, from the top."""
     known = ("he_normal", "glorot_uniform", "random_normal", "zeros", "ones")
-    words = [line.split() for line in lab.text_of("#board").splitlines()[1:]]
+    words = [line.split() for line in lab.text_of("#leaderboard").splitlines()[1:]]
     return [word for line in words for word in line if word in known]
 
 
 def line_of(lab: Lab, start: str) -> str:
-    return next((line for line in lab.text_of("#board").splitlines() if start in line), "")
+    return next((line for line in lab.text_of("#leaderboard").splitlines() if start in line), "")
 
 
 def has_words(lab: Lab, words: str) -> bool:
@@ -61,7 +61,7 @@ async def test_n_grows_as_seeds_are_done_and_the_cursor_stays_with_its_row(bench
             bench.end(run, by_start(run))
             await lab.until(partial(has_words, lab, measured))
         assert names(lab) == ["he_normal", "glorot_uniform", "zeros"]
-        assert lab.app.lab.results.board.cursor == 2
+        assert lab.app.lab.results.leaderboard.cursor == 2
 
 
 async def test_sort_by_the_dialog_by_a_header_and_the_other_way_round(three: Store) -> None:
@@ -72,14 +72,14 @@ async def test_sort_by_the_dialog_by_a_header_and_the_other_way_round(three: Sto
         await lab.press("down", "enter")
         assert names(lab) == ["glorot_uniform", "he_normal", "random_normal"]
         assert "initializer▼" in lab.results
-        board = lab.app.lab.results.board
-        title = lab.text_of("#board").splitlines()[0].index("initializer")
+        board = lab.app.lab.results.leaderboard
+        title = lab.text_of("#leaderboard").splitlines()[0].index("initializer")
         await lab.click(board, (title, 0))
         assert names(lab) == ["random_normal", "he_normal", "glorot_uniform"]
         assert "initializer▲" in lab.results
         await lab.press("s", "escape")
         assert names(lab) == ["random_normal", "he_normal", "glorot_uniform"]
-        await lab.click(board, (lab.text_of("#board").splitlines()[0].index("acc %"), 0))
+        await lab.click(board, (lab.text_of("#leaderboard").splitlines()[0].index("acc %"), 0))
         assert names(lab) == ["he_normal", "glorot_uniform", "random_normal"]
 
 
@@ -94,7 +94,7 @@ async def test_filter_as_it_is_typed_and_escape_shows_all_again(three: Store) ->
         assert names(lab) == ["he_normal", "random_normal"]
         assert "2 of 3 groups" in lab.results
         await lab.press("enter", "down")
-        assert lab.app.lab.results.board.has_focus
+        assert lab.app.lab.results.leaderboard.has_focus
         assert "Filter" in lab.results
         await lab.press("escape")
         assert len(names(lab)) == 3
@@ -107,10 +107,10 @@ async def test_filter_as_it_is_typed_and_escape_shows_all_again(three: Store) ->
 
 async def test_a_group_opens_into_its_runs_and_a_run_into_its_details(three: Store) -> None:
     async with opened(three) as lab:
-        board = lab.app.lab.results.board
+        board = lab.app.lab.results.leaderboard
         await lab.click(board, (10, 2))
         assert board.cursor == 1
-        assert "seed" not in lab.text_of("#board")
+        assert "seed" not in lab.text_of("#leaderboard")
         await lab.click(board, (10, 2))
         assert all(f"seed {seed}" in lab.results for seed in range(3))
         assert "90.0" in line_of(lab, "seed 0")
@@ -122,7 +122,7 @@ async def test_a_group_opens_into_its_runs_and_a_run_into_its_details(three: Sto
         await lab.press("left", "left")
         await lab.until("run 4: done")
         await lab.press("escape", "up", "up", "enter")
-        assert "seed" not in lab.text_of("#board")
+        assert "seed" not in lab.text_of("#leaderboard")
         await lab.press("i")
         await lab.until("run 2: done")
 

@@ -28,7 +28,7 @@ from initlab_tui.tui.leaderboard_view import (
     headings,
 )
 from initlab_tui.tui.status_style import STATES
-from initlab_tui.tui.store_monitor import View
+from initlab_tui.tui.store_monitor import StoreSnapshot
 from initlab_tui.tui.trends import Trend, Trends, bars
 from initlab_tui.tui.widgets.field import SafeInput
 from initlab_tui.tui.widgets.table import GAP, Column, Table
@@ -58,7 +58,7 @@ class Results(Vertical):
     """
     BINDINGS = bindings(RESULTS)
 
-    class Asked(Message):
+    class Requested(Message):
         """Something is wanted of runs: details, layers, delete, undo, rename, tag or sort."""
 
         def __init__(self, action: str, ids: Sequence[int] = ()) -> None:
@@ -76,7 +76,7 @@ class Results(Vertical):
         super().__init__(id="results")
         self.border_title = "3 Results"
         self._trends = trends
-        self._view: View | None = None
+        self._view: StoreSnapshot | None = None
         self._choice = Choice()
         self._shown: dict[str, Group] = {}
         self._headings: tuple[Heading, ...] = ()
@@ -89,15 +89,15 @@ class Results(Vertical):
             yield Label("Filter")
             yield SafeInput(compact=True, placeholder="words: he_normal mnist diverged a-tag …")
         yield Static("", id="empty")
-        yield Table[str](self._cells, id="board")
+        yield Table[str](self._cells, id="leaderboard")
         yield Static("", id="verdict")
 
     def on_mount(self) -> None:
         self.show_choice(self._choice)
 
     @property
-    def board(self) -> Table[str]:
-        return self.query_one("#board", Table)
+    def leaderboard(self) -> Table[str]:
+        return self.query_one("#leaderboard", Table)
 
     @property
     def choice(self) -> Choice:
@@ -110,7 +110,7 @@ class Results(Vertical):
         shown = headings(list(self._shown.values()))
         return [(each.key, each.title) for each in shown if each not in TRENDS]
 
-    def show(self, view: View) -> None:
+    def show(self, view: StoreSnapshot) -> None:
         """Show the store as it is now: all of it when the ranking is new, else what is on the screen."""
         self._view = view
         if view.ranked:
@@ -123,10 +123,10 @@ class Results(Vertical):
         lines = {f"{RUN}{run_id}" for run_id in ids}
         lines |= {
             key
-            for key in self.board.visible_keys
+            for key in self.leaderboard.visible_keys
             if key in self._shown and any(run_id in ids for run_id in self._shown[key].row.run_ids)
         }
-        self.board.repaint_changed(lines)
+        self.leaderboard.repaint_changed(lines)
 
     def show_choice(self, choice: Choice) -> None:
         """Show the leaderboard in another order, or other parts of it."""
@@ -141,7 +141,7 @@ class Results(Vertical):
             if key in choice.expanded:
                 keys += [f"{RUN}{run.id}" for run in group.runs]
         self._marked &= self._still_there()
-        self.board.show(self._columns(shown) if shown else [], keys)
+        self.leaderboard.show(self._columns(shown) if shown else [], keys)
         self._say(found, shown)
         self.refresh_bindings()
 
@@ -178,7 +178,7 @@ class Results(Vertical):
         return widths | {NAME.key: min(MOST_NAME, max([NAME.width, *(len(group.name) for group in shown)]))}
 
     def _spare(self, widths: Mapping[str, int]) -> int:
-        return self.board.size.width - SIGNS.width - sum(width + GAP for width in widths.values())
+        return self.leaderboard.size.width - SIGNS.width - sum(width + GAP for width in widths.values())
 
     def on_resize(self) -> None:
         """The curves take what room there is."""
@@ -276,9 +276,9 @@ class Results(Vertical):
     def _aimed(self) -> list[str]:
         """The marked lines, else the one under the cursor."""
         if self._marked:
-            order = {key: place for place, key in enumerate(self.board.keys)}
+            order = {key: place for place, key in enumerate(self.leaderboard.keys)}
             return sorted(self._marked, key=lambda key: order.get(key, len(order)))
-        return [self.board.current] if self.board.current else []
+        return [self.leaderboard.current] if self.leaderboard.current else []
 
     @property
     def aimed_ids(self) -> list[int]:
@@ -288,7 +288,7 @@ class Results(Vertical):
     @property
     def series(self) -> list[Series]:
         """What the chart draws: the marked lines, else all that are on show."""
-        keys = self._aimed if self._marked else [key for key in self.board.keys if key[0] == GROUP]
+        keys = self._aimed if self._marked else [key for key in self.leaderboard.keys if key[0] == GROUP]
         return [self._series(key) for key in keys if self._runs_of(key)]
 
     def _series(self, key: str) -> Series:
@@ -317,16 +317,16 @@ class Results(Vertical):
         return self.is_mounted and self.query_one(Input).has_focus
 
     def action_mark(self) -> None:
-        key = self.board.current
+        key = self.leaderboard.current
         if key:
             self._marked ^= {key}
-            self.board.repaint_changed()
-            self.board.action_move(1)
+            self.leaderboard.repaint_changed()
+            self.leaderboard.action_move(1)
             self.refresh_bindings()
             self._count(self._found, list(self._shown.values()))
 
     def action_expand(self) -> None:
-        key = self.board.current
+        key = self.leaderboard.current
         if key is None:
             return
         if key[0] == RUN:
@@ -341,16 +341,16 @@ class Results(Vertical):
         self._ask_of_one("layers")
 
     def _ask_of_one(self, action: str) -> None:
-        key = self.board.current
+        key = self.leaderboard.current
         runs = self._runs_of(key) if key else []
         if runs:
-            self.post_message(self.Asked(action, [runs[0].id]))
+            self.post_message(self.Requested(action, [runs[0].id]))
 
     def action_only(self) -> None:
         self.show_choice(replace(self._choice, newest_only=not self._choice.newest_only))
 
     def action_sort(self) -> None:
-        self.post_message(self.Asked("sort"))
+        self.post_message(self.Requested("sort"))
 
     def sort_by(self, key: str) -> None:
         """Sort by a column; by the same again the other way round."""
@@ -378,12 +378,12 @@ class Results(Vertical):
         self._ask("tag")
 
     def action_undo(self) -> None:
-        self.post_message(self.Asked("undo"))
+        self.post_message(self.Requested("undo"))
 
     def _ask(self, action: str) -> None:
         ids = self.aimed_ids
         if ids:
-            self.post_message(self.Asked(action, ids))
+            self.post_message(self.Requested(action, ids))
 
     def unmark(self) -> None:
         """Take all marks away."""
@@ -401,13 +401,13 @@ class Results(Vertical):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         self.query_one("#filter-line").set_class(bool(event.value.strip()), "-shown")
-        self.board.focus()
+        self.leaderboard.focus()
 
     def action_clear(self) -> None:
         if self._choice.words or self.query_one(Input).has_focus:
             self.query_one(Input).value = ""
             self.query_one("#filter-line").remove_class("-shown")
-            self.board.focus()
+            self.leaderboard.focus()
         elif self._marked:
             self.unmark()
 

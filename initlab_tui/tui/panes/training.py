@@ -18,7 +18,7 @@ from initlab_tui.reports.format import about, initializer_name, number, percent,
 from initlab_tui.store.database import Run
 from initlab_tui.tui.keys import TRAINING, bindings
 from initlab_tui.tui.status_style import STATES
-from initlab_tui.tui.store_monitor import View
+from initlab_tui.tui.store_monitor import StoreSnapshot
 from initlab_tui.tui.trends import Trends, bars
 from initlab_tui.tui.widgets.lines import Lines
 from initlab_tui.tui.widgets.table import Column, Table
@@ -51,7 +51,7 @@ class Training(Vertical):
     """
     BINDINGS = bindings(TRAINING)
 
-    class Asked(Message):
+    class Requested(Message):
         """Something is wanted of a run: skip, details or layers."""
 
         def __init__(self, action: str, run_id: int) -> None:
@@ -62,7 +62,7 @@ class Training(Vertical):
         super().__init__(id="training")
         self.border_title = "2 Training"
         self._trends = trends
-        self._view: View | None = None
+        self._view: StoreSnapshot | None = None
         self._following = True
         self._told = ""
 
@@ -87,7 +87,7 @@ class Training(Vertical):
         key = self.queue.current
         return self._view.runs.get(key) if self._view and key is not None else None
 
-    def show(self, view: View) -> None:
+    def show(self, view: StoreSnapshot) -> None:
         """Show the store as it is now."""
         self._view = view
         self.queue.show(self._columns(), _order(view))
@@ -149,7 +149,7 @@ class Training(Vertical):
 
     def _ask(self, action: str) -> None:
         if self.queue.current is not None:
-            self.post_message(self.Asked(action, self.queue.current))
+            self.post_message(self.Requested(action, self.queue.current))
 
     def action_follow(self) -> None:
         """Keep the cursor on what trains from now on."""
@@ -267,7 +267,7 @@ class Training(Vertical):
         return f"{waiting}{over}/{len(together)} runs done · {_time_left(together)}"
 
 
-def _order(view: View) -> list[int]:
+def _order(view: StoreSnapshot) -> list[int]:
     active = sorted(view.active, key=lambda run: (ORDER.index(run.status), run.id))
     over: list[int] = []
     for run in reversed(view.runs.values()):

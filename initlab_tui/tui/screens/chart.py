@@ -123,7 +123,7 @@ class ChartScreen(Screen[None]):
 
     # Reading the curves
 
-    def follow(self, view: store_monitor.View) -> None:
+    def follow(self, view: store_monitor.StoreSnapshot) -> None:
         """Draw what was recorded since."""
         self.refresh_runs(view.changed)
 

@@ -10,7 +10,7 @@ from initlab_tui.reports.recipe_results import page
 from initlab_tui.services.recipe_results import RecipeResult
 from initlab_tui.tui.keys import CLAIMS, bindings
 from initlab_tui.tui.screens.page import PageScreen
-from initlab_tui.tui.store_monitor import View
+from initlab_tui.tui.store_monitor import StoreSnapshot
 
 
 class ClaimsScreen(PageScreen):
@@ -26,7 +26,7 @@ class ClaimsScreen(PageScreen):
         """The claims, each with what came of it."""
         return page(await self._judge())
 
-    def follow(self, view: View) -> None:
+    def follow(self, view: StoreSnapshot) -> None:
         """Judge again when a run began or ended."""
         if view.ranked:
             self.load()

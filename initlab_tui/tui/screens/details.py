@@ -9,7 +9,7 @@ from textual.containers import VerticalScroll
 
 from initlab_tui.tui.keys import DETAILS, bindings
 from initlab_tui.tui.screens.page import PageScreen
-from initlab_tui.tui.store_monitor import View
+from initlab_tui.tui.store_monitor import StoreSnapshot
 
 
 class DetailsScreen(PageScreen):
@@ -32,7 +32,7 @@ class DetailsScreen(PageScreen):
         page = await self._read_run(self._run_id)
         return page if page is not None else f"run {self._run_id} is not in the store any more"
 
-    def follow(self, view: View) -> None:
+    def follow(self, view: StoreSnapshot) -> None:
         """Read it again when it is among those that changed."""
         if self._run_id in view.changed:
             self.load()

@@ -30,14 +30,14 @@ from initlab_tui.tui.panes.results import Results
 from initlab_tui.tui.panes.setup import AUTO, Settings, Setup
 from initlab_tui.tui.panes.training import Training
 from initlab_tui.tui.screens.dialogs import Ask, Choose
-from initlab_tui.tui.store_monitor import View
+from initlab_tui.tui.store_monitor import StoreSnapshot
 from initlab_tui.tui.trends import Trends
 
 if TYPE_CHECKING:
     from initlab_tui.domain.claims.recipe import Experiment, Recipe
 
 NOTICE_SECONDS = 15.0
-HOMES = {"setup": "#starts", "training": "#queue", "results": "#board"}
+HOMES = {"setup": "#starts", "training": "#queue", "results": "#leaderboard"}
 ASKED_FROM_SECONDS = 30.0
 KEPT = "Stopping {} runs; what they recorded is kept."
 
@@ -52,7 +52,7 @@ class LabScreen(Screen[None]):
     def __init__(self, desk: LabBackend, trends: Trends, settings: Settings) -> None:
         super().__init__(classes="show-setup")
         self._desk, self._trends, self._settings = desk, trends, settings
-        self._view: View | None = None
+        self._view: StoreSnapshot | None = None
         self._facts: dict[str, Facts] = {}
 
     def compose(self) -> ComposeResult:
@@ -92,7 +92,7 @@ class LabScreen(Screen[None]):
         """All runs, oldest first."""
         return list(self._view.runs.values()) if self._view else []
 
-    def show(self, view: View) -> None:
+    def show(self, view: StoreSnapshot) -> None:
         """Show the store as it is now."""
         before, self._view = self._view, view
         self.training.show(view)
@@ -110,7 +110,7 @@ class LabScreen(Screen[None]):
         self.training.refresh_trends()
         self.results.refresh_runs(ids)
 
-    def _show_tabs(self, view: View) -> None:
+    def _show_tabs(self, view: StoreSnapshot) -> None:
         busy = sum(run.status == "running" for run in view.active)
         paused = sum(run.status == "paused" for run in view.active)
         counts = {"running": busy, "waiting": len(view.active) - busy - paused, "paused": paused}
@@ -250,7 +250,7 @@ class LabScreen(Screen[None]):
         self.notify(plain(told), title=plain(title), timeout=NOTICE_SECONDS, markup=False)
 
     @work(exclusive=True, group="claims")
-    async def _judge(self, view: View) -> None:
+    async def _judge(self, view: StoreSnapshot) -> None:
         """Hold what the newest comparison came to, once it has ended, against what a recipe claims of it."""
         newest = [run for run in view.runs.values() if run.comparison_id == view.newest_id]
         if view.newest_id is None or not all(run.is_over for run in newest):
@@ -325,8 +325,8 @@ class LabScreen(Screen[None]):
         else:
             self.notify(told.format(len(ids or ())), markup=False)
 
-    @on(Training.Asked)
-    def _training_asked(self, message: Training.Asked) -> None:
+    @on(Training.Requested)
+    def _training_requested(self, message: Training.Requested) -> None:
         if message.action == "skip":
             self._write(lambda store: queue.stop(store, [message.run_id]), "Skipping {} run.")
         else:
@@ -334,8 +334,8 @@ class LabScreen(Screen[None]):
 
     # Looking at results, and keeping them in order.
 
-    @on(Results.Asked)
-    def _results_asked(self, message: Results.Asked) -> None:
+    @on(Results.Requested)
+    def _results_requested(self, message: Results.Requested) -> None:
         ids = message.ids
         match message.action:
             case "details" | "layers":

@@ -16,7 +16,7 @@ from initlab_tui.reports.format import figure_text, two_digits
 from initlab_tui.store.layer_statistics import StoredMeasurement
 from initlab_tui.tui.heatmap import FIGURES, HeatMap, heat_map
 from initlab_tui.tui.keys import LAYERS, bindings
-from initlab_tui.tui.store_monitor import View
+from initlab_tui.tui.store_monitor import StoreSnapshot
 from initlab_tui.tui.widgets.lines import Lines
 
 # By height as well as by colour, so that it can be read without: viridis, from dark to bright.
@@ -49,7 +49,7 @@ class LayersScreen(Screen[None]):
     def on_resize(self) -> None:
         self._draw()
 
-    def follow(self, view: View) -> None:
+    def follow(self, view: StoreSnapshot) -> None:
         """Read it again when it is among those that changed."""
         if self._run_id in view.changed:
             self._load()
