@@ -11,9 +11,10 @@ import typer
 from initlab_tui.cli import context as here
 from initlab_tui.cli import options
 from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.execution import supervisor
 from initlab_tui.store import queue
-from initlab_tui.store.database import ACTIVE, Store
+from initlab_tui.store.database import Store
 
 
 def _open(context: typer.Context, here_store: Path | None, ids: list[int] | None, everything: bool) -> Store:
@@ -22,7 +23,7 @@ def _open(context: typer.Context, here_store: Path | None, ids: list[int] | None
     return here.open_store(context, here_store)
 
 
-def _wanted(store: Store, ids: list[int] | None, statuses: Collection[str]) -> list[int]:
+def _wanted(store: Store, ids: list[int] | None, statuses: Collection[RunStatus]) -> list[int]:
     supervisor.reap(store)
     return list(ids or ()) or [run.id for run in store.runs() if run.status in statuses]
 
@@ -43,7 +44,7 @@ def stop(
 ) -> None:
     """End runs; what they recorded is kept."""
     with _open(context, store, ids, everything) as opened:
-        wanted = _wanted(opened, ids, ACTIVE)
+        wanted = _wanted(opened, ids, [status for status in RunStatus if status.is_active])
         _tell(opened, wanted, queue.stop(opened, wanted), "stopping")
 
 
@@ -55,7 +56,7 @@ def pause(
 ) -> None:
     """Set runs aside with a checkpoint; their worker goes on with others."""
     with _open(context, store, ids, everything) as opened:
-        wanted = _wanted(opened, ids, ("running", "queued"))
+        wanted = _wanted(opened, ids, (RunStatus.RUNNING, RunStatus.QUEUED))
         _tell(opened, wanted, queue.pause(opened, wanted), "pausing")
 
 
@@ -67,9 +68,9 @@ def resume(
 ) -> None:
     """Let paused runs go on from where they were, and see to a worker for queued ones that have none."""
     with _open(context, store, ids, everything) as opened:
-        wanted = _wanted(opened, ids, ("paused", "queued"))
+        wanted = _wanted(opened, ids, (RunStatus.PAUSED, RunStatus.QUEUED))
         resumed = set(queue.resume(opened, wanted))
-        orphans = [run.id for run in opened.runs(wanted) if run.status == "queued"]
+        orphans = [run.id for run in opened.runs(wanted) if run.status is RunStatus.QUEUED]
         for plan in supervisor.needed_again(opened, orphans):
             supervisor.start_workers(opened, plan)
             resumed |= set(orphans)

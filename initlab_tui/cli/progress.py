@@ -53,7 +53,7 @@ class Lines:
     def show(self, snapshot: Snapshot) -> None:
         differing = differing_fields([run.spec for run in snapshot.runs])
         for run in snapshot.runs:
-            if run.is_over and run.id not in self._told:
+            if run.status.is_ended and run.id not in self._told:
                 self._told.add(run.id)
                 done = f"[{len(self._told)}/{len(snapshot.runs)}]"
                 self._write(f"{done} {run_name(run, differing)}: {ending(run)}")
@@ -86,11 +86,11 @@ class Live:
 
     def show(self, snapshot: Snapshot) -> None:
         runs = snapshot.runs
-        over = sum(run.is_over for run in runs)
+        over = sum(run.status.is_ended for run in runs)
         differing = differing_fields([run.spec for run in runs])
         self._overall.update(
             self._all,
-            completed=over + sum(_share(run) for run in runs if not run.is_over),
+            completed=over + sum(_share(run) for run in runs if not run.status.is_ended),
             label=f"{over}/{len(runs)} runs",
             note=_waiting(runs),
         )

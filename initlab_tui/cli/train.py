@@ -134,7 +134,7 @@ def _print(trained: Trained) -> None:
     span = str(ids[0]) if len(ids) == 1 else f"{ids[0]} to {ids[-1]}"
     if trained.interrupted:
         stopped = sum(run.status == "stopped" for run in trained.runs)
-        left = sum(not run.is_over for run in trained.runs)
+        left = sum(not run.status.is_ended for run in trained.runs)
         more = f", {left} still to stop" if left else ""
         here.hint(f"stopped {stopped} of {len(ids)} runs{more}; what they recorded is kept: initlab-tui runs")
     else:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.execution import supervisor
 from initlab_tui.execution.supervisor import WorkerPlan
 from initlab_tui.store.database import Run, Store
@@ -34,8 +35,8 @@ class Snapshot:
     latest: dict[int, Latest]
 
     @property
-    def is_over(self) -> bool:
-        return all(run.is_over for run in self.runs)
+    def all_ended(self) -> bool:
+        return all(run.status.is_ended for run in self.runs)
 
 
 def latest(store: Store, run_id: int) -> Latest | None:
@@ -50,7 +51,7 @@ def latest(store: Store, run_id: int) -> Latest | None:
 def snapshot(store: Store, ids: Sequence[int]) -> Snapshot:
     """Look once."""
     runs = tuple(store.runs(ids))
-    newest = {run.id: latest(store, run.id) for run in runs if run.status == "running"}
+    newest = {run.id: latest(store, run.id) for run in runs if run.status is RunStatus.RUNNING}
     return Snapshot(runs, {run_id: step for run_id, step in newest.items() if step})
 
 
@@ -125,6 +126,6 @@ def follow(store: Store, ids: Sequence[int]) -> Iterator[Snapshot]:
             seen = version
             current = snapshot(store, ids)
             yield current
-            if current.is_over:
+            if current.all_ended:
                 return
         time.sleep(POLL_SECONDS)

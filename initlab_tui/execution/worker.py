@@ -27,6 +27,7 @@ import numpy as np
 import initlab_tui
 from initlab_tui.data import arrays
 from initlab_tui.domain.events import Checkpointed, Evaluated, Finished, LayersMeasured, Started, Stepped
+from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import IMPORT_PREFIX, Initializer
 from initlab_tui.execution.recorder import Recorder
 from initlab_tui.execution.supervisor import HEARTBEAT_SECONDS
@@ -90,10 +91,10 @@ class Worker:
         except Exception as error:
             # Whatever went wrong is this run's end, told in its record, and not the next one's.
             traceback.print_exc()
-            self._release(run, "failed", in_words(error), None)
+            self._release(run, RunStatus.FAILED, in_words(error), None)
 
-    def _release(self, run: Run, status: str, reason: str, checkpoint: Path | None) -> None:
-        log = self.log if status == "failed" else None
+    def _release(self, run: Run, status: RunStatus, reason: str, checkpoint: Path | None) -> None:
+        log = self.log if status is RunStatus.FAILED else None
         try:
             queue.release(self.store, run, status, reason, log=log, checkpoint=checkpoint)
         except queue.LostRunError as error:
@@ -101,7 +102,7 @@ class Worker:
         if run.checkpoint and not checkpoint:
             Path(run.checkpoint).unlink(missing_ok=True)
 
-    def _train(self, run: Run) -> tuple[str, str, Path | None]:
+    def _train(self, run: Run) -> tuple[RunStatus, str, Path | None]:
         from initlab_tui.training.initializers import importing_from
         from initlab_tui.training.loop import train
 
@@ -122,13 +123,13 @@ class Worker:
                         request = recorder.add(event)
                     case Checkpointed():
                         recorder.write()
-                        return "paused", "", self._save(run, event)
+                        return RunStatus.PAUSED, "", self._save(run, event)
                     case Finished():
-                        return event.outcome, event.reason, None
+                        return RunStatus(event.outcome), event.reason, None
                 if request == "stop":
-                    return "stopped", "on request", None
+                    return RunStatus.STOPPED, "on request", None
                 if self.terminated:
-                    return "stopped", "its worker was told to end (SIGTERM)", None
+                    return RunStatus.STOPPED, "its worker was told to end (SIGTERM)", None
         raise AssertionError("train() ended without Finished")
 
     def _data(self, run: Run) -> DeviceDataset:

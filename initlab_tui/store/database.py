@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import Comparison, RunSpec
 from initlab_tui.domain.statistics.leaderboard import Outcome
 from initlab_tui.store import migrations, paths
 
 BUSY_SECONDS = 30.0
-ACTIVE = ("queued", "running", "paused")
-ENDED = ("done", "diverged", "failed", "crashed", "stopped")
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Run:
     import_folder: str
     device: str
     threads: int
-    status: str
+    status: RunStatus
     request: str | None
     reason: str
     log_tail: str = field(repr=False)
@@ -112,7 +111,7 @@ class Run:
     @property
     def seconds(self) -> float:
         """Wall time of training and evaluation until now; building, compiling, waiting and pauses left out."""
-        still = time.time() - self.timed_from if self.status == "running" and self.timed_from else 0.0
+        still = time.time() - self.timed_from if self.status is RunStatus.RUNNING and self.timed_from else 0.0
         return self.busy_seconds + still
 
     @property
@@ -132,16 +131,16 @@ class Run:
             verdict=self.verdict,
         )
 
-    @property
-    def is_over(self) -> bool:
-        return self.status in ENDED
+
+_NAMES = tuple(column.name for column in fields(Run) if column.name != "specs")
+_STATUS = _NAMES.index("status")
+_COLUMNS = ", ".join({"spec_json": "spec", "record_json": "record"}.get(name, name) for name in _NAMES)
 
 
-_COLUMNS = ", ".join(
-    {"spec_json": "spec", "record_json": "record"}.get(column.name, column.name)
-    for column in fields(Run)
-    if column.name != "specs"
-)
+def _run(specs: Specs, row: Sequence[Any]) -> Run:
+    values = list(row)
+    values[_STATUS] = RunStatus(values[_STATUS])
+    return Run(specs, *values)
 
 
 @dataclass(frozen=True)
@@ -247,7 +246,7 @@ class Store:
                     "import_folder": str(requirements.import_folder),
                     "device": requirements.device,
                     "threads": requirements.threads,
-                    "status": "queued",
+                    "status": RunStatus.QUEUED,
                     "created": now,
                 }
                 ids.append(insert(connection, "runs", values))
@@ -270,7 +269,7 @@ class Store:
 
     def _runs(self, where: str, values: Sequence[object]) -> list[Run]:
         query = f"SELECT {_COLUMNS} FROM runs WHERE deleted IS NULL {where} ORDER BY id"  # noqa: S608 - no outside text
-        return [Run(self._specs, *row) for row in self.connection.execute(query, tuple(values))]
+        return [_run(self._specs, row) for row in self.connection.execute(query, tuple(values))]
 
     def refuse_unknown(self, ids: Sequence[int], known: Collection[int]) -> None:
         """Raise InvalidInputError naming those of `ids` that are not `known`."""

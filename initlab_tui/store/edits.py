@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from initlab_tui.domain.errors import InvalidInputError
-from initlab_tui.store.database import ENDED, Store, note
+from initlab_tui.domain.run_status import RunStatus
+from initlab_tui.store.database import Store, note
 
 MAX_CHARACTERS = 60
 
@@ -21,7 +22,7 @@ def delete(store: Store, ids: Sequence[int]) -> list[int]:
     """
     with store.transaction() as connection:
         statuses = _statuses(store, ids)
-        active = [str(run_id) for run_id, status in statuses.items() if status not in ENDED]
+        active = [str(run_id) for run_id, status in statuses.items() if status.is_active]
         if active:
             raise InvalidInputError.of("id", f"run {', '.join(active)} is not over yet: stop it first")
         _set(connection, list(statuses), "deleted", time.time(), "deleted")
@@ -99,13 +100,13 @@ def fitting(field: str, text: str) -> str:
     return text
 
 
-def _rows(store: Store, ids: Sequence[int]) -> dict[int, tuple[str, float | None]]:
+def _rows(store: Store, ids: Sequence[int]) -> dict[int, tuple[RunStatus, float | None]]:
     """Status and time of deletion, of those that are in the store at all."""
     query = f"SELECT id, status, deleted FROM runs WHERE id IN ({','.join('?' * len(ids))}) ORDER BY id"  # noqa: S608
-    return {run_id: (status, when) for run_id, status, when in store.connection.execute(query, tuple(ids))}
+    return {run_id: (RunStatus(status), when) for run_id, status, when in store.connection.execute(query, tuple(ids))}
 
 
-def _statuses(store: Store, ids: Sequence[int]) -> dict[int, str]:
+def _statuses(store: Store, ids: Sequence[int]) -> dict[int, RunStatus]:
     there = {run_id: status for run_id, (status, deleted) in _rows(store, ids).items() if deleted is None}
     store.refuse_unknown(ids, there)
     return there

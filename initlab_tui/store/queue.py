@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from initlab_tui.domain.events import Evaluated, LayersMeasured, Started, Stepped, finite_or_none
+from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.store import layer_statistics
 from initlab_tui.store.database import Run, Store, note
 
@@ -138,7 +139,7 @@ def _rows(event: Recorded) -> Iterator[tuple[str, int, float, float]]:
 def release(
     store: Store,
     run: Run,
-    status: str,
+    status: RunStatus,
     reason: str = "",
     *,
     log: Path | None = None,
@@ -157,7 +158,7 @@ def release(
             status=status,
             reason=reason,
             request=None,
-            ended=None if status == "paused" else now,
+            ended=None if status is RunStatus.PAUSED else now,
             checkpoint=str(checkpoint) if checkpoint else None,
             log_tail=log_tail(log) if log else "",
         )
@@ -194,9 +195,9 @@ def stop(store: Store, ids: Sequence[int]) -> list[int]:
     Returns the ids of those that were not over yet.
     """
     before = store.runs(list(ids))
-    asked = _ask(store, ids, "stop", ("queued", "paused"), "stopped")
+    asked = _ask(store, ids, "stop", (RunStatus.QUEUED, RunStatus.PAUSED), RunStatus.STOPPED)
     for run in before:
-        if run.status == "paused" and run.checkpoint:
+        if run.status is RunStatus.PAUSED and run.checkpoint:
             Path(run.checkpoint).unlink(missing_ok=True)
     return asked
 
@@ -206,21 +207,23 @@ def pause(store: Store, ids: Sequence[int]) -> list[int]:
 
     Returns the ids of those that were queued or running.
     """
-    return _ask(store, ids, "pause", ("queued",), "paused")
+    return _ask(store, ids, "pause", (RunStatus.QUEUED,), RunStatus.PAUSED)
 
 
 def resume(store: Store, ids: Sequence[int]) -> list[int]:
     """Queue paused runs again, to go on where they were; returns their ids."""
-    return _ask(store, ids, None, ("paused",), "queued")
+    return _ask(store, ids, None, (RunStatus.PAUSED,), RunStatus.QUEUED)
 
 
-def _ask(store: Store, ids: Sequence[int], request: str | None, waiting: Sequence[str], becomes: str) -> list[int]:
+def _ask(
+    store: Store, ids: Sequence[int], request: str | None, waiting: Sequence[RunStatus], becomes: RunStatus
+) -> list[int]:
     store.refuse_unknown(ids, {run.id for run in store.runs(list(ids))})
     asked = []
     with store.transaction() as connection:
         for run_id in dict.fromkeys(ids):
             marks = ",".join("?" * len(waiting))
-            ended = time.time() if becomes == "stopped" else None
+            ended = time.time() if becomes.is_ended else None
             row = connection.execute(
                 f"UPDATE runs SET status = ?, ended = ? WHERE id = ? AND status IN ({marks}) RETURNING id",  # noqa: S608
                 (becomes, ended, run_id, *waiting),

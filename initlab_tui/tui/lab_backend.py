@@ -87,10 +87,10 @@ class LabBackend:
 
     def _trend(self, store: Store, run: Run) -> Trend:
         last = next(iter(layer_statistics.read(store, run.id, last_only=True)), None)
-        return Trend(run.step, run.is_over, self._points(store, run), last)
+        return Trend(run.step, run.status.is_ended, self._points(store, run), last)
 
     def _points(self, store: Store, run: Run) -> Curve:
-        if run.is_over:
+        if run.status.is_ended:
             self._growing.pop(run.id, None)
             return store.trend(run.id, "train", POINTS)
         if run.id not in self._growing:

@@ -9,7 +9,7 @@ from initlab_tui.domain.statistics.leaderboard import leaderboard
 from initlab_tui.execution.follow import LivenessMonitor
 from initlab_tui.execution.supervisor import workers_alive
 from initlab_tui.reports.format import conclusion
-from initlab_tui.store.database import ACTIVE, Run, Store
+from initlab_tui.store.database import Run, Store
 from initlab_tui.store.run_cache import Change, RunCache
 from initlab_tui.tui.leaderboard_view import Group, groups
 
@@ -79,7 +79,7 @@ class StoreMonitor:
         ranked = self._rank_is_due()
         if ranked:
             self._rank(runs)
-        active = tuple(run for run in runs.values() if run.status in ACTIVE)
+        active = tuple(run for run in runs.values() if run.status.is_active)
         return StoreSnapshot(
             runs=dict(runs),
             active=active,

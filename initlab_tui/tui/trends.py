@@ -58,7 +58,7 @@ class Trends:
         """A run's trend as known; one that is not, or is out of date, is read with the next `load`."""
         known = self._kept.get(run.id)
         # At the end once more: what was measured after the last step comes after it.
-        if run.step and (known is None or (known.step, known.is_over) != (run.step, run.is_over)):
+        if run.step and (known is None or (known.step, known.is_over) != (run.step, run.status.is_ended)):
             self._wanted[run.id] = run
         return known
 

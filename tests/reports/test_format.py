@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import Initializer, RunSpec
 from initlab_tui.domain.statistics.leaderboard import Outcome, Row, estimate, leaderboard
 from initlab_tui.reports.format import about, cell, conclusion, initializer_name, percent_interval, plain, seconds
@@ -35,7 +36,7 @@ def board(first: list[float], second: list[float], from_seed: int = 0) -> list[R
     def outcomes(name: str, accuracies: list[float], seed: int) -> list[Outcome]:
         specs = [RunSpec(initializer=Initializer(name), seed=seed + number) for number in range(len(accuracies))]
         return [
-            Outcome(number, spec, spec.spec_hash, "done", accuracy, 1.0, 1.0, 1.0, 1, "f")
+            Outcome(number, spec, spec.spec_hash, RunStatus.DONE, accuracy, 1.0, 1.0, 1.0, 1, "f")
             for number, (spec, accuracy) in enumerate(zip(specs, accuracies, strict=True))
         ]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import Comparison, RunSpec
 from initlab_tui.services.estimate import RECENT, Expected, expected_seconds
 from initlab_tui.store.database import Requirements, Run, Store
@@ -27,7 +28,7 @@ def done(
     compiling: float = 2.0,
     device: str = "cpu",
     threads: int = 1,
-    status: str = "done",
+    status: RunStatus = RunStatus.DONE,
 ) -> Run:
     """A run that trained at `speed` samples/s, as the store gives it back."""
     (run_id,) = store.enqueue(None, [spec], Requirements(device, threads, None, Path("/")))

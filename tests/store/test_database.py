@@ -16,6 +16,7 @@ import pytest
 
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.events import Evaluated, Started, Stepped, json_ready
+from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import Comparison, RunSpec
 from initlab_tui.execution import supervisor
 from initlab_tui.store import migrations, paths, queue
@@ -238,7 +239,7 @@ def test_a_request_reaches_the_worker_with_its_next_record(store: Store) -> None
     assert queue.record(store, run, [Stepped(1, (1.0,), (0.1,), 0.1, 10)]) is None
     assert queue.stop(store, [run.id]) == [run.id]
     assert queue.record(store, run, [Stepped(2, (1.0,), (0.1,), 0.1, 10)]) == "stop"
-    queue.release(store, run, "stopped", "on request")
+    queue.release(store, run, RunStatus.STOPPED, "on request")
     assert status(store, run.id) == "stopped"
     assert queue.stop(store, [run.id]) == []
 
@@ -263,7 +264,7 @@ def test_a_run_that_was_taken_for_dead_is_not_written_to(store: Store) -> None:
     with pytest.raises(queue.LostRunError):
         queue.record(store, run, [Stepped(1, (1.0,), (0.1,), 0.1, 10)])
     with pytest.raises(queue.LostRunError):
-        queue.release(store, run, "done")
+        queue.release(store, run, RunStatus.DONE)
     assert status(store, run.id) == "crashed"
     assert store.curve(run.id, "train").steps == ()
 
@@ -316,14 +317,14 @@ def test_stopping_a_paused_run_takes_its_checkpoint_away(store: Store, tmp_path:
     run = claimed(store)
     checkpoint = tmp_path / "run-1.npz"
     checkpoint.touch()
-    queue.release(store, run, "paused", checkpoint=checkpoint)
+    queue.release(store, run, RunStatus.PAUSED, checkpoint=checkpoint)
     queue.stop(store, [run.id])
     assert status(store, run.id) == "stopped" and not checkpoint.exists()
 
 
 def test_a_run_does_not_go_on_with_other_data(store: Store) -> None:
     run = claimed(store)
-    queue.release(store, run, "paused")
+    queue.release(store, run, RunStatus.PAUSED)
     queue.resume(store, [run.id])
     again = queue.claim(store, a_worker(store))
     assert again is not None

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from initlab_tui.domain.events import Evaluated, Started, Stepped
+from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution import supervisor
 from initlab_tui.execution.supervisor import WorkerPlan
@@ -97,7 +98,7 @@ def test_the_steps_of_a_run_are_seen_and_rank_nothing_anew(store: Store) -> None
         assert seen(mirror, writer) == Change(frozenset({run_id}), NOTHING, False)
         queue.record(writer, run, [Evaluated(1, 0.9, 0.6)])
         assert seen(mirror, writer) == Change(frozenset({run_id}), NOTHING, False)
-        queue.release(writer, run, "done")
+        queue.release(writer, run, RunStatus.DONE)
         assert seen(mirror, writer) == Change(frozenset({run_id}), NOTHING, True)
 
 

@@ -19,6 +19,7 @@ from textual.widgets import Input, Select
 from textual.widgets._toast import Toast
 
 from initlab_tui.domain.events import Evaluated, Started, Stepped
+from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import Comparison, Initializer, RunSpec
 from initlab_tui.execution import supervisor
 from initlab_tui.store import queue
@@ -53,7 +54,7 @@ class Result:
     """How a run went that was made by hand: its test accuracy at the end, and the training loss on the way."""
 
     accuracy: float = 0.9
-    status: str = "done"
+    status: RunStatus = RunStatus.DONE
     reason: str = ""
     losses: tuple[float, ...] = ()
 
@@ -149,7 +150,7 @@ def by_start(run: Run) -> Result:
     """Each start with an accuracy of its own, the seeds a point apart; some diverge on the way."""
     start = str(run.spec.initializer)
     if start == "ones":
-        return Result(0.1, "diverged", "the loss was nan at step 3", (2.5, 9.0, math.nan))
+        return Result(0.1, RunStatus.DIVERGED, "the loss was nan at step 3", (2.5, 9.0, math.nan))
     return Result(ACCURACIES[start] + 0.01 * run.spec.seed)
 
 

@@ -111,7 +111,7 @@ async def test_r_queues_what_was_chosen(real_store: Store, mnist_folder: Path) -
         await lab.until(lambda: real_store.runs())
         assert specs(run.spec for run in real_store.runs()) == specs(LECTURE.parts[0].runs())
         await lab.press("X")
-        await lab.until(lambda: all(run.is_over for run in real_store.runs()))
+        await lab.until(lambda: all(run.status.is_ended for run in real_store.runs()))
 
 
 async def test_the_claims_stand_beside_the_outcome_and_one_that_fails_is_shown_failing(bench: Bench) -> None:

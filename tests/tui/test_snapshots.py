@@ -13,6 +13,7 @@ import pytest
 import textual
 from textual.pilot import Pilot
 
+from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.execution import supervisor
 from initlab_tui.store import edits, queue
 from initlab_tui.store.database import Run, Store
@@ -33,7 +34,7 @@ ACCURACIES = {"he_normal": 0.958, "glorot_uniform": 0.947, "random_normal": 0.74
 def measured(run: Run) -> Result:
     """By its initializer, the seeds a little apart; the constant diverges on the way."""
     if run.spec.initializer.name == "constant":
-        return Result(0.1, "diverged", "the loss was nan at step 4", (2.5, 4.0, 9.0, math.nan))
+        return Result(0.1, RunStatus.DIVERGED, "the loss was nan at step 4", (2.5, 4.0, 9.0, math.nan))
     return Result(ACCURACIES[run.spec.initializer.name] + 0.004 * run.seed)
 
 
@@ -49,8 +50,8 @@ def lab_store(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Store:
     edits.tag(store, ids[1::4], "thesis")
     later = bench.queue(comparison("zeros", "ones", "identity", seeds=1, hidden="100x3", epochs=2))
     failed = bench.begin(0.25)
-    queue.release(store, failed, "failed", "the disk is full")
-    queue.release(store, bench.begin(0.6, Result(0.3)), "paused")
+    queue.release(store, failed, RunStatus.FAILED, "the disk is full")
+    queue.release(store, bench.begin(0.6, Result(0.3)), RunStatus.PAUSED)
     for run_id in (*ids, *later):
         bench.set(run_id, busy_seconds=0.5)
     return store

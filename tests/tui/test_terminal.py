@@ -101,7 +101,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 
 def over(runs: list[Run]) -> bool:
-    return bool(runs) and all(run.is_over for run in runs)
+    return bool(runs) and all(run.status.is_ended for run in runs)
 
 
 def assert_left_as_found(terminal: Terminal) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.store import queue
 from initlab_tui.tui.screens.details import DetailsScreen
 from initlab_tui.tui.screens.dialogs import Choose
@@ -88,7 +89,7 @@ async def test_skip_pause_resume_and_stop_ask_for_just_that(bench: Bench) -> Non
         await lab.until(lambda: "asked to pause" in lab.training)
         assert bench.statuses() == ["running", "paused", "queued", "queued"]
         assert requests(bench)[0] == "pause"
-        queue.release(bench.store, run, "paused")
+        queue.release(bench.store, run, RunStatus.PAUSED)
         await lab.until(lambda: "p lets it go on" in lab.training)
         await lab.press("p")
         await lab.until(lambda: bench.statuses() == ["queued"] * 4)
@@ -135,10 +136,10 @@ async def test_what_ended_badly_says_why_in_words(bench: Bench, tmp_path: Path) 
     log.write_text("Traceback\nMemoryError: no room\n")
     bench.queue(comparison("ones", "zeros", seeds=1))
     async with opened(bench.store, VERY_WIDE) as lab:
-        bench.end(bench.begin(), Result(0.1, "diverged", TWO_LINES, (2.5, 9.0, math.nan)))
+        bench.end(bench.begin(), Result(0.1, RunStatus.DIVERGED, TWO_LINES, (2.5, 9.0, math.nan)))
         await lab.until(lambda: any(line.startswith("~ diverged 1 ones") for line in queue_lines(lab)))
         run = bench.begin()
-        queue.release(bench.store, run, "failed", "it broke", log=log)
+        queue.release(bench.store, run, RunStatus.FAILED, "it broke", log=log)
         await lab.until(lambda: "it broke log: MemoryError: no room" in lab.training)
         await lab.until(lambda: "(diverged: 1, failed: 1)" in lab.told)
         await lab.press("2", "down")
@@ -168,7 +169,7 @@ async def test_what_code_and_logs_say_is_text(bench: Bench, tmp_path: Path) -> N
     log = tmp_path / "worker.log"
     log.write_text(f"log {HOSTILE}\n")
     bench.queue(comparison(f"import:a.B:note={HOSTILE}", "zeros", seeds=1, dataset=f"npz:/{HOSTILE}.npz"))
-    queue.release(bench.store, bench.begin(), "failed", f"reason {HOSTILE}", log=log)
+    queue.release(bench.store, bench.begin(), RunStatus.FAILED, f"reason {HOSTILE}", log=log)
     bench.end(bench.begin(), Result(0.5))
     bench.set(1, name=HOSTILE, tags=HOSTILE)
     async with opened(bench.store, VERY_WIDE) as lab:

@@ -9,14 +9,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
 
 CONFIDENCE = 0.95
-# From the gravest: a group's status is that of its worst run.
-STATUSES = ("crashed", "failed", "diverged", "stopped", "paused", "running", "queued", "done")
-BROKEN = ("crashed", "failed", "diverged")
-# Of a seed's several runs the one that came to a result speaks for it, then one that broke.
-WEIGHT = {"done": 2, "diverged": 2, "failed": 1, "crashed": 1}
+# The worst first: a group has the status of its worst run.
+_WORST_FIRST = (
+    RunStatus.CRASHED,
+    RunStatus.FAILED,
+    RunStatus.DIVERGED,
+    RunStatus.STOPPED,
+    RunStatus.PAUSED,
+    RunStatus.RUNNING,
+    RunStatus.QUEUED,
+    RunStatus.DONE,
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class Outcome:
     run_id: int
     spec: RunSpec
     spec_hash: str
-    status: str
+    status: RunStatus
     test_accuracy: float | None
     test_loss: float | None
     seconds: float
@@ -85,7 +92,7 @@ class Row:
     fingerprint: str | None
     seeds: tuple[int, ...]
     run_ids: tuple[int, ...]
-    statuses: tuple[tuple[str, int], ...]
+    statuses: tuple[tuple[RunStatus, int], ...]
     test_accuracy: Estimate
     test_loss: Estimate
     versus_first: Difference | None
@@ -99,7 +106,7 @@ class Row:
         return self.test_accuracy.n
 
     @property
-    def status(self) -> str:
+    def status(self) -> RunStatus:
         return self.statuses[0][0]
 
 
@@ -176,24 +183,28 @@ def _join_unstarted(boards: dict[tuple[str, str | None], dict[str, list[Outcome]
 
 def _group(outcomes: Sequence[Outcome]) -> _Group:
     runs = _one_a_seed(outcomes)
-    done = [outcome for outcome in runs if outcome.status == "done" and outcome.test_accuracy is not None]
+    done = [outcome for outcome in runs if outcome.status is RunStatus.DONE and outcome.test_accuracy is not None]
     return _Group(runs, done, estimate([outcome.test_accuracy or 0.0 for outcome in done]))
 
 
 def _one_a_seed(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
     if len(outcomes) == 1:
         return outcomes
-    by_seed: dict[int, Outcome] = {}
-    for outcome in sorted(outcomes, key=lambda outcome: (WEIGHT.get(outcome.status, 0), outcome.run_id)):
-        by_seed[outcome.spec.seed] = outcome
+    by_seed = {outcome.spec.seed: outcome for outcome in sorted(outcomes, key=_decisiveness)}
     return [by_seed[seed] for seed in sorted(by_seed)]
+
+
+def _decisiveness(outcome: Outcome) -> tuple[int, int]:
+    """Order the runs of one seed so that the last counts: one with a result, else a broken one, else the newest."""
+    status = outcome.status
+    return 2 if status.has_result else int(status.is_broken), outcome.run_id
 
 
 def _order(group: _Group) -> tuple[int, float, int]:
     statuses = [outcome.status for outcome in group.runs]
     if group.accuracy.mean is not None:
-        return int("diverged" in statuses), -group.accuracy.mean, group.runs[0].run_id
-    return 2 + any(status in BROKEN for status in statuses), 0.0, group.runs[0].run_id
+        return int(RunStatus.DIVERGED in statuses), -group.accuracy.mean, group.runs[0].run_id
+    return 2 + any(status.is_broken for status in statuses), 0.0, group.runs[0].run_id
 
 
 def _row(rank: int, group: _Group, first: Mapping[int, float], fingerprint: str | None) -> Row:
@@ -207,7 +218,7 @@ def _row(rank: int, group: _Group, first: Mapping[int, float], fingerprint: str 
         fingerprint=fingerprint,
         seeds=tuple([outcome.spec.seed for outcome in runs]),
         run_ids=tuple([outcome.run_id for outcome in runs]),
-        statuses=tuple([(status, statuses.count(status)) for status in STATUSES if status in statuses]),
+        statuses=tuple([(status, statuses.count(status)) for status in _WORST_FIRST if status in statuses]),
         test_accuracy=accuracy,
         test_loss=estimate([outcome.test_loss for outcome in done if outcome.test_loss is not None]),
         versus_first=None if rank == 1 else _difference(done, first),

@@ -136,7 +136,7 @@ class Training(Vertical):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """What is over cannot be skipped."""
-        return action != "skip" or bool(self.is_mounted and self.current and not self.current.is_over)
+        return action != "skip" or bool(self.is_mounted and self.current and not self.current.status.is_ended)
 
     def action_skip(self) -> None:
         self._ask("skip")
@@ -262,7 +262,7 @@ class Training(Vertical):
             return "idle" if self._view.workers else ""
         number_of = active[0].comparison_id
         together = [run for run in self._view.runs.values() if run.comparison_id == number_of]
-        over = sum(run.is_over for run in together)
+        over = sum(run.status.is_ended for run in together)
         waiting = "paused · " if all(run.status == "paused" for run in active) else ""
         return f"{waiting}{over}/{len(together)} runs done · {_time_left(together)}"
 
@@ -273,7 +273,7 @@ def _order(view: StoreSnapshot) -> list[int]:
     for run in reversed(view.runs.values()):
         if len(over) == RECENT:
             break
-        if run.is_over:
+        if run.status.is_ended:
             over.append(run.id)
     return [run.id for run in active] + over
 
@@ -306,6 +306,6 @@ def _time_left(runs: Sequence[Run]) -> str:
     steps = sum(run.step for run in runs if run.total_steps)
     busy = sum(run.seconds for run in runs if run.total_steps)
     known = max((run.total_steps or 0 for run in runs), default=0)
-    left = sum((run.total_steps or known) - run.step for run in runs if not run.is_over)
+    left = sum((run.total_steps or known) - run.step for run in runs if not run.status.is_ended)
     workers = max(1, sum(run.status == "running" for run in runs))
     return f"{about(busy / steps * left / workers)} left" if steps and busy else "starting"

@@ -253,7 +253,7 @@ class LabScreen(Screen[None]):
     async def _judge(self, view: StoreSnapshot) -> None:
         """Hold what the newest comparison came to, once it has ended, against what a recipe claims of it."""
         newest = [run for run in view.runs.values() if run.comparison_id == view.newest_id]
-        if view.newest_id is None or not all(run.is_over for run in newest):
+        if view.newest_id is None or not all(run.status.is_ended for run in newest):
             self.results.show_claims(())
             return
         claimed = await self._desk.claims(self.runs, view.newest_id)
@@ -275,7 +275,7 @@ class LabScreen(Screen[None]):
     def _under_way(self) -> list[Run]:
         """The active runs of the comparison under the training pane's cursor, else of the one that trains."""
         active, current = self.active, self.training.current
-        chosen = current if current and not current.is_over else next(iter(active), None)
+        chosen = current if current and not current.status.is_ended else next(iter(active), None)
         if chosen is None or chosen.comparison_id is None:
             return [chosen] if chosen else []
         return [run for run in active if run.comparison_id == chosen.comparison_id]

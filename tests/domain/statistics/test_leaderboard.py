@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import Initializer, RunSpec
 from initlab_tui.domain.statistics.leaderboard import Outcome, estimate, leaderboard, varying
 
@@ -16,7 +17,7 @@ def outcome(
     initializer: str,
     seed: int,
     accuracy: float | None,
-    status: str = "done",
+    status: RunStatus = RunStatus.DONE,
     dataset: str = "digits",
     fingerprint: str | None = "f",
 ) -> Outcome:
@@ -88,11 +89,11 @@ def test_ranked_by_mean_accuracy_over_seeds() -> None:
 def test_what_broke_comes_last_and_is_not_dropped() -> None:
     rows = leaderboard(
         [
-            outcome(1, "ones", 0, 0.99, "diverged"),
+            outcome(1, "ones", 0, 0.99, RunStatus.DIVERGED),
             outcome(2, "he_normal", 0, 0.95),
-            outcome(3, "he_normal", 1, 0.99, "diverged"),
+            outcome(3, "he_normal", 1, 0.99, RunStatus.DIVERGED),
             outcome(4, "zeros", 0, 0.1),
-            outcome(5, "orthogonal", 0, None, "queued"),
+            outcome(5, "orthogonal", 0, None, RunStatus.QUEUED),
         ]
     )
     assert [str(row.spec.initializer) for row in rows] == ["zeros", "he_normal", "orthogonal", "ones"]
@@ -106,11 +107,11 @@ def test_a_crash_is_not_held_against_the_start() -> None:
     rows = leaderboard(
         [
             outcome(1, "he_normal", 0, 0.97),
-            outcome(2, "he_normal", 1, 0.5, "crashed"),
+            outcome(2, "he_normal", 1, 0.5, RunStatus.CRASHED),
             outcome(3, "zeros", 0, 0.1),
             outcome(4, "zeros", 1, 0.1),
-            outcome(5, "orthogonal", 0, 0.4, "failed"),
-            outcome(6, "ones", 0, 0.4, "stopped"),
+            outcome(5, "orthogonal", 0, 0.4, RunStatus.FAILED),
+            outcome(6, "ones", 0, 0.4, RunStatus.STOPPED),
         ]
     )
     assert [str(row.spec.initializer) for row in rows] == ["he_normal", "zeros", "ones", "orthogonal"]
@@ -120,18 +121,20 @@ def test_a_crash_is_not_held_against_the_start() -> None:
 
 def test_a_seed_run_twice_counts_once() -> None:
     (row,) = leaderboard(
-        [outcome(1, "zeros", 0, 0.2), outcome(2, "zeros", 0, 0.3), outcome(3, "zeros", 0, None, "queued")]
+        [outcome(1, "zeros", 0, 0.2), outcome(2, "zeros", 0, 0.3), outcome(3, "zeros", 0, None, RunStatus.QUEUED)]
     )
     assert (row.n, row.test_accuracy.values, row.test_accuracy.ci_low) == (1, (0.3,), None)
 
 
 def test_a_run_again_that_was_stopped_does_not_hide_that_it_diverged() -> None:
-    (row,) = leaderboard([outcome(1, "zeros", 0, 0.1, "diverged"), outcome(2, "zeros", 0, 0.4, "stopped")])
+    (row,) = leaderboard(
+        [outcome(1, "zeros", 0, 0.1, RunStatus.DIVERGED), outcome(2, "zeros", 0, 0.4, RunStatus.STOPPED)]
+    )
     assert row.status == "diverged"
 
 
 def test_times_are_of_what_ran() -> None:
-    (row,) = leaderboard([outcome(1, "zeros", 0, 0.1), outcome(2, "zeros", 1, None, "queued")])
+    (row,) = leaderboard([outcome(1, "zeros", 0, 0.1), outcome(2, "zeros", 1, None, RunStatus.QUEUED)])
     assert row.seconds == 1.0
 
 
@@ -174,7 +177,7 @@ def test_accuracies_on_other_data_are_not_ranked_together() -> None:
 
 
 def test_runs_that_have_not_begun_stand_with_those_of_their_dataset() -> None:
-    rows = leaderboard([outcome(1, "zeros", 0, 0.1), outcome(2, "zeros", 1, None, "queued", fingerprint=None)])
+    rows = leaderboard([outcome(1, "zeros", 0, 0.1), outcome(2, "zeros", 1, None, RunStatus.QUEUED, fingerprint=None)])
     assert [(row.n, row.statuses) for row in rows] == [(1, (("queued", 1), ("done", 1)))]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from initlab_tui.domain.events import Started
+from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.store import queue
 from initlab_tui.store.database import Run, Store
 from tests.tui.fakes.claiming import claim
@@ -32,7 +33,7 @@ def spoil(store: Store, run: Run) -> None:
     queue.record_started(store, run, STARTED, {"note": GARBAGE, "device": GARBAGE, "versions": STARTED.versions})
     log = store.path.with_name("garbage.log")
     log.write_text(GARBAGE * 3)
-    queue.release(store, run, "failed", GARBAGE, log=log)
+    queue.release(store, run, RunStatus.FAILED, GARBAGE, log=log)
 
 
 if __name__ == "__main__":
