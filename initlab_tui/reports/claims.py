@@ -11,7 +11,7 @@ from rich.text import Text
 from initlab_tui.domain.claims.evaluation import ClaimResult
 from initlab_tui.domain.claims.recipe import Claim, Experiment, Figure, Recipe
 from initlab_tui.domain.fields import hidden_text
-from initlab_tui.domain.statistics.leaderboard import Estimate
+from initlab_tui.domain.statistics.intervals import Estimate
 from initlab_tui.reports.format import SETTING, cell, initializer_name, number, plain, short
 from initlab_tui.reports.tables import table
 

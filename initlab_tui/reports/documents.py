@@ -11,7 +11,8 @@ from initlab_tui.domain.claims.evaluation import ClaimResult
 from initlab_tui.domain.claims.recipe import Recipe
 from initlab_tui.domain.events import json_ready
 from initlab_tui.domain.spec import Comparison, RunSpec
-from initlab_tui.domain.statistics.leaderboard import Estimate, Row, leaderboard
+from initlab_tui.domain.statistics.intervals import Estimate
+from initlab_tui.domain.statistics.leaderboard import Row, leaderboard
 from initlab_tui.reports import claims
 from initlab_tui.store import layer_statistics
 from initlab_tui.store.database import Curve, Run, Store
@@ -56,7 +57,7 @@ def row_document(row: Row) -> dict[str, Any]:
         and {"n": versus.accuracy.n, **estimate_document(versus.accuracy), "verdict": versus.verdict},
         "status": row.status,
         "statuses": dict(row.statuses),
-        "verdicts_at_step_0": dict(row.verdicts),
+        "verdicts_at_step_0": dict(row.diagnoses),
         "seconds": row.seconds,
         "samples_per_second": row.samples_per_second,
         "total_steps": row.total_steps,

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from initlab_tui.domain.fields import hidden_text
 from initlab_tui.domain.spec import IMPORT_PREFIX, Initializer, RunSpec
-from initlab_tui.domain.statistics.leaderboard import Estimate, Row, varying
+from initlab_tui.domain.statistics.intervals import Estimate
+from initlab_tui.domain.statistics.leaderboard import Row, varying
 
 SETTING = {
     "hidden": "{}",
@@ -164,11 +165,11 @@ def statuses(row: Row) -> str:
     return ", ".join(f"{count} {status}" for status, count in row.statuses)
 
 
-def verdicts(row: Row) -> str:
+def diagnoses(row: Row) -> str:
     """What a group's layers were judged to be at step 0, or how many of its runs which; empty where not measured."""
-    if len(row.verdicts) == 1:
-        return row.verdicts[0][0].replace("_", " ")
-    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in row.verdicts)
+    if len(row.diagnoses) == 1:
+        return row.diagnoses[0][0].replace("_", " ")
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in row.diagnoses)
 
 
 def conclusion(rows: Sequence[Row]) -> str:

@@ -13,6 +13,7 @@ from initlab_tui.domain.catalog.initializers import CATALOGUE, Entry
 from initlab_tui.domain.statistics.leaderboard import Row
 from initlab_tui.reports.format import (
     cell,
+    diagnoses,
     differing_fields,
     initializer_name,
     number,
@@ -23,7 +24,6 @@ from initlab_tui.reports.format import (
     setting,
     short,
     statuses,
-    verdicts,
     versus,
     when,
 )
@@ -68,8 +68,8 @@ def _board(rows: Sequence[Row], differing: Sequence[str], width: int) -> Table:
         "acc %": [cell(percent_interval(row.test_accuracy)) for row in rows],
         "vs #1": [cell(versus(row)) for row in rows],
     }
-    if roomy and len({row.verdicts[:1] for row in rows}) > 1:
-        columns["at step 0"] = [cell(verdicts(row)) for row in rows]
+    if roomy and len({row.diagnoses[:1] for row in rows}) > 1:
+        columns["at step 0"] = [cell(diagnoses(row)) for row in rows]
     if roomy or len(differing) < 2:
         columns["loss"] = [cell(number(row.test_loss.mean)) for row in rows]
     if roomy:

@@ -121,14 +121,14 @@ class Run:
             run_id=self.id,
             spec=self.spec,
             spec_hash=self.spec_hash,
-            status=self.status,
+            status=RunStatus(self.status),
             test_accuracy=self.test_accuracy,
             test_loss=self.test_loss,
             seconds=self.seconds,
             samples_per_second=self.samples_per_second,
             total_steps=self.total_steps,
             fingerprint=self.fingerprint,
-            verdict=self.verdict,
+            diagnosis=self.verdict,
         )
 
 

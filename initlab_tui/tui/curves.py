@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from initlab_tui.domain.statistics.leaderboard import CONFIDENCE
+from initlab_tui.domain.statistics.intervals import t_quantile
 from initlab_tui.store.database import Curve
 
 Array = NDArray[np.float64]
@@ -134,16 +133,8 @@ def _half_width(rows: Array) -> Array | None:
     n = len(rows)
     if n < 2:
         return None
-    half: Array = quantile(n) * rows.std(axis=0, ddof=1) / math.sqrt(n)
+    half: Array = t_quantile(n) * rows.std(axis=0, ddof=1) / math.sqrt(n)
     return half
-
-
-@cache
-def quantile(n: int) -> float:
-    """Student's t for the two-sided interval of `n` values."""
-    from scipy.special import stdtrit  # a quarter of a second to import
-
-    return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2))
 
 
 def logged(values: Array) -> Array:

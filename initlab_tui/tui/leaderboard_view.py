@@ -9,6 +9,7 @@ from functools import cached_property
 from initlab_tui.domain.statistics.leaderboard import Row, varying
 from initlab_tui.reports.diagnosis import SIGNS
 from initlab_tui.reports.format import (
+    diagnoses,
     initializer_name,
     number,
     percent,
@@ -18,7 +19,6 @@ from initlab_tui.reports.format import (
     seconds,
     short,
     statuses,
-    verdicts,
     versus,
 )
 from initlab_tui.store.database import Run
@@ -198,9 +198,9 @@ VERDICT = Heading(
     "step 0",
     "at step 0",
     20,
-    lambda group: verdicts(group.row),
+    lambda group: diagnoses(group.row),
     lambda run: run.verdict.replace("_", " "),
-    lambda group: verdicts(group.row),
+    lambda group: diagnoses(group.row),
     right=False,
 )
 # The same where the words have no room: beside the accuracy reached is where they teach.
@@ -208,7 +208,7 @@ VERDICT_SIGN = replace(
     VERDICT,
     title="@0",
     width=2,
-    of_group=lambda group: "".join(SIGNS[name] for name, _ in group.row.verdicts),
+    of_group=lambda group: "".join(SIGNS[name] for name, _ in group.row.diagnoses),
     of_run=lambda run: SIGNS.get(run.verdict, ""),
 )
 COSTS = (
@@ -239,7 +239,7 @@ def headings(shown: Sequence[Group]) -> tuple[Heading, ...]:
     data = [DATA] if "dataset" not in differing and len(contents) > 1 else []
     tags = [TAGS] if any(group.tags for group in shown) else []
     fields = [_field(name, shown) for name in differing]
-    judged = [VERDICT] if len({group.row.verdicts[:1] for group in shown}) > 1 else []
+    judged = [VERDICT] if len({group.row.diagnoses[:1] for group in shown}) > 1 else []
     broken = [STATUS] if any(group.row.status != "done" for group in shown) else []
     return (RANK, NAME, *fields, *data, *judged, *MEASURES, VERSUS, *TRENDS, LOSS, *broken, *COSTS, *tags)
 

@@ -36,7 +36,7 @@ def test_what_was_measured_is_kept_judged_and_given_back(store: Store, run: Run)
     assert layer_statistics.read(store, run.id, last_only=True) == found[1:]
     kept = store.run(run.id)
     assert kept is not None and kept.verdict == "vanishing_forward"
-    assert kept.outcome.verdict == "vanishing_forward"
+    assert kept.outcome.diagnosis == "vanishing_forward"
     assert any(kind == "measured" and "before the first step" in detail for _, kind, detail in store.events(run.id))
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from initlab_tui.domain.statistics.leaderboard import estimate
+from initlab_tui.domain.statistics.intervals import estimate
 from initlab_tui.store.database import Curve
 from initlab_tui.tui import curves
 from initlab_tui.tui.curves import View

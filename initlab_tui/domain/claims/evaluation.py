@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from initlab_tui.domain.claims.recipe import Claim, Group, Recipe, Verdict
 from initlab_tui.domain.spec import RunSpec
-from initlab_tui.domain.statistics.leaderboard import Estimate, estimate
+from initlab_tui.domain.statistics.intervals import Estimate, estimate
+from initlab_tui.domain.statistics.paired import paired_differences
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,7 @@ def _compared(expectation: Claim, values: Mapping[Group, Mapping[int, float]]) -
         pairs = [(expectation.against, expectation.group)]
     else:
         pairs = list(zip(expectation.order, expectation.order[1:], strict=False))
-    return [
-        [values[later][seed] - value for seed, value in values[earlier].items() if seed in values[later]]
-        for earlier, later in pairs
-    ]
+    return [paired_differences(values[later], values[earlier]) for earlier, later in pairs]
 
 
 def _decided(observed: Sequence[Estimate], bounds: tuple[float, float]) -> tuple[Verdict, str]:

@@ -21,7 +21,7 @@ from textual.worker import Worker
 from textual_plot import HiResMode, PlotWidget
 
 from initlab_tui.domain.errors import InvalidInputError
-from initlab_tui.domain.statistics.leaderboard import CONFIDENCE
+from initlab_tui.domain.statistics.intervals import CONFIDENCE, t_quantile
 from initlab_tui.reports.format import plain
 from initlab_tui.store.database import Curve
 from initlab_tui.tui import curves, store_monitor
@@ -183,7 +183,7 @@ class ChartScreen(Screen[None]):
         """Import what the intervals need, off the screen's thread."""
         most = max((len(series.runs) for series in self.series), default=0)
         if most > 1:
-            curves.quantile(most)
+            t_quantile(most)
 
     @property
     def _keys(self) -> list[tuple[int, str]]:
