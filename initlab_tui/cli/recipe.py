@@ -119,11 +119,11 @@ def _cook(recipe: Recipe, path: Path, folder: Path | None, place: options.Resour
 
     served, instead_of = _on_what_is_here(recipe, folder)
     where = submit.Resources(place.device, place.workers, place.threads)
-    for part in served.parts[1:]:  # the first is checked when it is trained; nothing is written for a bad second
+    for part in served.experiments[1:]:  # the first is checked when it is trained; nothing is written for a bad second
         submit.prepare(part.comparison, folder, Path.cwd(), where)
     trained: list[Trained] = []
     seen: list[RunMetrics] = []
-    for part in served.parts:
+    for part in served.experiments:
         here.hint(f"recipe {recipe.name}{': ' if part.name else ''}{part.name}")
         trained.append(follow_runs.train(part.comparison, path, folder, place, here.err()))
         with Store.open(path) as opened:
@@ -131,7 +131,7 @@ def _cook(recipe: Recipe, path: Path, folder: Path | None, place: options.Resour
         if trained[-1].interrupted:
             break
     return RecipeRun(
-        served, tuple(trained), tuple(evaluate_claims(served, seen, stand_in=bool(instead_of))), instead_of
+        served, tuple(trained), tuple(evaluate_claims(served, seen, on_substitute=bool(instead_of))), instead_of
     )
 
 
@@ -139,7 +139,7 @@ def _on_what_is_here(recipe: Recipe, folder: Path | None) -> tuple[Recipe, tuple
     """The recipe on its own datasets or, where one cannot be had, on what stands in for them."""
     from initlab_tui.services import preflight
 
-    other = recipe.offline_dataset
+    other = recipe.substitute_dataset
     if other is None:
         return recipe, ()
     try:
@@ -153,7 +153,7 @@ def _on_what_is_here(recipe: Recipe, folder: Path | None) -> tuple[Recipe, tuple
 
 def _page(cooked: RecipeRun, width: int) -> RenderableType:
     parts: list[RenderableType] = []
-    for part, trained in zip(cooked.recipe.parts, cooked.trained, strict=False):
+    for part, trained in zip(cooked.recipe.experiments, cooked.trained, strict=False):
         name = f"{cooked.recipe.name}{': ' if part.name else ''}{part.name}"
         parts += [cell(name, "bold"), tables.leaderboard_tables(documents.rows(trained.runs), width), Text()]
     if cooked.instead_of:
@@ -163,19 +163,19 @@ def _page(cooked: RecipeRun, width: int) -> RenderableType:
 
 def _document(cooked: RecipeRun) -> dict[str, Any]:
     compared = [
-        {"part": part.name}
+        {"experiment": part.name}
         | documents.comparison_document(trained.runs[0].comparison_id, part.comparison, trained.runs)
-        for part, trained in zip(cooked.recipe.parts, cooked.trained, strict=False)
+        for part, trained in zip(cooked.recipe.experiments, cooked.trained, strict=False)
     ]
     runs = [run for trained in cooked.trained for run in trained.runs]
     # As a comparison's own document, of all parts together: `comparison` is then the first part's.
-    whole = documents.comparison_document(runs[0].comparison_id, cooked.recipe.parts[0].comparison, runs)
+    whole = documents.comparison_document(runs[0].comparison_id, cooked.recipe.experiments[0].comparison, runs)
     return whole | {
         "recipe": cooked.recipe.name,
         "datasets": list(cooked.recipe.datasets),
         "instead_of": list(cooked.instead_of),
         "comparisons": compared,
-        "expectations": [documents.judged_document(judged) for judged in cooked.judged],
+        "claims": [documents.claim_document(judged) for judged in cooked.judged],
     }
 
 

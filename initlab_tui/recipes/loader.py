@@ -1,4 +1,4 @@
-"""Where recipes lie: those that come with the program, and a person's own files."""
+"""Load recipes: those that come with the program, and custom files."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from initlab_tui.domain.claims.recipe_toml import parse
 from initlab_tui.domain.errors import InvalidInputError, unknown
 
 SUFFIX = ".toml"
-MOST_BYTES = 1_000_000  # a recipe has some thousands
-# In the order in which they teach.
+MAX_BYTES = 1_000_000  # a recipe has a few thousand
+# Ordered as a course would be.
 PACKAGED = (
     "lecture-xavier",
     "lecture-xavier-sigma",
@@ -27,41 +27,47 @@ PACKAGED = (
 
 
 def packaged() -> list[Recipe]:
-    """Every recipe that comes with the program."""
+    """Return every recipe that comes with the program."""
     return [read(name) for name in PACKAGED]
 
 
-def read(wanted: str) -> Recipe:
-    """The recipe of that name, or the one in a file, which is known by its `.toml`.
+def is_file(name_or_path: str) -> bool:
+    """Return whether this is the path of a recipe file, and not the name of a packaged recipe."""
+    return name_or_path.endswith(SUFFIX)
+
+
+def read(name_or_path: str) -> Recipe:
+    """Return the packaged recipe of that name, or the recipe in a file that ends in `.toml`.
 
     Raises:
-        InvalidInputError: when there is none, or naming all that is wrong with it.
+        InvalidInputError: when there is none, or naming everything that is wrong with it.
     """
-    if wanted.endswith(SUFFIX):
-        return parse(text(wanted), Path(wanted).stem, wanted).on(absolute)
-    return parse(text(wanted), wanted, f"{wanted}{SUFFIX}")
+    if is_file(name_or_path):
+        return parse(text(name_or_path), Path(name_or_path).stem, name_or_path).on(absolute)
+    return parse(text(name_or_path), name_or_path, f"{name_or_path}{SUFFIX}")
 
 
-def text(wanted: str) -> str:
-    """The TOML of a recipe.
+def text(name_or_path: str) -> str:
+    """Return the TOML of a recipe.
 
     Raises:
         InvalidInputError: when there is none.
     """
-    if wanted.endswith(SUFFIX):
-        return _own(Path(wanted))
-    if wanted not in PACKAGED:
-        raise InvalidInputError.of("name", f"{unknown('recipe', wanted, PACKAGED)}, or a path that ends in {SUFFIX}")
-    file = resources.files("initlab_tui.recipes") / f"{wanted}{SUFFIX}"
+    if is_file(name_or_path):
+        return _file_text(Path(name_or_path))
+    if name_or_path not in PACKAGED:
+        trouble = f"{unknown('recipe', name_or_path, PACKAGED)}, or a path that ends in {SUFFIX}"
+        raise InvalidInputError.of("name", trouble)
+    file = resources.files("initlab_tui.recipes") / f"{name_or_path}{SUFFIX}"
     return file.read_text(encoding="utf-8")
 
 
-def _own(path: Path) -> str:
+def _file_text(path: Path) -> str:
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise InvalidInputError.of("recipe", f"{path} is larger than {MOST_BYTES:,} bytes: no recipe")
+        if path.stat().st_size > MAX_BYTES:
+            raise InvalidInputError.of("recipe", f"{path} is larger than {MAX_BYTES:,} bytes, so it is not a recipe")
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise InvalidInputError.of("recipe", f"recipe {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise InvalidInputError.of("recipe", f"recipe {path} is not text in UTF-8") from None
+        raise InvalidInputError.of("recipe", f"recipe {path} is not UTF-8 text") from None

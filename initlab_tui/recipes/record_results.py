@@ -1,7 +1,6 @@
-"""Write what recipes came to into their own files, from where the README's table of claims is made.
+"""Write the results of recipes into their own files; `initlab-tui recipe table` prints them.
 
 initlab-tui recipe run --all --json > all.json && python -m initlab_tui.recipes.record_results all.json
-initlab-tui recipe table
 """
 
 from __future__ import annotations
@@ -21,29 +20,34 @@ HEADER = "[measured]"
 
 def main() -> None:
     for name in sys.argv[1:]:
-        document = json.loads(Path(name).read_text())
-        for one in document.get("recipes", [document]):
-            _write(FOLDER / f"{one['recipe']}.toml", one)
+        document = json.loads(Path(name).read_text(encoding="utf-8"))
+        for result in document.get("recipes", [document]):
+            record(FOLDER / f"{result['recipe']}.toml", result)
 
 
-def _write(path: Path, document: Mapping[str, Any]) -> None:
-    before = path.read_text().partition(f"\n{HEADER}\n")[0].rstrip()
-    path.write_text("\n".join([before, "", *_measured(document), ""]))
-    loader.read(path.stem)  # it has to be readable still
+def record(path: Path, document: Mapping[str, Any]) -> None:
+    """Replace the measured figures in the recipe file at `path` by those of the document of its run.
+
+    Raises:
+        InvalidInputError: when the file is no longer a valid recipe.
+    """
+    before = path.read_text(encoding="utf-8").partition(f"\n{HEADER}\n")[0].rstrip()
+    path.write_text("\n".join([before, "", *_measured(document), ""]), encoding="utf-8")
+    loader.read(str(path))
 
 
 def _measured(document: Mapping[str, Any]) -> Iterable[str]:
     run = document["comparisons"][0]["runs"][0]
     versions = " ".join(f"{name} {version}" for name, version in run["record"]["versions"].items())
     yield from (HEADER, f"date = {datetime.date.today()}", f'data = "{_data(document)}"', f'versions = "{versions}"')
-    for claim in document["expectations"]:
-        seen = claim["observed"]
-        yield from ("", "[[measured.figures]]", f'observed = "{seen["text"]}"', f"n = {seen['n']}")
+    for claim in document["claims"]:
+        observed = claim["observed"]
+        yield from ("", "[[measured.figures]]", f'observed = "{observed["text"]}"', f"n = {observed['n']}")
         yield f'verdict = "{claim["verdict"]}"'
 
 
 def _data(document: Mapping[str, Any]) -> str:
-    """`mnist [906f94]`, and what it stands in for."""
+    """`mnist [906f94]`, and the dataset that it replaces, if any."""
     row = document["comparisons"][0]["leaderboard"][0]
     instead = f" instead of {' '.join(document['instead_of'])}" if document["instead_of"] else ""
     return f"{' '.join(document['datasets'])} [{row['data_fingerprint'][:6]}]{instead}"

@@ -25,32 +25,32 @@ BOUNDS = (
 STYLES = {"reproduced": "green", "not_reproduced": "red", "undecided": "yellow"}
 
 
-def expected(expectation: Claim) -> str:
+def expected(claim: Claim) -> str:
     """What is claimed, with the tolerance that it is held to."""
-    if expectation.order:
-        by = f" by more than {_difference(expectation, expectation.tolerance)}" if expectation.tolerance else ""
-        said = f"none of {len(expectation.order)} behind the one before{by}"
-    elif expectation.equals is not None:
-        unit = " points" if expectation.against and _is_share(expectation) else ""
-        sign = "+" if expectation.against else ""
-        value = _value(expectation, expectation.equals, bool(expectation.against), sign)
-        said = f"{value} ± {_value(expectation, expectation.tolerance or 0.0, True)}{unit}"
-        said += " %" if _is_share(expectation) and not unit else ""
+    if claim.order:
+        by = f" by more than {_difference(claim, claim.tolerance)}" if claim.tolerance else ""
+        said = f"none of {len(claim.order)} behind the one before{by}"
+    elif claim.equals is not None:
+        unit = " points" if claim.against and _is_share(claim) else ""
+        sign = "+" if claim.against else ""
+        value = _value(claim, claim.equals, bool(claim.against), sign)
+        said = f"{value} ± {_value(claim, claim.tolerance or 0.0, True)}{unit}"
+        said += " %" if _is_share(claim) and not unit else ""
     else:
-        said = _bounds(expectation)
-    if expectation.epoch is None:
+        said = _bounds(claim)
+    if claim.epoch is None:
         return said
-    return f"{said} after epoch {expectation.epoch}" if expectation.epoch else f"{said} before the first step"
+    return f"{said} after epoch {claim.epoch}" if claim.epoch else f"{said} before the first step"
 
 
-def _bounds(expectation: Claim) -> str:
+def _bounds(claim: Claim) -> str:
     """`at least 30.00 %`, or of a difference `from -1.00 to +1.00 points ahead`."""
-    apart, share = expectation.against is not None, _is_share(expectation)
-    if apart and expectation.at_least == 0 and expectation.at_most is None:
+    apart, share = claim.against is not None, _is_share(claim)
+    if apart and claim.at_least == 0 and claim.at_most is None:
         return "ahead"
     low, high = (
-        None if bound is None else _value(expectation, bound, apart, "+" if apart else "")
-        for bound in (expectation.at_least, expectation.at_most)
+        None if bound is None else _value(claim, bound, apart, "+" if apart else "")
+        for bound in (claim.at_least, claim.at_most)
     )
     unit = (" points" if apart else " %") if share else ""
     said = f"from {low} to {high}" if low and high else f"at least {low}" if low else f"at most {high}"
@@ -59,36 +59,36 @@ def _bounds(expectation: Claim) -> str:
 
 def observed(judged: ClaimResult) -> str:
     """What was observed: the mean with its 95 % interval, or the differences' between groups."""
-    expectation = judged.expectation
+    claim = judged.claim
     if not seeds_of(judged):
         return "–"
-    if expectation.against or expectation.order:
-        unit = " points" if _is_share(expectation) else ""
-        return ", ".join(_interval(expectation, each, signed=True) for each in judged.observed) + unit
-    unit = " %" if _is_share(expectation) else ""
-    return _interval(expectation, judged.observed[0]) + unit
+    if claim.against or claim.order:
+        unit = " points" if _is_share(claim) else ""
+        return ", ".join(_interval(claim, each, signed=True) for each in judged.observed) + unit
+    unit = " %" if _is_share(claim) else ""
+    return _interval(claim, judged.observed[0]) + unit
 
 
-def _interval(expectation: Claim, each: Estimate, *, signed: bool = False) -> str:
+def _interval(claim: Claim, each: Estimate, *, signed: bool = False) -> str:
     if each.mean is None:
         return "–"
     sign = "+" if signed else ""
-    half = "" if each.half_width is None else f" ± {_value(expectation, each.half_width, True)}"
-    return _value(expectation, each.mean, signed, sign) + half
+    half = "" if each.half_width is None else f" ± {_value(claim, each.half_width, True)}"
+    return _value(claim, each.mean, signed, sign) + half
 
 
-def _is_share(expectation: Claim) -> bool:
-    return expectation.observable == "test_accuracy"
+def _is_share(claim: Claim) -> bool:
+    return claim.observable == "test_accuracy"
 
 
-def _value(expectation: Claim, value: float, is_difference: bool = False, sign: str = "") -> str:
-    if _is_share(expectation):
+def _value(claim: Claim, value: float, is_difference: bool = False, sign: str = "") -> str:
+    if _is_share(claim):
         return f"{100 * value:{sign}.2f}"
     return f"{value:{sign}.2g}" if is_difference else number(value)
 
 
-def _difference(expectation: Claim, value: float) -> str:
-    return _value(expectation, value, True) + (" points" if _is_share(expectation) else "")
+def _difference(claim: Claim, value: float) -> str:
+    return _value(claim, value, True) + (" points" if _is_share(claim) else "")
 
 
 def verdict(judged: ClaimResult) -> str:
@@ -106,10 +106,13 @@ def claims_table(judged: Sequence[ClaimResult]) -> RenderableType:
     made = table("", "claim", "kind", "expected", "observed", "n", "verdict", right=["n"], folded=_FOLDED)
     for one in judged:
         style = STYLES[one.verdict]
-        claimed = one.expectation
+        claimed = one.claim
         made.add_row(
             cell(MARKS[one.verdict], style),
-            *(cell(words) for words in (claimed.claim, claimed.kind, expected(claimed), observed(one), seeds_of(one))),
+            *(
+                cell(words)
+                for words in (claimed.statement, claimed.kind, expected(claimed), observed(one), seeds_of(one))
+            ),
             cell(verdict(one), style),
         )
     return Stack(made, cell(f"published: claimed by the source; measured: by this project. {BOUNDS}", "dim"))
@@ -136,13 +139,13 @@ def _last(recipe: Recipe) -> str:
 
 
 def recipe_page(recipe: Recipe) -> RenderableType:
-    """A recipe in full: source, claim, settings, expectations, and what was measured last."""
+    """A recipe in full: source, claim, settings, claims, and what was measured last."""
     facts = table("", "", folded=[""])
     facts.add_row(cell("source", "dim"), cell(recipe.source))
     facts.add_row(cell("claim", "dim"), cell(recipe.claim))
     if recipe.notes:
         facts.add_row(cell("notes", "dim"), cell(" ".join(recipe.notes.split())))
-    for part in recipe.parts:
+    for part in recipe.experiments:
         for name, value in _settings(part):
             facts.add_row(cell(f"{part.name} {name}".strip(), "dim"), cell(value))
     return Stack(cell(f"{recipe.name}: {recipe.title}", "bold"), facts, Text(), _expectations(recipe), *_when(recipe))
@@ -164,10 +167,10 @@ def _settings(part: Experiment) -> Iterable[tuple[str, str]]:
 
 def _expectations(recipe: Recipe) -> RenderableType:
     made = table("claim", "kind", "source", "expected", "last measured", folded=_FOLDED)
-    figures = recipe.measured.figures if recipe.measured else [None] * len(recipe.expectations)
-    for claimed, figure in zip(recipe.expectations, figures, strict=True):
+    figures = recipe.measured.figures if recipe.measured else [None] * len(recipe.claims)
+    for claimed, figure in zip(recipe.claims, figures, strict=True):
         last = f"{figure.observed}: {VERDICTS[figure.verdict]}, n {figure.n}" if figure else "never"
-        made.add_row(*map(cell, (claimed.claim, claimed.kind, claimed.source, expected(claimed), last)))
+        made.add_row(*map(cell, (claimed.statement, claimed.kind, claimed.source, expected(claimed), last)))
     return made
 
 
@@ -183,8 +186,8 @@ def markdown(recipes: Iterable[Recipe]) -> str:
         if recipe.measured:
             on = f"{recipe.measured.data}, {recipe.measured.date}"
             rows += [
-                (f"`{recipe.name}`", claimed.claim, claimed.kind, expected(claimed), *_figures(figure), on)
-                for claimed, figure in zip(recipe.expectations, recipe.measured.figures, strict=True)
+                (f"`{recipe.name}`", claimed.statement, claimed.kind, expected(claimed), *_figures(figure), on)
+                for claimed, figure in zip(recipe.claims, recipe.measured.figures, strict=True)
             ]
     return "\n".join(f"| {' | '.join(_in_markdown(words) for words in row)} |" for row in rows)
 

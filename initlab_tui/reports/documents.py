@@ -142,29 +142,29 @@ def recipe_document(recipe: Recipe) -> dict[str, Any]:
     return document
 
 
-def judged_document(judged: ClaimResult) -> dict[str, Any]:
-    """A claim beside what came of it; bounds are null where there is none, accuracies and differences fractions."""
-    expectation = judged.expectation
-    low, high = expectation.bounds
+def claim_document(result: ClaimResult) -> dict[str, Any]:
+    """A claim and its result; a missing bound is null, accuracies and their differences are fractions."""
+    claim = result.claim
+    low, high = claim.bounds
     return {
-        "claim": expectation.claim,
-        "kind": expectation.kind,
-        "source": expectation.source,
-        "date": expectation.date and str(expectation.date),
+        "claim": claim.statement,
+        "kind": claim.kind,
+        "source": claim.source,
+        "date": claim.date and str(claim.date),
         "expected": {
-            "text": claims.expected(expectation),
-            "observable": expectation.observable,
-            "epoch": expectation.epoch,
+            "text": claims.expected(claim),
+            "observable": claim.observable,
+            "epoch": claim.epoch,
             "low": low,
             "high": high,
         },
         "observed": {
-            "text": claims.observed(judged),
-            "n": claims.seeds_of(judged),
-            "estimates": [estimate_document(each) for each in judged.observed],
+            "text": claims.observed(result),
+            "n": claims.seeds_of(result),
+            "estimates": [estimate_document(each) for each in result.observed],
         },
-        "verdict": judged.verdict,
-        "reason": judged.reason,
+        "verdict": result.verdict,
+        "reason": result.reason,
     }
 
 

@@ -39,7 +39,9 @@ def page(found: Sequence[RecipeResult]) -> RenderableType:
 
 def _runs(claimed: RecipeResult) -> str:
     many = "s" if len(claimed.comparisons) > 1 else ""
-    instead = ", not on the recipe's own: only what is claimed of any dataset is judged" if claimed.stand_in else ""
+    instead = (
+        ", not on the recipe's own: only what is claimed of any dataset is judged" if claimed.on_substitute else ""
+    )
     datasets = " ".join(claimed.recipe.datasets)
     return f"judged by comparison{many} {', '.join(map(str, claimed.comparisons))} on {datasets}{instead}"
 
@@ -54,7 +56,11 @@ def _claims(judged: Sequence[ClaimResult]) -> RenderableType:
 
 def _outcome(one: ClaimResult) -> Text:
     """The claim, and below it what was claimed beside what was observed."""
-    claimed = one.expectation
+    claimed = one.claim
     said = f"{KINDS[claimed.kind]}: {expected(claimed)} · observed: {observed(one)}, n {seeds_of(one)}"
-    lines = [cell(claimed.claim, "bold"), cell(said), *([cell(one.reason, STYLES[one.verdict])] if one.reason else [])]
+    lines = [
+        cell(claimed.statement, "bold"),
+        cell(said),
+        *([cell(one.reason, STYLES[one.verdict])] if one.reason else []),
+    ]
     return Text("\n").join(lines)

@@ -20,13 +20,13 @@ Compared = Mapping[int, Sequence[Run]]
 class RecipeResult:
     """A recipe of which runs were found, and its claims judged by them.
 
-    `comparisons` are those that the runs are of, oldest first; with `stand_in` they are on another dataset than the
+    `comparisons` are those that the runs belong to, oldest first; with `on_substitute` the dataset is not the
     recipe's own.
     """
 
     recipe: Recipe
     comparisons: tuple[int, ...]
-    stand_in: bool
+    on_substitute: bool
     judged: tuple[ClaimResult, ...]
 
 
@@ -35,7 +35,7 @@ class MatchedRecipe:
     """A packaged recipe on its own dataset or on the one that stands in, and the groups of each of its parts."""
 
     recipe: Recipe
-    stand_in: bool
+    on_substitute: bool
     groups: tuple[tuple[str, frozenset[str]], ...]
 
 
@@ -65,19 +65,19 @@ def groups() -> tuple[MatchedRecipe, ...]:
 
 def _served(recipe: Recipe) -> Iterator[MatchedRecipe]:
     yield MatchedRecipe(recipe, False, _groups(recipe))
-    other = recipe.offline_dataset
+    other = recipe.substitute_dataset
     if other:
         moved = recipe.on(lambda _: other)
         yield MatchedRecipe(moved, True, _groups(moved))
 
 
 def _groups(recipe: Recipe) -> tuple[tuple[str, frozenset[str]], ...]:
-    return tuple((part.name, frozenset(_spec_hashes(part))) for part in recipe.parts)
+    return tuple((experiment.name, frozenset(_spec_hashes(experiment))) for experiment in recipe.experiments)
 
 
-def _spec_hashes(part: Experiment) -> Iterator[str]:
+def _spec_hashes(experiment: Experiment) -> Iterator[str]:
     """Seeds make no difference to it."""
-    return (spec.spec_hash for spec in part.model_copy(update={"seeds": part.seeds[:1]}).runs())
+    return (spec.spec_hash for spec in experiment.model_copy(update={"seeds": experiment.seeds[:1]}).runs())
 
 
 def _found(served: MatchedRecipe, compared: Mapping[int, Set[str]]) -> dict[str, int]:
@@ -96,5 +96,5 @@ def _judged(store: Store, served: MatchedRecipe, ids: Mapping[str, int], compare
         # What else was compared with the part is none of its claims' business.
         runs = [run for run in compared.get(ids.get(name, -1), ()) if run.spec_hash in wanted]
         seen += observations(store, name, runs)
-    judged = evaluate_claims(served.recipe, seen, stand_in=served.stand_in)
-    return RecipeResult(served.recipe, tuple(sorted(set(ids.values()))), served.stand_in, tuple(judged))
+    judged = evaluate_claims(served.recipe, seen, on_substitute=served.on_substitute)
+    return RecipeResult(served.recipe, tuple(sorted(set(ids.values()))), served.on_substitute, tuple(judged))

@@ -1,4 +1,4 @@
-"""What runs recorded, as far as a recipe's expectations ask for it."""
+"""What runs recorded, as far as a recipe's claims ask for it."""
 
 from __future__ import annotations
 

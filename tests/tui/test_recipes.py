@@ -22,7 +22,7 @@ pytestmark = pytest.mark.asyncio
 
 LECTURE = loader.read("lecture-xavier")
 DEEP = loader.read("he-vs-xavier-deep")
-PARTS = [(recipe, part) for recipe in loader.packaged() for part in recipe.parts]
+PARTS = [(recipe, part) for recipe in loader.packaged() for part in recipe.experiments]
 XAVIER, RANDOM = "glorot_uniform", "random_normal:stddev=0.05"
 AS_CLAIMED = {RANDOM: 0.853, XAVIER: 0.964}
 
@@ -32,7 +32,7 @@ def specs(runs: Iterable[RunSpec]) -> set[tuple[str, int]]:
 
 
 def over(recipe: Recipe, seeds: int, part: int = 0) -> Comparison:
-    return recipe.with_seeds(str(seeds)).parts[part].comparison
+    return recipe.with_seeds(str(seeds)).experiments[part].comparison
 
 
 def reaching(accuracies: Mapping[str, float], apart: float = 0.001) -> Callable[[Run], Result]:
@@ -77,7 +77,7 @@ async def test_a_recipe_is_chosen_by_its_part_and_says_what_it_claims(store: Sto
         for recipe, part in PARTS:
             assert f"{recipe.name} {part.name}".rstrip() in lab.text
         await lab.press("down", "down", "down", "enter")
-        await lab.until(lambda: describes(lab, DEEP.parts[1]))
+        await lab.until(lambda: describes(lab, DEEP.experiments[1]))
         assert "10 runs: 2 starts × 5 seeds" in lab.setup
         await lab.until(lambda: "Adam hides the stall" in lab.told)
         assert "r trains the 10 runs." in lab.told
@@ -106,10 +106,10 @@ async def test_r_queues_what_was_chosen(real_store: Store, mnist_folder: Path) -
         await lab.press("e")
         await lab.until("Fill the setup with")
         await lab.press("enter")
-        await lab.until(lambda: describes(lab, LECTURE.parts[0]))
+        await lab.until(lambda: describes(lab, LECTURE.experiments[0]))
         await lab.press("r")
         await lab.until(lambda: real_store.runs())
-        assert specs(run.spec for run in real_store.runs()) == specs(LECTURE.parts[0].runs())
+        assert specs(run.spec for run in real_store.runs()) == specs(LECTURE.experiments[0].runs())
         await lab.press("X")
         await lab.until(lambda: all(run.status.is_ended for run in real_store.runs()))
 
@@ -134,14 +134,14 @@ async def test_a_mean_that_fits_is_not_enough(bench: Bench) -> None:
         await lab.until("lecture-xavier claims: ✓ 1 reproduced, ✗ 2 not reproduced, ? 3 not decided")
         page = await read_claims(lab)
         assert "? not decided Random initialization gives 85.35 %" in page
-        assert "observed: 85.00 ± 24.84 %, n 3 spread too wide: the interval reaches over the bound" in page
+        assert "observed: 85.00 ± 24.84 %, n 3 the interval crosses a bound" in page
 
 
 async def test_one_seed_decides_nothing(bench: Bench) -> None:
     bench.train(over(LECTURE, 1), reaching(AS_CLAIMED))
     async with opened(bench.store, VERY_WIDE) as lab:
         await lab.until("lecture-xavier claims: ? 6 not decided; v shows them")
-        assert "n 1 n too small: an interval needs two seeds or more" in await read_claims(lab)
+        assert "n 1 an interval needs at least two seeds" in await read_claims(lab)
 
 
 async def test_it_is_judged_when_the_last_run_has_ended(bench: Bench) -> None:
@@ -165,7 +165,7 @@ async def test_each_part_is_judged_by_its_last_comparison_wherever_it_is(bench: 
     async with opened(bench.store, VERY_WIDE) as lab:
         await lab.until("he-vs-xavier-deep claims:")
         assert "? 2 not decided" in lab.results
-        assert "none of its runs was trained" in await read_claims(lab)
+        assert "not run yet" in await read_claims(lab)
         await lab.press("escape")
         bench.train(over(DEEP, 2, 1), reaching({"glorot_normal": 0.7, "he_normal": 0.9}))
         await lab.until(lambda: lab.told)
@@ -184,7 +184,7 @@ async def test_other_starts_beside_a_recipes_are_none_of_its_business(bench: Ben
 
 async def test_on_the_dataset_that_stands_in_only_what_holds_of_any_is_judged(bench: Bench) -> None:
     ladder = loader.read("ladder")
-    accuracies = {str(start): 0.2 + 0.1 * place for place, start in enumerate(ladder.parts[0].initializers)}
+    accuracies = {str(start): 0.2 + 0.1 * place for place, start in enumerate(ladder.experiments[0].initializers)}
     for _ in bench.queue(over(ladder.on(lambda _: "mnist"), 2)):
         run = bench.begin()
         queue.record(bench.store, run, [Evaluated(STEPS // 2, 1.0, 0.5)])  # after the first of its two epochs
@@ -193,7 +193,7 @@ async def test_on_the_dataset_that_stands_in_only_what_holds_of_any_is_judged(be
         await lab.until("ladder claims: ✓ 1 reproduced, ? 6 not decided")
         page = await read_claims(lab)
         assert "on mnist, not on the recipe's own: only what is claimed of any dataset is judged" in page
-        assert "not on the dataset that it is claimed of" in page
+        assert "not run on the dataset of the claim" in page
 
 
 async def test_what_no_recipe_claims_is_not_judged_and_deleted_runs_are_not_either(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""Whether an expectation was borne out: by intervals over seeds, never by bare means."""
+"""Decide whether a claim is reproduced: by intervals over seeds, never by means alone."""
 
 from __future__ import annotations
 
@@ -13,89 +13,94 @@ from initlab_tui.domain.statistics.paired import paired_differences
 
 @dataclass(frozen=True)
 class RunMetrics:
-    """A run, of the part of that name: each observable's values by epoch, from before the first to the last.
+    """One run of the named experiment: the values of each observable by epoch, epoch 0 being before the first step.
 
-    Where a run did not come so far, or its value was not finite, there is none: `values` is cut short there.
+    `values` ends before the first epoch that the run did not reach or whose value was not finite.
     """
 
-    part: str
+    experiment: str
     spec: RunSpec
     values: Mapping[str, Sequence[float]]
 
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """An expectation and what came of it.
+    """A claim and its result.
 
-    `observed` is the group's estimate, or its difference to the other's; of an order, each neighbours' difference.
-    `reason` says why nothing is decided, and is empty where something is.
+    `observed` holds the estimate for the group, or of its difference from the other group; for an order, one
+    difference for each pair of neighbours. `reason` says why the verdict is undecided and is empty otherwise.
     """
 
-    expectation: Claim
+    claim: Claim
     observed: tuple[Estimate, ...]
     verdict: Verdict
     reason: str = ""
 
+    @property
+    def seeds(self) -> int:
+        """The number of seeds behind the verdict."""
+        return min((each.n for each in self.observed), default=0)
 
-def evaluate_claims(recipe: Recipe, observations: Iterable[RunMetrics], *, stand_in: bool = False) -> list[ClaimResult]:
-    """Hold each of a recipe's expectations against what was observed.
 
-    An interval that lies wholly within what is claimed bears it out, one wholly outside refutes it, any other
-    decides nothing; fewer than two seeds have no interval. With `stand_in` the runs were on another dataset than
-    the recipe's own, of which only what is expected of any dataset can be judged.
+def evaluate_claims(recipe: Recipe, runs: Iterable[RunMetrics], *, on_substitute: bool = False) -> list[ClaimResult]:
+    """Compare each claim of a recipe with the runs.
+
+    A claim is reproduced when the whole interval lies within its bounds, not reproduced when the whole interval
+    lies outside, and undecided otherwise; fewer than two seeds have no interval. With `on_substitute` the runs
+    were trained on the substitute dataset, so only claims about any dataset are evaluated.
     """
-    seen = list(observations)
-    return [_judged(expectation, seen, stand_in) for expectation in recipe.expectations]
+    metrics = list(runs)
+    return [_evaluate(claim, metrics, on_substitute) for claim in recipe.claims]
 
 
-def _judged(expectation: Claim, seen: Sequence[RunMetrics], stand_in: bool) -> ClaimResult:
-    if stand_in and not expectation.any_dataset:
-        return ClaimResult(expectation, (), "undecided", "not on the dataset that it is claimed of")
-    values = {group: _by_seed(group, expectation, seen) for group in expectation.groups}
-    asked = max(sum(group.holds(one.part, one.spec) for one in seen) for group in expectation.groups)
-    observed = tuple(estimate(each) for each in _compared(expectation, values))
+def _evaluate(claim: Claim, runs: Sequence[RunMetrics], on_substitute: bool) -> ClaimResult:
+    if on_substitute and not claim.any_dataset:
+        return ClaimResult(claim, (), "undecided", "not run on the dataset of the claim")
+    values = {group: _by_seed(group, claim, runs) for group in claim.groups}
+    wanted = max(sum(group.includes(run.experiment, run.spec) for run in runs) for group in claim.groups)
+    if not wanted:
+        return ClaimResult(claim, (), "undecided", "not run yet")
+    observed = tuple(estimate(each) for each in _to_estimate(claim, values))
     fewest = min(each.n for each in observed)
-    if not asked:
-        return ClaimResult(expectation, (), "undecided", "none of its runs was trained")
-    if fewest < asked:
-        return ClaimResult(expectation, observed, "undecided", f"{fewest} of {asked} runs have come to a result")
+    if fewest < wanted:
+        return ClaimResult(claim, observed, "undecided", f"only {fewest} of {wanted} runs have a result")
     if fewest < 2:
-        return ClaimResult(expectation, observed, "undecided", "n too small: an interval needs two seeds or more")
-    return ClaimResult(expectation, observed, *_decided(observed, expectation.bounds))
+        return ClaimResult(claim, observed, "undecided", "an interval needs at least two seeds")
+    return ClaimResult(claim, observed, *_decide(observed, claim.bounds))
 
 
-def _by_seed(group: Group, expectation: Claim, seen: Sequence[RunMetrics]) -> dict[int, float]:
+def _by_seed(group: Group, claim: Claim, runs: Sequence[RunMetrics]) -> dict[int, float]:
     found = {}
-    for one in seen:
-        epoch = one.spec.epochs if expectation.epoch is None else expectation.epoch
-        values = one.values.get(expectation.observable, ())
-        if group.holds(one.part, one.spec) and epoch < len(values):
-            found[one.spec.seed] = values[epoch]
+    for run in runs:
+        epoch = run.spec.epochs if claim.epoch is None else claim.epoch
+        values = run.values.get(claim.observable, ())
+        if group.includes(run.experiment, run.spec) and epoch < len(values):
+            found[run.spec.seed] = values[epoch]
     return found
 
 
-def _compared(expectation: Claim, values: Mapping[Group, Mapping[int, float]]) -> list[list[float]]:
-    """The values to estimate: a group's own, or differences paired by seed."""
-    if expectation.group and not expectation.against:
-        return [list(values[expectation.group].values())]
-    if expectation.group and expectation.against:
-        pairs = [(expectation.against, expectation.group)]
+def _to_estimate(claim: Claim, values: Mapping[Group, Mapping[int, float]]) -> list[list[float]]:
+    """The samples to estimate: the values of one group, or differences paired by seed."""
+    if claim.group and not claim.against:
+        return [list(values[claim.group].values())]
+    if claim.group and claim.against:
+        pairs = [(claim.against, claim.group)]
     else:
-        pairs = list(zip(expectation.order, expectation.order[1:], strict=False))
+        pairs = list(zip(claim.order, claim.order[1:], strict=False))
     return [paired_differences(values[later], values[earlier]) for earlier, later in pairs]
 
 
-def _decided(observed: Sequence[Estimate], bounds: tuple[float, float]) -> tuple[Verdict, str]:
-    """Within for all, outside for any, or neither."""
-    sides = [_side(each, *bounds) for each in observed]
-    if all(side == "reproduced" for side in sides):
+def _decide(observed: Sequence[Estimate], bounds: tuple[float, float]) -> tuple[Verdict, str]:
+    """Reproduced when every interval is within the bounds, not reproduced when any is outside."""
+    verdicts = [_verdict(each, *bounds) for each in observed]
+    if all(verdict == "reproduced" for verdict in verdicts):
         return "reproduced", ""
-    if "not_reproduced" in sides:
+    if "not_reproduced" in verdicts:
         return "not_reproduced", ""
-    return "undecided", "spread too wide: the interval reaches over the bound"
+    return "undecided", "the interval crosses a bound"
 
 
-def _side(each: Estimate, low: float, high: float) -> Verdict:
+def _verdict(each: Estimate, low: float, high: float) -> Verdict:
     if each.ci_low is None or each.ci_high is None:
         return "undecided"
     if low <= each.ci_low and each.ci_high <= high:

@@ -1,4 +1,4 @@
-"""Recipes: a comparison, what its source claims of it, and expectations that a machine can check."""
+"""A recipe: a published experiment and its claims, in a form that can be run and checked."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from initlab_tui.domain.fields import L2, Activation, DatasetName, Hidden, Learn
 from initlab_tui.domain.parse_comparison import seeds_from
 from initlab_tui.domain.spec import Comparison, Frozen, InitializerField, RunSpec
 
-# What can be claimed of a run. Another observable is named here, and read from the store by `services/run_metrics.py`.
-# The ratios are of the layers at epoch 0, before the first step: the last hidden layer's deviation of the activations
-# over the first's, and the first's root mean square of the back-propagated gradient over the last's.
+# The quantities that a claim can be about; `services/run_metrics.py` reads them from the store.
+# Both ratios are measured before the first step: the standard deviation of the activations in the last hidden layer
+# divided by that in the first, and the RMS of the back-propagated gradient in the first divided by that in the last.
 OBSERVABLES = ("test_accuracy", "test_loss", "activation_ratio", "backprop_ratio")
 DEFAULT_SEEDS = 3
 
@@ -26,7 +26,7 @@ Verdict = Literal["reproduced", "not_reproduced", "undecided"]
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"must be words, got {value!r}")
+        raise ValueError(f"must be text, got {value!r}")
     return value.strip()
 
 
@@ -44,7 +44,7 @@ def _number(value: object) -> float:
 
 def _epoch(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"must be a whole number >= 0, 0 for before the first step, got {value!r}")
+        raise ValueError(f"must be a whole number >= 0 (0 is before the first step), got {value!r}")
     return value
 
 
@@ -54,7 +54,7 @@ Finite = Annotated[float, BeforeValidator(_number)]
 
 
 class Source(Frozen):
-    """Where a claim was made: by whom, in what, when, and the place in it."""
+    """The publication that makes the claims, and the place in it."""
 
     author: Text
     title: Text
@@ -66,14 +66,14 @@ class Source(Frozen):
 
 
 class Experiment(Comparison):
-    """One of a recipe's comparisons; `seeds` may be a count, from the base's seed up."""
+    """One comparison of a recipe; `seeds` may be a count of seeds, counted up from the seed of the base."""
 
     name: str = ""
 
     @model_validator(mode="before")
     @classmethod
-    def _in_short(cls, given: object) -> object:
-        """A count of seeds as seeds, and the base with what the lists begin with."""
+    def _expand(cls, given: object) -> object:
+        """Turn a count of seeds into seeds, and give the base the first initializer where it has none."""
         if not isinstance(given, Mapping):
             return given
         fields: dict[str, Any] = {"seeds": DEFAULT_SEEDS, **given}
@@ -94,9 +94,9 @@ class Experiment(Comparison):
 
 
 class Group(Frozen):
-    """Which runs are meant: those that have all that is given here, in every seed. Text is an initializer."""
+    """The runs that match every field given here, over all seeds; plain text means an initializer."""
 
-    part: str | None = None
+    experiment: str | None = None
     initializer: InitializerField | None = None
     hidden: Hidden | None = None
     activation: Activation | None = None
@@ -106,13 +106,13 @@ class Group(Frozen):
 
     @model_validator(mode="before")
     @classmethod
-    def _of_text(cls, given: object) -> object:
+    def _from_text(cls, given: object) -> object:
         return {"initializer": given} if isinstance(given, str) else given
 
-    def holds(self, part: str, spec: RunSpec) -> bool:
-        """Whether a run of `spec` in the part of that name is one of the group's."""
+    def includes(self, experiment: str, spec: RunSpec) -> bool:
+        """Return whether a run of `spec` in the named experiment belongs to the group."""
         wanted = {name: value for name in Group.model_fields if (value := getattr(self, name)) is not None}
-        has = dict(spec) | {"part": part}
+        has = dict(spec) | {"experiment": experiment}
         return all(has[name] == value for name, value in wanted.items())
 
     def __str__(self) -> str:
@@ -123,15 +123,15 @@ class Group(Frozen):
 
 
 class Claim(Frozen):
-    """A claim and what would bear it out: where the 95 % interval over the seeds has to lie.
+    """One claim, and the bounds within which the 95 % interval over the seeds must lie.
 
-    Of one `group`, its observable; with `against`, the difference to that group, paired by seed; of an `order`,
-    the differences between neighbours, each of which may fall behind by `tolerance` at most. It has to lie within
-    `tolerance` of `equals`, or be `at_least` and `at_most` something. Accuracies are fractions. `epoch` is the one
-    after which it is measured, the last where not given. `any_dataset` holds on the offline dataset as well.
+    The interval is of the observable of a `group`; with `against`, of its difference from that group, paired by
+    seed; with `order`, of the difference between each two neighbours, which may be at most `tolerance` below 0.
+    The bounds are `equals` ± `tolerance`, or `at_least` and `at_most`. Accuracies are fractions. The observable is
+    measured after `epoch`, by default the last. With `any_dataset` the claim also holds on the substitute dataset.
     """
 
-    claim: Text
+    statement: Text
     kind: Kind
     source: Text
     group: Group | None = None
@@ -147,25 +147,25 @@ class Claim(Frozen):
     any_dataset: bool = False
 
     @model_validator(mode="after")
-    def _is_one_claim(self) -> Self:
+    def _check_bounds(self) -> Self:
         bounded = self.at_least is not None or self.at_most is not None
         if (self.group is None) == (not self.order):
-            raise ValueError("an expectation needs either a group or an order")
+            raise ValueError("a claim needs either a group or an order")
         if self.order and (len(self.order) < 2 or self.against or bounded or self.equals is not None):
-            raise ValueError("order must name two groups or more, without against, equals, at_least and at_most")
+            raise ValueError("order must name at least two groups, without against, equals, at_least or at_most")
         if self.group and bounded == (self.equals is not None):
             raise ValueError("a group needs either equals with its tolerance, or at_least or at_most")
         if (self.equals is not None or self.order) and self.tolerance is None:
-            raise ValueError("equals and order need the tolerance that they are held to, e.g. tolerance = 0.01")
+            raise ValueError("equals and order need a tolerance, e.g. tolerance = 0.01")
         if self.observable == "test_accuracy":
             for name in ("equals", "tolerance", "at_least", "at_most"):
                 if abs(getattr(self, name) or 0.0) > 1:
                     given = getattr(self, name)
-                    raise ValueError(f"{name} must be a fraction, -1 to 1, as accuracies are, got {given:g}")
+                    raise ValueError(f"{name} must be a fraction from -1 to 1, got {given:g}")
         if self.bounds[0] > self.bounds[1]:
             raise ValueError(f"at_least must be <= at_most, got {self.at_least} and {self.at_most}")
         if (self.kind == "measured") != (self.date is not None):
-            raise ValueError("what this project measured has a date, and nothing else has, e.g. date = 2026-11-23")
+            raise ValueError("kind measured needs a date, e.g. date = 2026-11-23; kind published has none")
         return self
 
     @property
@@ -174,7 +174,7 @@ class Claim(Frozen):
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """What the interval has to lie within."""
+        """The lower and upper bound for the interval."""
         tolerance = self.tolerance or 0.0
         if self.order:
             return -tolerance, float("inf")
@@ -185,7 +185,7 @@ class Claim(Frozen):
 
 
 class Figure(Frozen):
-    """What one expectation came to: what was observed, in words, and the verdict."""
+    """The recorded result of one claim: the observed value as text, and the verdict."""
 
     observed: Text
     n: Annotated[int, Field(ge=0)]
@@ -193,7 +193,7 @@ class Figure(Frozen):
 
 
 class Measured(Frozen):
-    """What this project measured when it last ran the recipe: a figure for each expectation, in their order."""
+    """What this project measured when it last ran the recipe: one figure for each claim, in the same order."""
 
     date: datetime.date
     data: Text
@@ -202,9 +202,10 @@ class Measured(Frozen):
 
 
 class Recipe(Frozen):
-    """A published experiment, to be run again.
+    """A published experiment that can be run again.
 
-    `offline_dataset` stands in where the parts' own cannot be had; only what holds on any dataset is judged then.
+    `substitute_dataset` is used when the dataset of the experiments cannot be downloaded; then only claims with
+    `any_dataset` are evaluated.
     """
 
     name: Text
@@ -212,47 +213,48 @@ class Recipe(Frozen):
     claim: Text
     source: Source
     notes: str = ""
-    offline_dataset: DatasetName | None = None
-    parts: tuple[Experiment, ...]
-    expectations: tuple[Claim, ...]
+    substitute_dataset: DatasetName | None = None
+    experiments: tuple[Experiment, ...]
+    claims: tuple[Claim, ...]
     measured: Measured | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        for field in ("parts", "expectations"):
+        for field in ("experiments", "claims"):
             if not getattr(self, field):
                 raise ValueError(f"{field} must have at least one, got none")
-        names = [part.name for part in self.parts]
+        names = [experiment.name for experiment in self.experiments]
         if len(set(names)) < len(names):
-            raise ValueError(f"parts must each have a name of their own, got {', '.join(map(repr, names))}")
-        if self.measured and len(self.measured.figures) != len(self.expectations):
-            given, wanted = len(self.measured.figures), len(self.expectations)
-            raise ValueError(f"measured.figures must be one for each of the {wanted} expectations, got {given}")
+            raise ValueError(f"experiments must have different names, got {', '.join(map(repr, names))}")
+        if self.measured and len(self.measured.figures) != len(self.claims):
+            given, wanted = len(self.measured.figures), len(self.claims)
+            raise ValueError(f"measured.figures must have one entry for each of the {wanted} claims, got {given}")
         return self
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(part.base.dataset for part in self.parts))
+        return tuple(dict.fromkeys(experiment.base.dataset for experiment in self.experiments))
 
     def specs(self) -> Iterator[tuple[str, RunSpec]]:
-        """Each run with the name of its part."""
-        for part in self.parts:
-            for spec in part.runs():
-                yield part.name, spec
+        """Yield the spec of every run with the name of its experiment."""
+        for experiment in self.experiments:
+            for spec in experiment.runs():
+                yield experiment.name, spec
 
     def with_seeds(self, seeds: str) -> Recipe:
-        """The same over another number of seeds.
+        """Return the recipe with another number of seeds.
 
         Raises:
-            InvalidInputError: when that is no number of seeds.
+            InvalidInputError: when `seeds` is not a positive whole number.
         """
-        return self._with_parts(lambda part: {"seeds": seeds_from(str(part.seeds[0]), seeds)})
+        return self._changed(lambda one: {"seeds": seeds_from(str(one.seeds[0]), seeds)})
 
     def on(self, dataset_of: Callable[[str], str]) -> Recipe:
-        """The same on other datasets, each found from the part's own."""
-        return self._with_parts(
-            lambda part: {"base": part.base.model_copy(update={"dataset": dataset_of(part.base.dataset)})}
+        """Return the recipe on other datasets, each computed from the dataset of the experiment."""
+        return self._changed(
+            lambda one: {"base": one.base.model_copy(update={"dataset": dataset_of(one.base.dataset)})}
         )
 
-    def _with_parts(self, change: Callable[[Experiment], dict[str, Any]]) -> Recipe:
-        return self.model_copy(update={"parts": tuple(part.model_copy(update=change(part)) for part in self.parts)})
+    def _changed(self, change: Callable[[Experiment], dict[str, Any]]) -> Recipe:
+        experiments = tuple(one.model_copy(update=change(one)) for one in self.experiments)
+        return self.model_copy(update={"experiments": experiments})

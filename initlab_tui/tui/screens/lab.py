@@ -226,13 +226,13 @@ class LabScreen(Screen[None]):
     @work(group="recipes")
     async def action_recipes(self) -> None:
         """Choose a published experiment, which fills the form."""
-        from initlab_tui.tui.recipe_list import answers, part_of  # the first paint does without
+        from initlab_tui.tui.recipe_list import answers, experiment_of  # the first paint does without
 
         found = await self._desk.recipes()
 
         def answered(key: str | None) -> None:
             if key is not None:
-                self._fill(*part_of(found, key))
+                self._fill(*experiment_of(found, key))
 
         if self.app.screen is self:
             self.app.push_screen(Choose("Fill the setup with", answers(found)).add_class("-roomy"), answered)
@@ -240,11 +240,11 @@ class LabScreen(Screen[None]):
     def _fill(self, recipe: Recipe, part: Experiment) -> None:
         self.setup.put(Settings(part.comparison, self.setup.device or AUTO))
         self.action_pane("setup")
-        own = [each.claim for each in recipe.expectations if part.name in {group.part for group in each.groups}]
-        claim = f"{'; '.join(own)}." if len(recipe.parts) > 1 and own else recipe.claim
+        own = [each.statement for each in recipe.claims if part.name in {group.experiment for group in each.groups}]
+        claim = f"{'; '.join(own)}." if len(recipe.experiments) > 1 and own else recipe.claim
         told = f"{claim} r trains the {_many(len(list(part.runs())), 'run')}."
-        if recipe.offline_dataset:
-            dataset, other = part.base.dataset, recipe.offline_dataset
+        if recipe.substitute_dataset:
+            dataset, other = part.base.dataset, recipe.substitute_dataset
             told += f" Where {dataset} cannot be had, choose {other}: what is claimed of any dataset is judged on it."
         title = f"{recipe.name} {part.name}".rstrip()
         self.notify(plain(told), title=plain(title), timeout=NOTICE_SECONDS, markup=False)

@@ -29,8 +29,8 @@ dataset = "digits"
 hidden = "16x3"
 epochs = 2
 
-[[expectations]]
-claim = "He is ahead"
+[[claims]]
+statement = "He is ahead"
 kind = "published"
 source = "A book, page 3"
 group = "he_normal"
@@ -39,20 +39,20 @@ at_least = 0.5
 """
 
 
-def recipe(expectation: str = "", text: str = TEXT) -> Recipe:
-    """TEXT, with its expectation replaced where another is given."""
-    head = text[: text.index("[[expectations]]")]
-    rest = f'[[expectations]]\nclaim = "c"\nkind = "published"\nsource = "s"\n{expectation}' if expectation else ""
-    return parse(head + rest if expectation else text, "mine", "mine.toml")
+def recipe(claim: str = "", text: str = TEXT) -> Recipe:
+    """TEXT, with its claim replaced where another is given."""
+    head = text[: text.index("[[claims]]")]
+    rest = f'[[claims]]\nstatement = "c"\nkind = "published"\nsource = "s"\n{claim}' if claim else ""
+    return parse(head + rest if claim else text, "mine", "mine.toml")
 
 
 def test_the_short_form_is_one_comparison() -> None:
     made = recipe()
-    (part,) = made.parts
-    assert part.comparison.seeds == (0, 1, 2)
-    assert part.comparison.base.hidden == (16, 16, 16)
+    (experiment,) = made.experiments
+    assert experiment.comparison.seeds == (0, 1, 2)
+    assert experiment.comparison.base.hidden == (16, 16, 16)
     assert [(str(spec.initializer), spec.seed) for _, spec in made.specs()][:2] == [("zeros", 0), ("he_normal", 0)]
-    assert [part.seeds for part in made.with_seeds("5").parts] == [(0, 1, 2, 3, 4)]
+    assert [experiment.seeds for experiment in made.with_seeds("5").experiments] == [(0, 1, 2, 3, 4)]
     assert Recipe.from_json(made.to_json()) == made
 
 
@@ -65,36 +65,36 @@ def test_the_short_form_is_one_comparison() -> None:
         ('"he_normal"]', '"he_norml"]', ["line 3: initializers[2]: unknown initializer 'he_norml'", "he_normal"]),
         ("year = 2016", 'year = "old"', ["line 9: source.year", "got 'old'"]),
         ('place = "page 3"', "", ["line 6: source.place: is missing"]),
-        ('kind = "published"', 'kind = "guessed"', ["line 19: expectations[1].kind", "got 'guessed'"]),
+        ('kind = "published"', 'kind = "guessed"', ["line 19: claims[1].kind", "got 'guessed'"]),
         (
             'kind = "published"',
             'kind = "measured"',
-            ["line 17: expectations[1]: what this project measured has a date"],
+            ["line 19: claims[1].kind: kind measured needs a date"],
         ),
         (
             'group = "he_normal"',
             'group = "ones"',
-            ["line 21: expectations[1].group: group initializer ones is not compared"],
+            ["line 21: claims[1].group: group initializer ones is not compared"],
         ),
-        ('against = "zeros"', "epoch = 3", ["line 22: expectations[1].epoch: epoch must be <= 2, got 3"]),
-        ("at_least = 0.5", "equals = 0.5", ["equals and order need the tolerance"]),
+        ('against = "zeros"', "epoch = 3", ["line 22: claims[1].epoch: epoch must be <= 2, got 3"]),
+        ("at_least = 0.5", "equals = 0.5", ["equals and order need a tolerance"]),
         ("at_least = 0.5", "", ["a group needs either equals"]),
-        ("at_least = 0.5", 'at_least = "x"', ["line 23: expectations[1].at_least", "got 'x'"]),
-        ("at_least = 0.5", "at_least = nan", ["line 23: expectations[1].at_least"]),
-        ('against = "zeros"', 'observable = "accuracy"', ["line 22: expectations[1].observable", "test_accuracy"]),
-        ('title = "Zeros against He"', "title = 3", ["line 1: title: must be words, got 3"]),
+        ("at_least = 0.5", 'at_least = "x"', ["line 23: claims[1].at_least", "got 'x'"]),
+        ("at_least = 0.5", "at_least = nan", ["line 23: claims[1].at_least"]),
+        ('against = "zeros"', 'observable = "accuracy"', ["line 22: claims[1].observable", "test_accuracy"]),
+        ('title = "Zeros against He"', "title = 3", ["line 1: title: must be text, got 3"]),
         ('claim = "Zeros do not learn."', "claim == 1", ["mine.toml: not TOML", "line 2"]),
-        ("seeds = 3", "parts = []", ["line 3: initializers: unknown field", "parts"]),
+        ("seeds = 3", "experiments = []", ["line 3: initializers: unknown field", "experiments"]),
         ("seeds = 3", 'colour = "red"', ["line 4: colour: unknown field", "initializers", "seeds", "base"]),
         ("seeds = 3", 'seeds = "5"', ["line 4: seeds: seeds must be a count, or a list", "got '5'"]),
         (
             "at_least = 0.5",
             "at_least = 95",
-            ["line 23: expectations[1].at_least: at_least must be a fraction", "got 95"],
+            ["line 23: claims[1].at_least: at_least must be a fraction", "got 95"],
         ),
-        ("at_least = 0.5", 'at_least = "0"', ["line 23: expectations[1].at_least: must be a number, got '0'"]),
+        ("at_least = 0.5", 'at_least = "0"', ["line 23: claims[1].at_least: must be a number, got '0'"]),
         ("epochs = 2", "epochs = 2\n[measured]\ndate = 1", ["measured.data: is missing"]),
-        ('against = "zeros"', "epoch = -1", ["line 22: expectations[1].epoch: must be a whole number >= 0", "got -1"]),
+        ('against = "zeros"', "epoch = -1", ["line 22: claims[1].epoch: must be a whole number >= 0", "got -1"]),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line_and_field(wrong: str, instead: str, words: list[str]) -> None:
@@ -147,8 +147,8 @@ def seen(made: Recipe, **accuracies: Sequence[float | None]) -> list[RunMetrics]
     ]
 
 
-def judged(expectation: str, **accuracies: Sequence[float | None]) -> ClaimResult:
-    made = recipe(expectation)
+def judged(claim: str, **accuracies: Sequence[float | None]) -> ClaimResult:
+    made = recipe(claim)
     (one,) = evaluate_claims(made, seen(made, **{"zeros": (0.1, 0.1, 0.1), **accuracies}))
     return one
 
@@ -178,7 +178,7 @@ def test_a_difference_is_paired_by_seed() -> None:
     one = judged('group = "he_normal"\nagainst = "zeros"\nat_least = 0.04', **spread)
     assert one.verdict == "reproduced"
     assert one.observed[0].mean == pytest.approx(0.05)
-    assert expected(one.expectation) == "at least +4.00 points ahead"
+    assert expected(one.claim) == "at least +4.00 points ahead"
     assert observed(one) == "+5.00 ± 0.00 points"
 
 
@@ -192,7 +192,7 @@ def test_an_order_holds_where_no_step_goes_back() -> None:
 
 def test_an_epoch_before_the_last_and_the_loss() -> None:
     one = judged('group = "he_normal"\nepoch = 1\nequals = 0.2\ntolerance = 0.01', he_normal=(0.9, 0.9, 0.9))
-    assert (one.verdict, expected(one.expectation)) == ("reproduced", "20.00 ± 1.00 % after epoch 1")
+    assert (one.verdict, expected(one.claim)) == ("reproduced", "20.00 ± 1.00 % after epoch 1")
     one = judged(
         'group = "zeros"\nobservable = "test_loss"\nequals = 2.3026\ntolerance = 0.01', he_normal=(0.9, 0.9, 0.9)
     )
@@ -202,18 +202,18 @@ def test_an_epoch_before_the_last_and_the_loss() -> None:
 def test_what_has_no_interval_decides_nothing() -> None:
     made = recipe('group = "he_normal"\nat_least = 0.5').with_seeds("1")
     (one,) = evaluate_claims(made, seen(made, zeros=(0.1,), he_normal=(0.9,)))
-    assert verdict(one) == "not decided (n too small: an interval needs two seeds or more)"
+    assert verdict(one) == "not decided (an interval needs at least two seeds)"
     one = judged('group = "he_normal"\nat_least = 0.5', he_normal=(0.9, None, 0.9))
-    assert verdict(one) == "not decided (2 of 3 runs have come to a result)"
+    assert verdict(one) == "not decided (only 2 of 3 runs have a result)"
     one = judged('group = "he_normal"\nat_least = 0.5', he_normal=(0.2, 0.5, 0.9))
-    assert verdict(one).startswith("not decided (spread too wide")
+    assert verdict(one).startswith("not decided (the interval crosses a bound")
     (one,) = evaluate_claims(made, [])
-    assert (verdict(one), observed(one)) == ("not decided (none of its runs was trained)", "–")
+    assert (verdict(one), observed(one)) == ("not decided (not run yet)", "–")
 
 
 def test_on_a_dataset_that_stands_in_only_what_holds_on_any_is_judged() -> None:
     sure = {"zeros": (0.1, 0.1, 0.1), "he_normal": (0.9, 0.9, 0.9)}
     for own, wanted in (("any_dataset = true", "reproduced"), ("", "undecided")):
         made = recipe(f'group = "he_normal"\nat_least = 0.5\n{own}')
-        (one,) = evaluate_claims(made, seen(made, **sure), stand_in=True)
+        (one,) = evaluate_claims(made, seen(made, **sure), on_substitute=True)
         assert one.verdict == wanted
