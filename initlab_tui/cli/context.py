@@ -11,7 +11,7 @@ import typer
 from rich.console import Console, RenderableType
 
 from initlab_tui.domain.errors import InvalidInputError
-from initlab_tui.reports import documents
+from initlab_tui.reports import documents, tables
 from initlab_tui.reports.format import plain
 from initlab_tui.store import paths
 from initlab_tui.store.database import Store
@@ -87,10 +87,23 @@ def complain(message: str) -> None:
     console.print(f"initlab-tui: {plain(message)}", markup=False, soft_wrap=not console.is_terminal)
 
 
-def report(page: Callable[[int], RenderableType], document: Callable[[], object], as_json: bool) -> None:
-    """Print a page made for so many columns, or the document as JSON."""
+Page = Callable[[int | None], RenderableType]  # a page for a terminal of so many columns, or None for no limit
+
+
+def print_page(page: Page) -> None:
+    """Print a page that fits the terminal; in a pipe or a file no line of a table is cut."""
+    console = out()
+    if console.is_terminal:
+        console.print(page(console.width))
+        return
+    made = page(None)
+    console.width = max(console.width, tables.uncut_width(made))
+    console.print(made)
+
+
+def report(page: Page, document: Callable[[], object], as_json: bool) -> None:
+    """Print a page, or the document as JSON."""
     if as_json:
         print(documents.dump(document()))
     else:
-        console = out()
-        console.print(page(console.width))
+        print_page(page)

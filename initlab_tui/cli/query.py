@@ -13,7 +13,7 @@ from initlab_tui.cli import options
 from initlab_tui.domain.catalog.initializers import CATALOGUE
 from initlab_tui.domain.errors import InvalidInputError, unknown
 from initlab_tui.execution import supervisor
-from initlab_tui.reports import documents, run_page, tables
+from initlab_tui.reports import catalogue, documents, run_page, tables
 from initlab_tui.store.database import Run, Store
 
 
@@ -103,7 +103,7 @@ def initializers(
         raise InvalidInputError.of("name", unknown("initializer", name, CATALOGUE))
     entries = [CATALOGUE[name]] if name else list(CATALOGUE.values())
     here.report(
-        lambda _: tables.initializer_page(entries[0]) if name else tables.initializers_table(),
+        lambda _: catalogue.initializer_page(entries[0]) if name else catalogue.initializers_table(),
         lambda: {"initializers": [documents.entry_document(entry) for entry in entries]},
         as_json,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +103,7 @@ def run(
     for recipe in chosen:
         cooked.append(_cook(recipe, path, folder, place))
         if not as_json:
-            here.out().print(_page(cooked[-1], here.out().width))
+            here.print_page(functools.partial(_page, cooked[-1]))
         if cooked[-1].interrupted:
             break
     if as_json:
@@ -151,7 +152,7 @@ def _on_what_is_here(recipe: Recipe, folder: Path | None) -> tuple[Recipe, tuple
     return recipe, ()
 
 
-def _page(cooked: RecipeRun, width: int) -> RenderableType:
+def _page(cooked: RecipeRun, width: int | None) -> RenderableType:
     parts: list[RenderableType] = []
     for part, trained in zip(cooked.recipe.experiments, cooked.trained, strict=False):
         name = f"{cooked.recipe.name}{': ' if part.name else ''}{part.name}"

@@ -122,8 +122,7 @@ def _train(
 def _print(trained: Trained) -> None:
     rows = documents.rows(trained.runs)
     if any(row.n for row in rows) or not trained.interrupted:
-        console = here.out()
-        console.print(tables.leaderboard_tables(rows, console.width))
+        here.print_page(lambda width: tables.leaderboard_tables(rows, width))
     sentence = conclusion(rows)
     if sentence:
         here.out().print(sentence, markup=False)

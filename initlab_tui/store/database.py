@@ -121,7 +121,7 @@ class Run:
             run_id=self.id,
             spec=self.spec,
             spec_hash=self.spec_hash,
-            status=RunStatus(self.status),
+            status=self.status,
             test_accuracy=self.test_accuracy,
             test_loss=self.test_loss,
             seconds=self.seconds,

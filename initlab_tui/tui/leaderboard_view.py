@@ -7,33 +7,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from initlab_tui.domain.statistics.leaderboard import Row, varying
+from initlab_tui.reports import columns
+from initlab_tui.reports.columns import Column, Sortable
 from initlab_tui.reports.diagnosis import SIGNS
-from initlab_tui.reports.format import (
-    diagnoses,
-    initializer_name,
-    number,
-    percent,
-    percent_interval,
-    plain,
-    rate,
-    seconds,
-    short,
-    statuses,
-    versus,
-)
+from initlab_tui.reports.format import initializer_name, number, percent, plain, seconds, statuses
 from initlab_tui.store.database import Run
 
-HEADERS = {
-    "learning_rate": "lr",
-    "batch_size": "batch",
-    "eval_every": "test every",
-    "activation": "act",
-    "optimizer": "opt",
-    "epochs": "ep",
-    "execution": "exec",
-}
 MOST_FIELD = 16  # cells of a field's column
-Sortable = float | str
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +48,8 @@ class Group:
     def fields(self) -> dict[str, str]:
         """The fields of the spec as on the command line, the seed left out."""
         return {
-            name: plain(short(list(value)) if isinstance(value, tuple) else str(value))
-            for name, value in self.row.spec
+            name: plain(columns.field_text(self.row, name))
+            for name in type(self.row.spec).model_fields
             if name != "seed"
         }
 
@@ -118,91 +98,40 @@ def _nothing(_: object) -> str:
     return ""
 
 
-def _minus(value: float | None) -> float | None:
-    return None if value is None else -value
-
-
-def _sortable(value: object) -> Sortable:
-    return value if isinstance(value, int | float) else str(value)
-
-
-def _field(name: str, shown: Sequence[Group]) -> Heading:
-    title = HEADERS.get(name, name)
+def _heading(column: Column[Row], width: int, of_run: Callable[[Run], str] = _nothing) -> Heading:
+    """A column of the board, with what it shows for a run."""
     return Heading(
-        name,
-        title,
-        min(MOST_FIELD, max([len(title), *(len(group.fields[name]) for group in shown)])),
-        lambda group: group.fields[name],
-        _nothing,
-        lambda group: _sortable(getattr(group.row.spec, name)),
-        right=False,
-        is_field=True,
+        column.key,
+        column.heading,
+        width,
+        lambda group: column.show(group.row),
+        of_run,
+        lambda group: column.order(group.row),
+        right=column.is_number,
     )
 
 
-RANK = Heading(
-    "#", "#", 2, lambda group: str(group.row.rank) if group.row.n else "", _nothing, lambda group: group.row.rank
+def _field(name: str, shown: Sequence[Group]) -> Heading:
+    column = columns.field_column(name)
+    width = min(MOST_FIELD, max([len(column.heading), *(len(group.fields[name]) for group in shown)]))
+    return replace(_heading(column, width), of_group=lambda group: group.fields[name], is_field=True)
+
+
+RANK = _heading(columns.RANK, 2)
+NAME = replace(
+    _heading(columns.INITIALIZER, 20, lambda run: f"seed {run.spec.seed}{' ' + plain(run.name) if run.name else ''}"),
+    of_group=lambda group: group.name,
+    order=lambda group: group.name,
 )
-NAME = Heading(
-    "initializer",
-    "initializer",
-    20,
-    lambda group: group.name,
-    lambda run: f"seed {run.spec.seed}{' ' + plain(run.name) if run.name else ''}",
-    lambda group: group.name,
-    right=False,
-)
-MEASURES = (
-    Heading(
-        "acc %",
-        "acc %",
-        11,
-        lambda group: percent_interval(group.row.test_accuracy),
-        lambda run: percent(run.test_accuracy),
-        lambda group: _minus(group.row.test_accuracy.mean),
-    ),
-    Heading("n", "n", 2, lambda group: str(group.row.n), _nothing, lambda group: -group.row.n),
-)
-LOSS = Heading(
-    "loss",
-    "loss",
-    9,
-    lambda group: number(group.row.test_loss.mean),
-    lambda run: number(run.test_loss),
-    lambda group: group.row.test_loss.mean,
-)
+MEASURES = (_heading(columns.ACCURACY, 11, lambda run: percent(run.test_accuracy)), _heading(columns.N, 2))
+LOSS = _heading(columns.LOSS, 9, lambda run: number(run.test_loss))
 TRENDS = (
-    Heading("loss curve", "tr loss", 7, _nothing, _nothing, lambda group: group.row.test_loss.mean, right=False),
-    Heading(
-        "acc curve", "tr acc", 6, _nothing, _nothing, lambda group: _minus(group.row.test_accuracy.mean), right=False
-    ),
+    Heading("loss curve", "tr loss", 7, _nothing, _nothing, LOSS.order, right=False),
+    Heading("acc curve", "tr acc", 6, _nothing, _nothing, MEASURES[0].order, right=False),
 )
-STATUS = Heading(
-    "status",
-    "status",
-    10,
-    lambda group: statuses(group.row),
-    lambda run: run.status,
-    lambda group: statuses(group.row),
-    right=False,
-)
-VERSUS = Heading(
-    "vs #1",
-    "vs #1",
-    12,
-    lambda group: versus(group.row),
-    _nothing,
-    lambda group: _minus(group.row.versus_first.accuracy.mean) if group.row.versus_first else -1e9,
-)
-VERDICT = Heading(
-    "step 0",
-    "at step 0",
-    20,
-    lambda group: diagnoses(group.row),
-    lambda run: run.verdict.replace("_", " "),
-    lambda group: diagnoses(group.row),
-    right=False,
-)
+STATUS = _heading(columns.STATUS, 10, lambda run: run.status)
+VERSUS = _heading(columns.VERSUS, 12)
+VERDICT = _heading(columns.DIAGNOSIS, 20, lambda run: run.verdict.replace("_", " "))
 # The same where the words have no room: beside the accuracy reached is where they teach.
 VERDICT_SIGN = replace(
     VERDICT,
@@ -211,23 +140,16 @@ VERDICT_SIGN = replace(
     of_group=lambda group: "".join(SIGNS[name] for name, _ in group.row.diagnoses),
     of_run=lambda run: SIGNS.get(run.verdict, ""),
 )
-COSTS = (
-    Heading(
-        "time",
-        "time",
-        9,
-        lambda group: seconds(group.row.seconds),
-        lambda run: seconds(run.seconds),
-        lambda group: group.row.seconds,
-    ),
-    Heading(
-        "samples/s",
-        "samples/s",
-        9,
-        lambda group: rate(group.row.samples_per_second),
-        lambda run: rate(run.samples_per_second),
-        lambda group: _minus(group.row.samples_per_second),
-    ),
+COSTS = (_heading(columns.SECONDS, 9, lambda run: seconds(run.seconds)), _heading(columns.SPEED, 9))
+DATA = _heading(columns.FINGERPRINT, 7)
+TAGS = Heading(
+    "tags",
+    "tags",
+    16,
+    lambda group: " ".join(group.tags),
+    lambda run: plain(run.tags),
+    lambda group: " ".join(group.tags),
+    right=False,
 )
 
 
@@ -242,26 +164,6 @@ def headings(shown: Sequence[Group]) -> tuple[Heading, ...]:
     judged = [VERDICT] if len({group.row.diagnoses[:1] for group in shown}) > 1 else []
     broken = [STATUS] if any(group.row.status != "done" for group in shown) else []
     return (RANK, NAME, *fields, *data, *judged, *MEASURES, VERSUS, *TRENDS, LOSS, *broken, *COSTS, *tags)
-
-
-DATA = Heading(
-    "data",
-    "data",
-    7,
-    lambda group: (group.row.fingerprint or "")[:6],
-    _nothing,
-    lambda group: group.row.fingerprint or "",
-    right=False,
-)
-TAGS = Heading(
-    "tags",
-    "tags",
-    16,
-    lambda group: " ".join(group.tags),
-    lambda run: plain(run.tags),
-    lambda group: " ".join(group.tags),
-    right=False,
-)
 
 
 def chosen(found: Sequence[Group], choice: Choice) -> list[Group]:

@@ -1,0 +1,58 @@
+"""The catalogue of initializers, as a table and one page for each."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from initlab_tui.domain.catalog.initializers import CATALOGUE, Entry
+from initlab_tui.reports.format import cell, number
+from initlab_tui.reports.tables import table
+
+_HEADINGS = ("name", "draws", "parameters", "when to use it")
+
+
+def initializers_table() -> Table:
+    """Return the catalogue, one initializer in each row."""
+    made = table(*_HEADINGS, folded=_HEADINGS[1:])
+    for entry in CATALOGUE.values():
+        made.add_row(cell(entry.name, "bold"), cell(entry.summary), cell(_parameters(entry)), cell(entry.when))
+    made.add_row(
+        cell("import:package.module.Name", "bold"),
+        cell("a custom initializer"),
+        cell("any, as the class or function takes them"),
+        cell("a Keras initializer class, or a function of the shape, in this folder or installed"),
+    )
+    return made
+
+
+def _parameters(entry: Entry) -> str:
+    return ", ".join(f"{parameter.name}={parameter.default}" for parameter in entry.parameters)
+
+
+def initializer_page(entry: Entry) -> RenderableType:
+    """Return one initializer in full, with the weights it draws in the layers of the default network."""
+    facts = table("", "", folded=[""])
+    for name, value in (("draws", entry.summary), ("when", entry.when), ("source", entry.source)):
+        facts.add_row(cell(name, "dim"), cell(value))
+    for parameter in entry.parameters:
+        facts.add_row(
+            cell(parameter.name, "dim"),
+            cell(f"{parameter.meaning}; {parameter.allowed}; default {parameter.default}"),
+        )
+    return Group(cell(entry.name, "bold"), facts, Text(), _deviations(entry))
+
+
+def _deviations(entry: Entry) -> RenderableType:
+    """Return the mean and standard deviation of a weight, by formula, in the layers of the default network."""
+    if entry.moments is None:
+        return cell("No formula: it is fitted to training images when a run starts; `show ID` says how.", "dim")
+    defaults = {parameter.name: parameter.default for parameter in entry.parameters}
+    deviations = table(
+        "fan_in", "fan_out", "mean", "σ of a weight", right=("fan_in", "fan_out", "mean", "σ of a weight")
+    )
+    for fan_in, fan_out in ((784, 256), (256, 256), (256, 10)):
+        moments = entry.moments(defaults, fan_in, fan_out)
+        deviations.add_row(cell(fan_in), cell(fan_out), cell(number(moments.mean)), cell(number(moments.stddev)))
+    return deviations
