@@ -15,9 +15,10 @@ from textual_plot.plot_widget import LinePlot, ScatterPlot
 
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.store.database import Curve
-from initlab_tui.tui.curves import Series
+from initlab_tui.tui.chart.curve_cache import NOTHING
+from initlab_tui.tui.chart.series import Series
 from initlab_tui.tui.keys import CHART
-from initlab_tui.tui.screens.chart import NOTHING, ChartScreen
+from initlab_tui.tui.screens.chart import ChartScreen
 from initlab_tui.tui.widgets.curve_plot import Band, CurvePlot, PlotCanvas
 
 pytestmark = pytest.mark.asyncio
@@ -224,42 +225,42 @@ async def test_the_cursor_reads_values_off_without_reading_or_drawing_again() ->
 
 async def test_zoom_pan_fit_and_all_again() -> None:
     async with chart(recorded(), HE, GLOROT) as shown:
-        home = shown.plot._view
+        home = shown.plot._viewport
         await shown.press("plus")
-        near = shown.plot._view
+        near = shown.plot._viewport
         assert near.right - near.left == pytest.approx(0.7 * (home.right - home.left))
         assert near.top - near.bottom == pytest.approx(0.7 * (home.top - home.bottom))
         assert shown.title.endswith("zoomed")
         await shown.press("left", "up")
-        moved = shown.plot._view
+        moved = shown.plot._viewport
         assert moved.left < near.left
         assert moved.top > near.top
         await shown.press("minus", "0")
-        assert shown.plot._view == home
+        assert shown.plot._viewport == home
         assert not shown.title.endswith("zoomed")
         await shown.press("z")
-        assert (shown.plot._view.bottom, shown.plot._view.top) == (home.bottom, home.top)
+        assert (shown.plot._viewport.bottom, shown.plot._viewport.top) == (home.bottom, home.top)
         await shown.press("home", "f")
-        assert shown.plot._view.top < 90
+        assert shown.plot._viewport.top < 90
         await shown.press("l")
-        assert shown.plot._view.top < 10
+        assert shown.plot._viewport.top < 10
 
 
 async def test_no_key_shows_a_part_where_nothing_is() -> None:
     async with chart(recorded(), HE) as shown:
-        home = shown.screen._home
+        home = shown.screen.axes.home
         assert home is not None
         for action in ("pan(0, 1)", "pan(1, 0)", "zoom(1)", "zoom(-1)", "pan(-1, -1)"):
             for _ in range(40):
                 await shown.screen.run_action(action)
-            assert shown.plot._view.is_sound_beside(home)
+            assert shown.plot._viewport.is_readable_in(home)
 
 
 async def test_the_cursor_takes_the_view_along() -> None:
     async with chart(Recorded(_3=line(*range(100))), GLOROT) as shown:
         await shown.press("z", "z", "z", *["less_than_sign"] * 9)
         assert shown.reading[0] == "step 90"
-        assert shown.plot._view.left <= 90 <= shown.plot._view.right
+        assert shown.plot._viewport.left <= 90 <= shown.plot._viewport.right
 
 
 async def test_runs_that_train_grow_and_a_chosen_view_stays() -> None:
@@ -270,11 +271,11 @@ async def test_runs_that_train_grow_and_a_chosen_view_stays() -> None:
         await shown.until(lambda: len(shown.drawn()[1]) == 4)
         assert shown.reading[0] == "step 30"
         await shown.press("plus")
-        held = shown.plot._view
+        held = shown.plot._viewport
         source.curves[3, "test"] = line(1, 5, 7, 9, 9)
         shown.screen.refresh_runs([3])
         await shown.until(lambda: len(shown.drawn()[1]) == 5)
-        assert shown.plot._view == held
+        assert shown.plot._viewport == held
 
 
 async def test_however_often_runs_grow_they_are_read_at_most_twice_a_second() -> None:

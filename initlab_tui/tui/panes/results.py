@@ -34,7 +34,7 @@ from initlab_tui.tui.widgets.field import SafeInput
 from initlab_tui.tui.widgets.table import GAP, Column, Table
 
 if TYPE_CHECKING:
-    from initlab_tui.tui.curves import Series
+    from initlab_tui.tui.chart.series import Series
 
 SIGNS = Column("signs", "", 3)
 MOST_NAME = 34
@@ -292,7 +292,7 @@ class Results(Vertical):
         return [self._series(key) for key in keys if self._runs_of(key)]
 
     def _series(self, key: str) -> Series:
-        from initlab_tui.tui.curves import Series  # with NumPy, which the first paint does not need
+        from initlab_tui.tui.chart.series import Series  # with NumPy, which the first paint does not need
 
         runs = self._runs_of(key)
         ids = tuple(run.id for run in runs)

@@ -17,13 +17,15 @@ from textual_plot import HiResMode, PlotWidget
 from textual_plot.axis_formatter import AxisFormatter
 from textual_plot.plot_widget import Legend, LinePlot
 
-from initlab_tui.tui import curves
-from initlab_tui.tui.curves import Array, Dots, View
+from initlab_tui.tui.chart import dots
+from initlab_tui.tui.chart.axes import Viewport
+from initlab_tui.tui.chart.curves import Array
+from initlab_tui.tui.chart.ticks import log_ticks, nice_ticks
 
 
 @dataclass(frozen=True)
 class Tag:
-    """The sign of a line, to be written at the line's end."""
+    """The sign of a line, written at the line's end."""
 
     sign: str
     style: str
@@ -33,30 +35,30 @@ class Tag:
 
 @dataclass
 class Band(LinePlot):
-    """What lies between two lines, shaded."""
+    """The shaded area between two lines."""
 
     low: Array
     high: Array
 
 
 class StepAxis(AxisFormatter):
-    """Whole steps."""
+    """Labels training steps: whole numbers."""
 
     def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
-        return curves.nice_ticks(min_, max_, max_ticks, smallest=1)
+        return nice_ticks(min_, max_, max_ticks, smallest=1)
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
         return [f"{tick:.0f}" if abs(tick) < 1e6 else f"{tick:.4g}" for tick in ticks]
 
 
 class ValueAxis(AxisFormatter):
-    """Values; on a logarithmic axis their exponents are what is given."""
+    """Labels values; on a logarithmic axis the ticks are decimal exponents."""
 
     def __init__(self, log: bool = False) -> None:
         self.log = log
 
     def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
-        return curves.log_ticks(min_, max_, max_ticks) if self.log else curves.nice_ticks(min_, max_, max_ticks)
+        return log_ticks(min_, max_, max_ticks) if self.log else nice_ticks(min_, max_, max_ticks)
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
         if self.log:
@@ -70,7 +72,7 @@ class ValueAxis(AxisFormatter):
 
 
 class PlotCanvas(Canvas):
-    """A canvas with a cursor over it."""
+    """A canvas with a vertical cursor line over it."""
 
     def __init__(self, id: str) -> None:  # noqa: A002 - Textual's name
         super().__init__(1, 1, id=id)
@@ -82,14 +84,14 @@ class PlotCanvas(Canvas):
 
     def render_line(self, y: int) -> Strip:
         strip = super().render_line(y)
-        # A line beyond the canvas comes without a style, on which Textual's NO_COLOR filter fails.
+        # A line outside the canvas has no style, and Textual's NO_COLOR filter fails on that.
         return strip if strip.cell_length else Strip.blank(self.size.width, self.rich_style)
 
     def move_cursor(self, column: int | None, style: str) -> None:
-        """Draw the cursor in this column, and what was there before in the old one; nothing else is painted."""
+        """Move the cursor line to `column` and restore the old one; only the two columns are painted."""
         old = {at for at, *_ in self._under_cursor}
         for at, row, character, was in self._under_cursor:
-            # Not `set_pixel`, which has the whole canvas painted.
+            # `set_pixel` would repaint the whole canvas.
             self._buffer[row][at], self._styles[row][at] = character, was
         self._under_cursor = []
         if column is not None:
@@ -107,10 +109,10 @@ class PlotCanvas(Canvas):
 
 
 class CurvePlot(PlotWidget, can_focus=False):
-    """A plot of many lines with their signs, shaded bands, and a cursor that moves without drawing them again.
+    """A plot of many lines with signs, shaded bands, and a cursor that moves without drawing the lines again.
 
-    The library draws a line dot by dot in Python, 10 ms each: too slow for fifty. Here NumPy does it for all its
-    dots at once. That, and the cursor, use what the library keeps to itself, so its version is held in pyproject.
+    The library draws a line dot by dot in Python, which takes 10 ms a line: too slow for fifty. Here NumPy computes
+    all dots of a line at once. This and the cursor use private parts of the library; pyproject pins its version.
     """
 
     COMPONENT_CLASSES = {"plot--cursor"}
@@ -143,21 +145,21 @@ class CurvePlot(PlotWidget, can_focus=False):
         super().clear()
 
     def band(self, x: Array, low: Array, high: Array, style: str) -> None:
-        """Shade what lies between two lines."""
+        """Shade the area between two lines."""
         self._datasets.append(Band(x, high, HiResMode.BRAILLE, style, low, high))
         self._labels.append(None)
 
     def tag(self, tag: Tag) -> None:
-        """Write a sign at the end of a line, or along it where the place is taken."""
+        """Write a sign at the end of a line, or along it if that cell is taken."""
         self._tags.append(tag)
 
-    def show(self, view: View) -> None:
-        """Set all limits at once."""
-        self.set_xlimits(view.left, view.right)
-        self.set_ylimits(view.bottom, view.top)
+    def show(self, viewport: Viewport) -> None:
+        """Set all four limits."""
+        self.set_xlimits(viewport.left, viewport.right)
+        self.set_ylimits(viewport.bottom, viewport.top)
 
     def move_cursor(self, step: float | None) -> None:
-        """Draw the cursor at `step`, and nothing anew."""
+        """Draw the cursor at `step`; lines are not drawn again."""
         self._cursor = step
         column = None
         if step is not None and self._x_min <= step <= self._x_max:
@@ -173,8 +175,8 @@ class CurvePlot(PlotWidget, can_focus=False):
         return self._scale_rectangle.width, self._scale_rectangle.height
 
     @property
-    def _view(self) -> View:
-        return View(self._x_min, self._x_max, self._y_min, self._y_max)
+    def _viewport(self) -> Viewport:
+        return Viewport(self._x_min, self._x_max, self._y_min, self._y_max)
 
     def _render_plot(self) -> None:
         if not self.is_mounted or min(self._cells) < 1:
@@ -188,23 +190,23 @@ class CurvePlot(PlotWidget, can_focus=False):
     def _render_line_plot(self, dataset: LinePlot) -> None:
         x, y = np.asarray(dataset.x, float), np.asarray(dataset.y, float)
         if isinstance(dataset, Band):
-            dots = curves.band_dots(x, dataset.low, dataset.high, self._view, *self._cells)
+            drawn = dots.band_dots(x, dataset.low, dataset.high, self._viewport, *self._cells)
         else:
-            dots = curves.line_dots(x, y, self._view, *self._cells)
-        self._put(dots, dataset.line_style)
+            drawn = dots.line_dots(x, y, self._viewport, *self._cells)
+        self._put(drawn, dataset.line_style)
 
-    def _put(self, dots: Dots, style: str) -> None:
+    def _put(self, drawn: dots.Dots, style: str) -> None:
         canvas = self._canvas
-        for column, row, character in curves.braille(dots):
+        for column, row, character in dots.braille(drawn):
             canvas.set_pixel(column + 1, row + 1, character, style)
 
     def _draw_tags(self) -> None:
         taken: set[tuple[int, int]] = set()
         for tag in self._tags:
-            places = list(curves.track(tag.x, tag.y, self._view, *self._cells))
+            places = list(dots.sign_places(tag.x, tag.y, self._viewport, *self._cells))
             self._draw_tag(tag, places, taken)
             if self.app.no_color:
-                # Where lines run together at their ends, they are told apart half way.
+                # Lines that meet at their ends get a second sign half way.
                 self._draw_tag(tag, places[len(places) // 2 :], taken)
 
     def _draw_tag(self, tag: Tag, places: Iterable[tuple[int, int]], taken: set[tuple[int, int]]) -> None:

@@ -1,4 +1,4 @@
-"""The legend of a chart: which line is which, and what each says at the cursor."""
+"""The legend of a chart: which line is which, and its value at the cursor."""
 
 from __future__ import annotations
 
@@ -9,39 +9,55 @@ from dataclasses import dataclass
 from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.text import Text
 
-from initlab_tui.reports.format import number
+from initlab_tui.reports.format import number, plain
+from initlab_tui.tui.chart.curves import Line
+from initlab_tui.tui.chart.series import Series
 
-# One sign for each series, so that none is told by its colour alone.
+# One sign for each series, so that colour is never the only difference.
 SIGNS = "123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A series in the legend: its sign, name, how many of its seeds have begun, and its value at the cursor."""
+    """A series in the legend: sign, name, how many of its seeds have started, and the value at the cursor."""
 
     sign: str
     style: str
     label: str
-    begun: str
+    started: str
     value: str
 
 
 @dataclass(frozen=True)
 class Room:
-    """How much the legend can hold: the cells of a row, the rows, and the entries in a row."""
+    """The space for the legend: the width in cells, the rows, and the entries in a row."""
 
     width: int
     rows: int
     columns: int
 
     def fitting(self, count: int) -> int:
-        """How many of `count` entries are shown at a time: one less than there are places, if not all fit."""
+        """How many of `count` entries are shown at a time; one place is kept for “… more” where not all fit."""
         places = max((self.rows - 1) * self.columns, 2)
         return count if count <= places else places - 1
 
 
+def entries_at(
+    step: float | None, series: Sequence[Series], lines: Sequence[Line], metric: str, colours: Sequence[str]
+) -> list[Entry]:
+    """The series with their values at `step`, the best first; those without a value come last."""
+    found = []
+    for index, (each, line, colour) in enumerate(zip(series, lines, colours, strict=False)):
+        mean, half = line.at(step) if step is not None else (math.nan, None)
+        order = math.inf if math.isnan(mean) else mean if metric == "loss" else -mean
+        started = f" {len(line.runs)} of {len(each.runs)}" if len(line.runs) < len(each.runs) else ""
+        value = value_text(mean, half, metric)
+        found.append((order, Entry(sign(index), f"bold {colour}", plain(each.label), started, value)))
+    return [entry for _, entry in sorted(found, key=lambda pair: pair[0])]
+
+
 def reading_text(heading: str, entries: Sequence[Entry], room: Room, first: int = 0) -> Text:
-    """The heading and as many entries as fit from the `first` on, down the columns; then how many do not."""
+    """The heading, the entries that fit, beginning with number `first`, and how many more there are."""
     shown = entries[first : first + room.fitting(len(entries))]
     each = (room.width - 2 * (room.columns - 1)) // room.columns
     longest = max((cell_len(entry.value) for entry in shown), default=0)
@@ -55,13 +71,13 @@ def reading_text(heading: str, entries: Sequence[Entry], room: Room, first: int 
 
 def _cell(entry: Entry, width: int, value_width: int) -> Text:
     name_width = max(width - value_width - 4, 0)
-    label = _cut(entry.label, name_width - cell_len(entry.begun))
-    name = set_cell_size(label + entry.begun, name_width)
+    label = _cut(entry.label, name_width - cell_len(entry.started))
+    name = set_cell_size(label + entry.started, name_width)
     return Text.assemble((f"{entry.sign}━ ", entry.style), name, " ", entry.value.rjust(value_width))
 
 
 def _cut(label: str, width: int) -> str:
-    """The label in so many cells; cut in its middle, since names tend to differ at the end."""
+    """The label in `width` cells, shortened in the middle, since names tend to differ at the end."""
     if cell_len(label) <= width:
         return label
     end = chop_cells(label[::-1], max(width // 2, 1))[0][::-1]
@@ -69,7 +85,7 @@ def _cut(label: str, width: int) -> str:
 
 
 def value_text(mean: float, half: float | None, metric: str) -> str:
-    """`95.2 ± 0.3` in percent, or a loss with four digits; a dash where there is none."""
+    """`95.2 ± 0.3` in percent, or a loss with four digits; a dash where there is no value."""
     if not math.isfinite(mean):
         return "–"
     if metric == "accuracy":
@@ -78,5 +94,5 @@ def value_text(mean: float, half: float | None, metric: str) -> str:
 
 
 def sign(index: int) -> str:
-    """The sign of the series at this place."""
+    """The sign of series number `index`."""
     return SIGNS[index] if index < len(SIGNS) else "•"
