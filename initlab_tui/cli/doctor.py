@@ -18,9 +18,9 @@ from initlab_tui.data.locate import folders, locate, where_to_put
 from initlab_tui.domain.catalog.datasets import DATASETS
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.execution import supervisor
+from initlab_tui.execution.tensorflow_process import ask
 from initlab_tui.reports.format import cell
 from initlab_tui.reports.tables import table
-from initlab_tui.services import preflight
 from initlab_tui.store.database import Store
 
 DATASET_COLUMNS = ("name", "image", "classes", "train", "test", "at hand", "where")
@@ -28,7 +28,7 @@ DATASET_COLUMNS = ("name", "image", "classes", "train", "test", "at hand", "wher
 
 def examine(store_path: Path, data_dir: Path | None, console: Console) -> dict[str, Any]:
     """Everything that matters for running here; TensorFlow is asked in a process of its own."""
-    answer = preflight.ask("devices")
+    answer = ask("devices")
     store = _store(store_path)
     amiss = [f"TensorFlow cannot be used: {answer['error']}"] if "error" in answer else []
     amiss += [f"the store is not sound: {store['health']}"] if store["health"] != "ok" and store["exists"] else []

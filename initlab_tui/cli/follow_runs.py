@@ -1,4 +1,4 @@
-"""From a comparison to its document: queue, start workers, follow, stop on Ctrl+C."""
+"""Train a checked comparison from the command line: submit it, follow its runs, stop them on Ctrl+C."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from initlab_tui.cli.options import Resources
 from initlab_tui.cli.progress import Display, display
-from initlab_tui.domain.spec import Comparison
-from initlab_tui.execution import supervisor
+from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.execution.follow import follow
-from initlab_tui.execution.supervisor import WorkerPlan
 from initlab_tui.services import submit
+from initlab_tui.services.submit import Submission
 from initlab_tui.store import queue
 from initlab_tui.store.database import Run, Store
 
@@ -24,47 +22,38 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of a comparison's runs; `interrupted` by Ctrl+C."""
+    """The runs of a comparison; `interrupted` when Ctrl+C ended them."""
 
     runs: tuple[Run, ...]
     interrupted: bool = False
 
 
-def train(
-    comparison: Comparison, store_path: Path, data_dir: Path | None, place: Resources, console: Console
-) -> Trained:
-    """Check everything, queue a comparison's runs and, unless detached, follow them to their end on `console`.
+def train(submission: Submission, store_path: Path, console: Console, *, detach: bool = False) -> Trained:
+    """Submit a comparison and, unless detached, follow its runs on `console` until they end.
 
-    Ctrl+C stops its runs, keeping what they recorded; a second one leaves at once.
+    Ctrl+C stops the runs and keeps what they recorded; a second Ctrl+C returns at once.
 
     Raises:
-        InvalidInputError: with nothing written.
+        InvalidInputError: when the store cannot be used.
     """
-    where = submit.Resources(place.device, place.workers, place.threads)
-    submission = submit.prepare(comparison, data_dir, Path.cwd(), where)
     with Store.open(store_path) as store:
-        ids = submit.enqueue(store, submission)
-        interrupted = False
-        if place.detach:
-            supervisor.start_workers(store, submission.plan)
-        else:
-            interrupted = _to_the_end(store, ids, submission.plan, console)
-        runs = tuple(store.runs(ids))
-    return Trained(runs, interrupted)
+        ids = submit.submit(store, submission).ids
+        interrupted = not detach and _follow_to_the_end(store, ids, console)
+        return Trained(tuple(store.runs(ids)), interrupted)
 
 
-def _to_the_end(store: Store, ids: Sequence[int], plan: WorkerPlan, console: Console) -> bool:
+def _follow_to_the_end(store: Store, ids: Sequence[int], console: Console) -> bool:
+    """Follow the runs until all have ended, and return whether Ctrl+C was pressed."""
     with display(console, len(ids)) as shown:
         try:
-            supervisor.start_workers(store, plan)
             _show(store, ids, shown)
         except KeyboardInterrupt:
             queue.stop(store, ids)
-            console.print("stopping; Ctrl+C again leaves it to the workers", style="dim")
+            console.print("stopping the runs; press Ctrl+C again to return at once", style="dim")
             try:
                 _show(store, ids, shown)
             except KeyboardInterrupt:
-                console.print("left", style="dim")
+                console.print("the workers stop the remaining runs", style="dim")
             return True
     return False
 
@@ -75,8 +64,8 @@ def _show(store: Store, ids: Sequence[int], shown: Display) -> None:
 
 
 def exit_code(trained: Trained, *, divergence_is_expected: bool) -> int:
-    """0 when every run came to a result; diverging is one where starts are compared, not for a lone run."""
+    """Return 0 when every run has a result; divergence is a result of a comparison, but not of a single run."""
     if trained.interrupted:
         return INTERRUPTED
-    results = {"done", "diverged"} if divergence_is_expected else {"done"}
+    results = {RunStatus.DONE, RunStatus.DIVERGED} if divergence_is_expected else {RunStatus.DONE}
     return 0 if all(run.status in results for run in trained.runs) else FAILED

@@ -126,7 +126,8 @@ def _cook(recipe: Recipe, path: Path, folder: Path | None, place: options.Resour
     seen: list[RunMetrics] = []
     for part in served.experiments:
         here.hint(f"recipe {recipe.name}{': ' if part.name else ''}{part.name}")
-        trained.append(follow_runs.train(part.comparison, path, folder, place, here.err()))
+        submission = submit.prepare(part.comparison, folder, Path.cwd(), where)
+        trained.append(follow_runs.train(submission, path, here.err()))
         with Store.open(path) as opened:
             seen += observations(opened, part.name, trained[-1].runs)
         if trained[-1].interrupted:
@@ -138,14 +139,14 @@ def _cook(recipe: Recipe, path: Path, folder: Path | None, place: options.Resour
 
 def _on_what_is_here(recipe: Recipe, folder: Path | None) -> tuple[Recipe, tuple[str, ...]]:
     """The recipe on its own datasets or, where one cannot be had, on what stands in for them."""
-    from initlab_tui.services import preflight
+    from initlab_tui.services.dataset_facts import dataset_facts
 
     other = recipe.substitute_dataset
     if other is None:
         return recipe, ()
     try:
         for dataset in recipe.datasets:
-            preflight.dataset_facts(dataset, folder)
+            dataset_facts(dataset, folder)
     except InvalidInputError as error:
         here.hint(f"{error}. Meanwhile {other} stands in: only what is expected of any dataset is judged.")
         return recipe.on(lambda _: other), recipe.datasets

@@ -10,6 +10,7 @@ import typer
 from initlab_tui.cli import context as here
 from initlab_tui.cli import lab, options
 from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import Comparison, Initializer, RunSpec
 from initlab_tui.reports import documents, tables
 from initlab_tui.reports.format import conclusion
@@ -17,7 +18,7 @@ from initlab_tui.reports.format import conclusion
 if TYPE_CHECKING:
     from initlab_tui.cli.follow_runs import Trained
 
-DEMO_STARTS = ("zeros", "random_normal:stddev=1.0", "random_normal", "glorot_uniform", "he_normal")
+DEMO_INITIALIZERS = ("zeros", "random_normal:stddev=1.0", "random_normal", "glorot_uniform", "he_normal")
 
 
 def demo(
@@ -25,19 +26,19 @@ def demo(
     store: options.Store = None,
     as_json: options.Json = False,
 ) -> None:
-    """Open the lab with five starts of a ten-layer network training on real digits; prints where no terminal is."""
+    """Compare five initializers of a ten-layer network on real digits: in the lab, or as text without a terminal."""
     comparison = Comparison(
         base=RunSpec(hidden=(64,) * 10, batch_size=32, epochs=5),
-        initializers=tuple(map(Initializer.parse, DEMO_STARTS)),
+        initializers=tuple(map(Initializer.parse, DEMO_INITIALIZERS)),
         seeds=(0, 1, 2),
     )
     if lab.has_terminal() and not as_json:
         raise typer.Exit(lab.open_lab(here.store_path(context, store), here.data_dir(context, None), comparison))
     here.hint(
-        "Five starts of one network, ten ReLU layers of 64, on 1,437 real handwritten digits; three seeds each. "
-        "TensorFlow takes some seconds to start."
+        "Comparing five initializers of one network (ten ReLU layers of 64 units) on 1,437 real handwritten digits, "
+        "with three seeds each. TensorFlow takes a few seconds to start."
     )
-    _train(context, comparison, options.Resources(), store, None, as_json, lone=False)
+    _train(context, comparison, options.Resources(), store, None, as_json, single_run=False)
 
 
 @options.with_training
@@ -56,14 +57,14 @@ def run(
     data_dir: options.DataDir = None,
     as_json: options.Json = False,
 ) -> None:
-    """Train one network from one start."""
+    """Train one network with one initializer."""
     if len(initializer) != 1:
         raise InvalidInputError.of(
-            "initializer", f"run trains one start, got {len(initializer)}: use initlab-tui compare for several"
+            "initializer", f"run trains one initializer, got {len(initializer)}: use initlab-tui compare for several"
         )
     comparison = training.comparison(initializer, [hidden], [activation], [learning_rate])
     place = options.Resources(device, 1, threads, detach)
-    _train(context, comparison, place, store, data_dir, as_json, lone=True)
+    _train(context, comparison, place, store, data_dir, as_json, single_run=True)
 
 
 @options.with_training
@@ -84,10 +85,10 @@ def compare(
     data_dir: options.DataDir = None,
     as_json: options.Json = False,
 ) -> None:
-    """Train the same network from several starts, over several seeds, and rank them."""
+    """Train the same network with several initializers, over several seeds, and rank them."""
     comparison = training.comparison(initializer, hidden, activation, learning_rate, seeds)
     place = options.Resources(device, workers, threads, detach)
-    _train(context, comparison, place, store, data_dir, as_json, lone=False)
+    _train(context, comparison, place, store, data_dir, as_json, single_run=False)
 
 
 def _train(
@@ -98,25 +99,28 @@ def _train(
     data_dir: Path | None,
     as_json: bool,
     *,
-    lone: bool,
+    single_run: bool,
 ) -> None:
-    from initlab_tui.cli import follow_runs  # what `--help` and `runs` do not need
+    from initlab_tui.cli import follow_runs  # not needed for `--help` and `runs`
+    from initlab_tui.services import submit
 
     path, folder = here.store_path(context, store), here.data_dir(context, data_dir)
-    trained = follow_runs.train(comparison, path, folder, place, here.err())
+    resources = submit.Resources(place.device, place.workers, place.threads)
+    submission = submit.prepare(comparison, folder, Path.cwd(), resources)
+    trained = follow_runs.train(submission, path, here.err(), detach=place.detach)
     number = trained.runs[0].comparison_id
     if as_json:
         print(documents.dump(documents.comparison_document(number, comparison, trained.runs)))
     elif place.detach:
         print("\n".join(str(run.id) for run in trained.runs))
         here.hint(
-            f"comparison {number} is left to train: initlab-tui leaderboard --comparison {number}, "
-            "initlab-tui runs; to end it, initlab-tui stop ID..."
+            f"Comparison {number} is running in the background. Show it with: initlab-tui leaderboard "
+            f"--comparison {number}. Stop it with: initlab-tui stop ID..."
         )
     else:
         _print(trained)
     if not place.detach:
-        raise typer.Exit(follow_runs.exit_code(trained, divergence_is_expected=not lone))
+        raise typer.Exit(follow_runs.exit_code(trained, divergence_is_expected=not single_run))
 
 
 def _print(trained: Trained) -> None:
@@ -127,14 +131,14 @@ def _print(trained: Trained) -> None:
     if sentence:
         here.out().print(sentence, markup=False)
     for run in trained.runs:
-        if run.status in ("failed", "crashed"):
+        if run.status in (RunStatus.FAILED, RunStatus.CRASHED):
             here.complain(f"run {run.id} {run.status}: {run.reason} (initlab-tui show {run.id})")
     ids = [run.id for run in trained.runs]
     span = str(ids[0]) if len(ids) == 1 else f"{ids[0]} to {ids[-1]}"
     if trained.interrupted:
-        stopped = sum(run.status == "stopped" for run in trained.runs)
-        left = sum(not run.status.is_ended for run in trained.runs)
-        more = f", {left} still to stop" if left else ""
-        here.hint(f"stopped {stopped} of {len(ids)} runs{more}; what they recorded is kept: initlab-tui runs")
+        stopped = sum(run.status is RunStatus.STOPPED for run in trained.runs)
+        remaining = sum(run.status.is_active for run in trained.runs)
+        more = f", {remaining} still stopping" if remaining else ""
+        here.hint(f"stopped {stopped} of {len(ids)} runs{more}; their records are kept: initlab-tui runs")
     else:
-        here.hint(f"runs {span}: initlab-tui show {ids[0]}; all there is: initlab-tui leaderboard")
+        here.hint(f"runs {span}: initlab-tui show {ids[0]}; all runs: initlab-tui leaderboard")

@@ -9,6 +9,7 @@ from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.layers.diagnosis import LayerStatistics, Measurement, NetworkStatistics
 from initlab_tui.domain.layers.inspection import Inspection, inspection
 from initlab_tui.domain.spec import RunSpec
+from initlab_tui.execution.tensorflow_process import ask
 from initlab_tui.services import preflight
 
 
@@ -21,7 +22,7 @@ def inspect(specs: Sequence[RunSpec], data_dir: Path | None, import_folder: Path
     # No step is taken: a batch larger than the data is no trouble here.
     specs = [spec.model_copy(update={"batch_size": 1}) for spec in specs]
     facts = preflight.check(specs, data_dir, import_folder).facts
-    answer = preflight.ask(
+    answer = ask(
         "inspect",
         {
             "specs": [spec.to_json() for spec in specs],

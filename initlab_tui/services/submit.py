@@ -1,4 +1,4 @@
-"""From a comparison to queued runs: the way that every face of the program takes."""
+"""Submit a comparison: check it, queue its runs, start workers. Both faces train through this module."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from initlab_tui.domain.spec import Comparison, RunSpec
 from initlab_tui.execution import supervisor
 from initlab_tui.execution.supervisor import WorkerPlan
 from initlab_tui.services import preflight
+from initlab_tui.services.dataset_facts import DatasetFacts
+from initlab_tui.store import queue
 from initlab_tui.store.database import Requirements, Store
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What the person said of where and how to train; None where they left it to the program."""
+    """The device, workers and threads that were asked for; None leaves the choice to the program."""
 
     device: str | None = None
     workers: int | None = None
@@ -23,44 +25,57 @@ class Resources:
 
 @dataclass(frozen=True)
 class Submission:
-    """A comparison that is cleared for the queue, with nothing written yet.
-
-    `plan` is what `supervisor.start_workers` takes once the runs are queued.
-    """
+    """A comparison that passed every check, with nothing written yet."""
 
     comparison: Comparison
     specs: tuple[RunSpec, ...]
-    facts: preflight.Facts
+    facts: DatasetFacts
     plan: WorkerPlan
     requirements: Requirements
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """The queued runs of a comparison, the facts of its data, and the workers that were started for it."""
+
+    ids: tuple[int, ...]
+    facts: DatasetFacts
+    worker_ids: tuple[int, ...]
 
 
 def prepare(
     comparison: Comparison,
     data_dir: Path | None,
-    folder: Path,
-    place: Resources | None = None,
+    import_folder: Path,
+    resources: Resources | None = None,
     *,
     quiet: bool = False,
 ) -> Submission:
-    """Check all that a comparison needs, downloading its data where that is needed.
+    """Check everything that a comparison needs, downloading its data if needed; write nothing to the store.
 
-    A person's own `import:` is found from `folder`. A download shows its progress on stderr unless `quiet`,
-    which writes to neither stream of this process. This blocks for as long as a download and a start of
-    TensorFlow may take.
+    An `import:` initializer is looked for in `import_folder`. A download shows its progress on stderr unless
+    `quiet`. This blocks for as long as a download or a start of TensorFlow takes.
 
     Raises:
-        InvalidInputError: naming everything that stands in the way.
+        InvalidInputError: naming every problem.
     """
-    place = place or Resources()
+    resources = resources or Resources()
     specs = tuple(comparison.runs())
-    cleared = preflight.check(specs, data_dir, folder, quiet=quiet)
-    plan = supervisor.plan(len(specs), place.device, place.workers, place.threads, cleared.run_bytes)
-    return Submission(
-        comparison, specs, cleared.facts, plan, Requirements(plan.device, plan.threads, cleared.facts.file, folder)
-    )
+    checked = preflight.check(specs, data_dir, import_folder, quiet=quiet)
+    plan = supervisor.plan(len(specs), resources.device, resources.workers, resources.threads, checked.run_bytes)
+    requirements = Requirements(plan.device, plan.threads, checked.facts.file, import_folder)
+    return Submission(comparison, specs, checked.facts, plan, requirements)
 
 
-def enqueue(store: Store, submission: Submission) -> list[int]:
-    """Queue the runs and return their ids; who trains them is for `supervisor.start_workers` to see to."""
-    return store.enqueue(submission.comparison, submission.specs, submission.requirements)
+def submit(store: Store, submission: Submission, *, idle: float = 0.0) -> Submitted:
+    """Queue the runs of a comparison and start workers, which end after `idle` seconds without work.
+
+    When no worker can be started, or this is interrupted, the runs are stopped again.
+    """
+    ids = store.enqueue(submission.comparison, submission.specs, submission.requirements)
+    try:
+        workers = supervisor.start_workers(store, submission.plan, idle=idle)
+    except BaseException:
+        queue.stop(store, ids)
+        raise
+    return Submitted(tuple(ids), submission.facts, tuple(workers))

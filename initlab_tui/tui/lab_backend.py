@@ -17,7 +17,7 @@ from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.spec import Comparison
 from initlab_tui.execution import supervisor
 from initlab_tui.services import submit
-from initlab_tui.services.preflight import Facts
+from initlab_tui.services.dataset_facts import DatasetFacts
 from initlab_tui.store import edits, layer_statistics, queue
 from initlab_tui.store.database import Curve, Run, Store
 from initlab_tui.store.streaming_curve import StreamingCurve
@@ -137,7 +137,7 @@ class LabBackend:
         # The recipes are parsed beside the thread that reads, which has curves to bring meanwhile.
         return await self._reading.do(await asyncio.to_thread(learn))
 
-    async def launch(self, comparison: Comparison, device: str | None) -> Facts:
+    async def launch(self, comparison: Comparison, device: str | None) -> DatasetFacts:
         """Check a comparison, download its data where need be, queue it and see to workers; returns its data's facts.
 
         Raises:
@@ -148,12 +148,9 @@ class LabBackend:
             lambda: submit.prepare(comparison, self._data_dir, self._folder, place, quiet=True)
         )
 
-        def start(store: Store) -> None:
-            submit.enqueue(store, submission)
-            self._workers += supervisor.start_workers(store, submission.plan, idle=IDLE_SECONDS)
-
-        await self._writing.do(start)
-        return submission.facts
+        submitted = await self._writing.do(lambda store: submit.submit(store, submission, idle=IDLE_SECONDS))
+        self._workers += submitted.worker_ids
+        return submitted.facts
 
     async def warm(self, runs: int, device: str | None) -> None:
         """Have a worker import TensorFlow for a comparison of so many runs that may come."""

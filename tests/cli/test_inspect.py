@@ -61,7 +61,7 @@ def test_the_options_of_a_run_are_taken_as_they_are(initlab: Command) -> None:
         (["--initializer", "he_norml"], "unknown initializer 'he_norml': did you mean he_normal"),
         (["--initializer", "he_normal", "--hidden", "0"], "hidden must be whole numbers >= 1"),
         (["--initializer", "he_normal", "--dataset", "npz:/nowhere.npz"], "/nowhere.npz does not exist"),
-        (["--initializer", "import:no.where"], "does not import"),
+        (["--initializer", "import:no.where"], "no module named 'no'"),
     ],
 )
 def test_what_is_wrong_is_refused(initlab: Command, arguments: list[str], told: str) -> None:

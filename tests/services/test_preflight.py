@@ -11,6 +11,7 @@ import pytest
 from initlab_tui.domain.catalog.datasets import DATASETS
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.services import preflight
+from initlab_tui.services.dataset_facts import DatasetFacts, dataset_facts
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_kerass_files_in_the_persons_folder_are_read_and_left_alone(
 
 
 def test_memory_is_estimated_from_the_network_and_the_data() -> None:
-    facts = preflight.dataset_facts("digits", None)
+    facts = dataset_facts("digits", None)
     small, large = (preflight.run_bytes(RunSpec.checked(hidden=hidden), facts) for hidden in ("10", "30000,30000"))
     assert small < 1e9
     # 900 million weights of 4 bytes, at least with their gradients and Adam's two slots.
@@ -53,7 +54,7 @@ def test_memory_is_estimated_from_the_network_and_the_data() -> None:
 
 
 def test_float_pixels_are_counted_with_their_size() -> None:
-    facts = preflight.Facts(None, (28, 28), 10, 60_000, 10_000, 0.112)
-    wide = preflight.Facts(None, (28, 28), 10, 60_000, 10_000, 0.112, pixel_bytes=4)
+    facts = DatasetFacts(None, (28, 28), 10, 60_000, 10_000, 0.112)
+    wide = DatasetFacts(None, (28, 28), 10, 60_000, 10_000, 0.112, pixel_bytes=4)
     extra = preflight.run_bytes(RunSpec(), wide) - preflight.run_bytes(RunSpec(), facts)
     assert extra == 2 * 3 * 70_000 * 784

@@ -1,3 +1,5 @@
+"""Submitting a comparison: checks, queue and workers."""
+
 from __future__ import annotations
 
 import sys
@@ -6,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import Comparison, RunSpec
+from initlab_tui.execution import supervisor
+from initlab_tui.execution.supervisor import WorkerPlan
 from initlab_tui.services import submit
 from initlab_tui.services.submit import Resources
 from initlab_tui.store.database import Store
@@ -14,26 +19,54 @@ from initlab_tui.store.database import Store
 COMPARISON = Comparison.checked(initializers=["zeros", "he_normal"], seeds=[0, 1])
 
 
-def test_a_comparison_is_queued_as_it_was_prepared(store: Store) -> None:
+def test_submit_queues_the_runs_and_starts_workers(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[tuple[WorkerPlan, float]] = []
+
+    def start(_: Store, plan: WorkerPlan, idle: float) -> list[int]:
+        started.append((plan, idle))
+        return [7]
+
+    monkeypatch.setattr(supervisor, "start_workers", start)
     submission = submit.prepare(COMPARISON, None, Path("/"), Resources("cpu", 1, 2))
     assert store.runs() == []
-    runs = store.runs(submit.enqueue(store, submission))
+    submitted = submit.submit(store, submission, idle=5.0)
+    runs = store.runs(submitted.ids)
     assert [run.spec for run in runs] == list(COMPARISON.runs())
     assert {(run.device, run.threads, run.import_folder) for run in runs} == {("cpu", 2, "/")}
-    assert (submission.plan.workers, submission.plan.threads) == (1, 2)
+    assert started == [(WorkerPlan(workers=1, threads=2, device="cpu"), 5.0)]
+    assert submitted.worker_ids == (7,)
+    assert submitted.facts.train == 1437
 
 
-def test_what_cannot_be_trained_is_told_before_anything_is_written(store: Store) -> None:
-    own = COMPARISON.model_copy(update={"base": RunSpec(batch_size=2000)})
+def test_runs_are_stopped_when_no_worker_can_be_started(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    submission = submit.prepare(COMPARISON, None, Path("/"), Resources("cpu"))
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(FileNotFoundError):
+        submit.submit(store, submission)
+    assert {run.status for run in store.runs()} == {RunStatus.STOPPED}
+
+
+def test_invalid_comparisons_are_refused_before_anything_is_written(store: Store) -> None:
+    large_batch = COMPARISON.model_copy(update={"base": RunSpec(batch_size=2000)})
     with pytest.raises(InvalidInputError, match="batch_size must be <= 1437"):
-        submit.prepare(own, None, Path("/"))
-    with pytest.raises(InvalidInputError, match="device 'abacus' is not here"):
+        submit.prepare(large_batch, None, Path("/"))
+    with pytest.raises(InvalidInputError, match="device 'abacus' is not"):
         submit.prepare(COMPARISON, None, Path("/"), Resources("abacus"))
     assert store.runs() == []
 
 
+def test_a_missing_module_is_refused_without_starting_tensorflow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    mistyped = Comparison.checked(initializers=["zeros", "import:my_strats.he"], seeds=[0])
+    with pytest.raises(InvalidInputError, match=f"no module named 'my_strats' in {tmp_path}") as caught:
+        submit.prepare(mistyped, None, tmp_path)
+    assert [problem.field for problem in caught.value.problems] == ["initializer"]
+
+
 @pytest.mark.parametrize("quiet", [True, False])
-def test_a_screen_hears_nothing_of_a_download(
+def test_download_progress_is_shown_unless_quiet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], quiet: bool
 ) -> None:
     chatty = tmp_path / "python"

@@ -20,8 +20,8 @@ from initlab_tui.domain.errors import InvalidInputError, Problem
 from initlab_tui.domain.spec import Comparison
 from initlab_tui.execution import supervisor
 from initlab_tui.reports.format import about, initializer_name, plain
+from initlab_tui.services.dataset_facts import DatasetFacts, facts_of
 from initlab_tui.services.estimate import expected_seconds
-from initlab_tui.services.preflight import Facts, facts_of
 from initlab_tui.store import edits, queue
 from initlab_tui.store.database import Run, Store
 from initlab_tui.tui.keys import LAB, bindings
@@ -53,7 +53,7 @@ class LabScreen(Screen[None]):
         super().__init__(classes="show-setup")
         self._desk, self._trends, self._settings = desk, trends, settings
         self._view: StoreSnapshot | None = None
-        self._facts: dict[str, Facts] = {}
+        self._facts: dict[str, DatasetFacts] = {}
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="tabs"):
@@ -168,7 +168,7 @@ class LabScreen(Screen[None]):
         expected = expected_seconds(specs, data.shape, data.classes, data.train, workers, done)
         self.setup.tell(f"{amount}, about {about(expected.seconds)} ({expected.basis})")
 
-    def _data_of(self, dataset: str) -> Facts | None:
+    def _data_of(self, dataset: str) -> DatasetFacts | None:
         """What is known of a dataset without reading it, or from when it was read last."""
         entry = DATASETS.get(dataset)
         known = facts_of(entry) if entry else None

@@ -1,0 +1,48 @@
+"""Ask TensorFlow and Keras a question in a process of their own, since this process does not load them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def ask(
+    question: str,
+    parameters: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Return the answer of `training.tensorflow_helper` to a question, with the key `error` when there is none.
+
+    With `progress`, what Keras prints appears on stderr; otherwise nothing is written to this process's streams.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        answer, log = Path(folder) / "answer.json", Path(folder) / "log"
+        with log.open("wb") as output:
+            code = subprocess.run(
+                [
+                    *(sys.executable, "-m", "initlab_tui.training.tensorflow_helper"),
+                    *(str(answer), question, json.dumps(dict(parameters or {}))),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stderr if progress else output,
+                stderr=output,
+                env={
+                    "TF_CPP_MIN_LOG_LEVEL": "2",
+                    "KERAS_BACKEND": "tensorflow",
+                    **(environment or os.environ),
+                },
+                cwd="/",
+            ).returncode
+        if code == 0 and answer.is_file():
+            loaded: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+            return loaded
+        last_line = log.read_text(errors="replace").strip().splitlines()[-1:]
+        return {"error": f"the TensorFlow process ended with exit code {code}: {' '.join(last_line)}"}
