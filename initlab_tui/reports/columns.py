@@ -87,7 +87,7 @@ VERSUS = Column[Row](
     versus,
     lambda row: _negative(row.versus_first.accuracy.mean) if row.versus_first else -1e9,  # the first group first
 )
-DIAGNOSIS = Column[Row]("step 0", "at step 0", diagnoses, diagnoses, is_number=False, from_width=ROOMY)
+DIAGNOSIS = Column[Row]("step 0", "signal at init", diagnoses, diagnoses, is_number=False, from_width=ROOMY)
 LOSS = Column[Row]("loss", "loss", lambda row: number(row.test_loss.mean), lambda row: row.test_loss.mean)
 SECONDS = Column[Row]("time", "time", lambda row: seconds(row.seconds), lambda row: row.seconds, from_width=ROOMY)
 SPEED = Column[Row](

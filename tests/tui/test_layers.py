@@ -105,7 +105,7 @@ async def test_step_0_stands_beside_the_accuracy_reached_where_it_differs(bench:
         measure(bench, run, 1.0 if str(run.spec.initializer) == "he_normal" else 0.001)
         bench.end(run, by_start(run))
     async with opened(bench.store, VERY_WIDE) as lab:
-        await lab.until(lambda: "at step 0" in lab.results)
+        await lab.until(lambda: "signal at init" in lab.results)
         assert "vanishing forward" in lab.results
         await lab.press("3", "enter", "down", "enter")
         await lab.until("layers at step 0")
@@ -114,7 +114,7 @@ async def test_step_0_stands_beside_the_accuracy_reached_where_it_differs(bench:
     for size in (NARROW, WIDE):
         async with opened(bench.store, size) as lab:
             await lab.press("3")
-            await lab.until(lambda: "@0" in lab.results)
+            await lab.until(lambda: " init " in lab.results)
             assert "1 he_normal ✓ 95.5" in lab.results
             assert "2 zeros ▽ 10.5" in lab.results
 

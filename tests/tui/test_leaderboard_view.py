@@ -10,7 +10,8 @@ import pytest
 from initlab_tui.domain.statistics.leaderboard import leaderboard
 from initlab_tui.store import edits
 from initlab_tui.store.database import Run
-from initlab_tui.tui.leaderboard_view import Choice, Group, chosen, groups, headings
+from initlab_tui.tui.leaderboard_columns import headings, ordered
+from initlab_tui.tui.leaderboard_view import Choice, Group, groups
 from tests.tui.conftest import HOSTILE, WRITTEN_OUT, Bench, Result, by_start, comparison
 
 BEST_FIRST = ["he_normal", "glorot_uniform", "zeros", "ones"]
@@ -27,7 +28,7 @@ def names(found: list[Group] | tuple[Group, ...]) -> list[str]:
 
 def shown(found: list[Group] | tuple[Group, ...], column: str) -> list[str]:
     heading = next(heading for heading in headings(found) if heading.key == column)
-    return [heading.of_group(group) for group in found]
+    return [heading.group_text(group) for group in found]
 
 
 def columns(found: list[Group] | tuple[Group, ...]) -> list[str]:
@@ -56,7 +57,7 @@ def four(bench: Bench) -> Bench:
 def test_the_filter_keeps_what_holds_every_word(four: Bench, words: str, kept: list[str]) -> None:
     ids = [run.id for run in four.store.runs() if run.spec.initializer.name == "glorot_uniform"]
     edits.tag(four.store, ids, "Thesis odd")
-    assert names(chosen(board(four), Choice(words=words))) == kept
+    assert names(ordered(board(four), Choice(words=words))) == kept
 
 
 @pytest.mark.parametrize(
@@ -69,8 +70,8 @@ def test_the_filter_keeps_what_holds_every_word(four: Bench, words: str, kept: l
     ],
 )
 def test_a_column_sorts_its_best_to_the_top_and_the_other_way_round(four: Bench, sort: str, order: list[str]) -> None:
-    assert names(chosen(board(four), Choice(sort))) == order
-    back = names(chosen(board(four), Choice(sort, reverse=True)))
+    assert names(ordered(board(four), Choice(sort))) == order
+    back = names(ordered(board(four), Choice(sort, reverse=True)))
     without_value = ["ones"] if sort in ("acc %", "loss") else []
     assert back == [name for name in reversed(order) if name not in without_value] + without_value
 
@@ -80,17 +81,17 @@ def test_every_column_can_be_sorted_by_both_ways(four: Bench) -> None:
     found = board(four)
     for heading in headings(found):
         for reverse in (False, True):
-            assert len(chosen(found, Choice(heading.key, reverse))) == 5
+            assert len(ordered(found, Choice(heading.key, reverse))) == 5
 
 
 def test_numbers_are_sorted_as_numbers(bench: Bench) -> None:
     for rate in (0.1, 0.0005, 0.02):
         bench.train(comparison("zeros", seeds=1, learning_rate=rate), by_start)
-    assert shown(chosen(board(bench), Choice("learning_rate")), "learning_rate") == ["0.0005", "0.02", "0.1"]
+    assert shown(ordered(board(bench), Choice("learning_rate")), "learning_rate") == ["0.0005", "0.02", "0.1"]
 
 
 def test_a_column_that_is_no_more_leaves_the_ranking(four: Bench) -> None:
-    assert names(chosen(board(four), Choice("learning_rate"))) == BEST_FIRST
+    assert names(ordered(board(four), Choice("learning_rate"))) == BEST_FIRST
 
 
 def test_only_what_differs_has_a_column(bench: Bench) -> None:
@@ -99,12 +100,14 @@ def test_only_what_differs_has_a_column(bench: Bench) -> None:
     assert not {"status", "tags", "data"} & set(columns(board(bench)))
     bench.train(comparison("he_normal", learning_rate=0.1), by_start)
     assert columns(board(bench))[:3] == ["#", "initializer", "learning_rate"]
-    assert columns(chosen(board(bench), Choice(words="zeros"))) == columns(board(bench))[:2] + columns(board(bench))[3:]
+    assert (
+        columns(ordered(board(bench), Choice(words="zeros"))) == columns(board(bench))[:2] + columns(board(bench))[3:]
+    )
 
 
 def test_a_status_shows_where_one_is_not_done_and_tags_where_there_are_some(four: Bench) -> None:
     assert "status" in columns(board(four))
-    assert "status" not in columns(chosen(board(four), Choice(words="he_normal")))
+    assert "status" not in columns(ordered(board(four), Choice(words="he_normal")))
     edits.tag(four.store, [four.store.runs()[0].id], "odd")
     assert columns(board(four))[-1] == "tags"
 
@@ -149,10 +152,10 @@ def test_what_people_and_files_are_called_is_written_out(bench: Bench) -> None:
     assert group.tags == (WRITTEN_OUT,)
     assert shown(board(bench), "dataset")[1] == f"npz:/{WRITTEN_OUT}.npz"
     run = group.runs[0]
-    cells = [cell for heading in headings(board(bench)) for cell in (heading.of_group(group), heading.of_run(run))]
+    cells = [cell for heading in headings(board(bench)) for cell in (heading.group_text(group), heading.run_text(run))]
     assert all(cell.isprintable() for cell in cells)
 
 
 def test_a_choice_of_words_leaves_the_order(four: Bench) -> None:
     choice = Choice("initializer", reverse=True)
-    assert names(chosen(board(four), replace(choice, words="o"))) == ["zeros", "ones", "he_normal", "glorot_uniform"]
+    assert names(ordered(board(four), replace(choice, words="o"))) == ["zeros", "ones", "he_normal", "glorot_uniform"]

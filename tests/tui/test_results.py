@@ -87,7 +87,7 @@ async def test_filter_as_it_is_typed_and_escape_shows_all_again(three: Store) ->
     async with opened(three) as lab:
         await lab.press("3", "slash", *"alqx")
         assert names(lab) == []
-        assert "Nothing holds all of “alqx”. esc shows all 3 groups again." in lab.results
+        assert "No group contains all of “alqx”. Esc shows all 3 groups again." in lab.results
         assert lab.is_at_home
         assert len(three.runs()) == 9
         await lab.press("backspace", "backspace")
@@ -226,5 +226,5 @@ async def test_what_people_and_files_are_called_is_text_everywhere(hostile: Stor
         await lab.press("slash")
         lab.app.lab.results.query_one(Input).value = HOSTILE[3:]
         await lab.pilot.pause()
-        assert "Nothing holds all of" in lab.results
+        assert "No group contains all of" in lab.results
         assert lab.acting == set()

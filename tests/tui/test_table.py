@@ -29,16 +29,16 @@ class Host(App[None]):
 
     CSS = "Table { scrollbar-size: 0 0; }"
 
-    def __init__(self, columns: Sequence[Column], keys: Sequence[int]) -> None:
+    def __init__(self, columns: Sequence[Column], keys: Sequence[int], frozen: int = 0) -> None:
         super().__init__()
-        self.columns, self.keys = columns, keys
+        self.columns, self.keys, self.frozen = columns, keys, frozen
         self.values: dict[int, str] = {}
         self.asked: list[int] = []
         self.painted = 0
         self.said: list[Message] = []
 
     def compose(self) -> ComposeResult:
-        yield Table[int](self.cells, id="table")
+        yield Table[int](self.cells, id="table", frozen=self.frozen)
 
     def on_mount(self) -> None:
         self.table.show(self.columns, self.keys)
@@ -82,8 +82,10 @@ Shown = tuple[Host, Pilot[None]]
 
 
 @asynccontextmanager
-async def table(columns: Sequence[Column] = COLUMNS, keys: Sequence[int] = MANY) -> AsyncIterator[Shown]:
-    app = Host(columns, keys)
+async def table(
+    columns: Sequence[Column] = COLUMNS, keys: Sequence[int] = MANY, frozen: int = 0
+) -> AsyncIterator[Shown]:
+    app = Host(columns, keys, frozen)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         app.forget()
@@ -193,6 +195,33 @@ async def test_sideways_by_whole_columns_and_none_is_cut_in_half() -> None:
         assert app.lines[1].endswith("0.5")
         await pilot.press("left", "left", "left", "left", "left")
         assert app.lines[1].startswith("row 0")
+
+
+async def test_frozen_columns_stay_while_the_others_scroll_sideways() -> None:
+    async with table(BROAD, range(5), frozen=1) as (app, pilot):
+        assert app.lines[1] == "row 0        0.1          0.2"
+        await pilot.press("right")
+        assert app.lines[0] == "title0       title2       title3"
+        assert app.lines[1] == "row 0        0.2          0.3"
+        await pilot.press("right", "right", "right")
+        assert app.lines[1].startswith("row 0 ")
+        assert app.lines[1].endswith("0.5")
+        await pilot.press("left", "left", "left", "left", "left")
+        assert app.lines[1] == "row 0        0.1          0.2"
+
+
+async def test_no_column_is_frozen_where_the_others_would_have_no_room() -> None:
+    async with table(BROAD, range(5), frozen=3) as (app, pilot):
+        await pilot.press("right")
+        assert app.lines[1] == "0.1          0.2          0.3"
+
+
+async def test_a_click_on_a_title_names_the_column_that_is_seen_there() -> None:
+    async with table(BROAD, range(5), frozen=1) as (app, pilot):
+        await pilot.press("right")
+        for at in (3, 16):
+            await pilot.click(app.table, offset=(at, 0))
+        assert [event.column for event in app.said if isinstance(event, Table.HeaderClicked)] == ["c0", "c2"]
 
 
 async def test_a_value_that_is_too_long_is_cut_with_a_sign_and_numbers_stand_at_the_right() -> None:

@@ -124,8 +124,8 @@ class Training(Vertical):
         event.stop()
         self._draw()
 
-    @on(Table.Steered)
-    def _steered(self, event: Table.Steered) -> None:
+    @on(Table.MovedByUser)
+    def _moved_by_user(self, event: Table.MovedByUser) -> None:
         event.stop()
         self._following = False
 

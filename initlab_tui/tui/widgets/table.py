@@ -1,13 +1,13 @@
-"""A table of any length that draws only the lines on the screen.
+"""A table of any length that draws only its visible rows.
 
 Textual's own DataTable lays out every cell of every row: refilling it took 1.3 s for 10,000 rows on two cores,
-0.2 s for 1,000. Here a row's cells are asked for when it is drawn, so sorting and filtering cost nothing but
+0.2 s for 1,000. Here the cells of a row are requested when it is drawn, so that sorting and filtering only change
 the order of the keys.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -22,13 +22,13 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-GAP = 1  # blank columns between two cells
+GAP = 1  # empty cells between two columns
 K = TypeVar("K")
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: what names it, its title, its width in cells, and whether it holds numbers."""
+    """A column: its key, title and width in cells; numbers are aligned `right`."""
 
     key: str
     title: str
@@ -37,13 +37,17 @@ class Column:
 
 
 class Table(ScrollView, Generic[K], can_focus=True):
-    """Rows named by keys of type K, of which one has the cursor."""
+    """Rows identified by keys of type K; one of them has the cursor.
+
+    The first `frozen` columns stay in place when the others scroll sideways, if the table is wide enough.
+    """
 
     DEFAULT_CSS = """
     Table {
         height: 1fr;
         scrollbar-size-vertical: 1;
         scrollbar-size-horizontal: 1;
+        scrollbar-gutter: stable;
         & > .table--header { text-style: bold; color: $text-muted; }
         & > .table--cursor {
             background: $block-cursor-blurred-background; text-style: $block-cursor-blurred-text-style;
@@ -70,8 +74,8 @@ class Table(ScrollView, Generic[K], can_focus=True):
 
     cursor = reactive(0, repaint=False)
 
-    class Told(Message):
-        """Something about a table."""
+    class TableMessage(Message):
+        """A message about a table."""
 
         def __init__(self, table: Table[Any]) -> None:
             super().__init__()
@@ -81,54 +85,65 @@ class Table(ScrollView, Generic[K], can_focus=True):
         def control(self) -> Table[Any]:
             return self.table
 
-    class Moved(Told):
-        """The cursor stands on another row, by the person's doing or because that row came under it."""
+    class Moved(TableMessage):
+        """Another row has the cursor: the person moved it, or the rows changed."""
 
-    class Steered(Told):
+    class MovedByUser(TableMessage):
         """The person moved the cursor."""
 
-    class Chosen(Told):
-        """A row was clicked while it had the cursor."""
+    class Chosen(TableMessage):
+        """The row with the cursor was clicked."""
 
-    class HeaderClicked(Told):
-        """A column's title was clicked."""
+    class Resized(TableMessage):
+        """The width for columns changed."""
+
+    class HeaderClicked(TableMessage):
+        """The title of a column was clicked."""
 
         def __init__(self, table: Table[Any], column: str) -> None:
             super().__init__(table)
             self.column = column
 
-    def __init__(self, cells: Callable[[K], Sequence[Text]], *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(
+        self,
+        cells: Callable[[K], Sequence[Text]],
+        *,
+        id: str | None = None,  # noqa: A002 - Textual's name
+        frozen: int = 0,
+    ) -> None:
         super().__init__(id=id)
+        self._frozen = frozen
         self._cells_of = cells
         self._columns: tuple[Column, ...] = ()
         self._keys: Sequence[K] = ()
         self._drawn: dict[int, tuple[K, tuple[Text, ...]]] = {}
+        self._width = 0
 
     @property
     def keys(self) -> Sequence[K]:
-        """The rows, from the top."""
+        """The rows, from top to bottom."""
         return self._keys
 
     @property
     def current(self) -> K | None:
-        """The row that has the cursor, if there is any."""
+        """The row with the cursor; None in an empty table."""
         return self._keys[self.cursor] if self.cursor < len(self._keys) else None
 
     @property
     def visible_keys(self) -> Sequence[K]:
-        """The rows that are on the screen."""
+        """The rows on the screen."""
         top = self.scroll_offset.y
         return self._keys[top : top + max(0, self.size.height - 1)]
 
     def show(self, columns: Sequence[Column], keys: Sequence[K], *, keep_cursor: bool = True) -> None:
-        """Show these rows; of those on the screen already only the cells that differ are painted anew.
+        """Show these rows; of rows that are on the screen already only the changed cells are painted.
 
-        The cursor stays with its row, wherever that went, else at its place.
+        The cursor stays with its row wherever that moved; if the row is gone, at its place.
         """
         before, held = self._keys, self.current
         if tuple(columns) != self._columns or len(keys) != len(before):
             self._columns = tuple(columns)
-            width = max(0, sum(column.width + GAP for column in columns) - GAP)
+            width = max(0, _edge(columns) - GAP)
             self.virtual_size = Size(width, len(keys) + 1)
             self._drawn.clear()
             self.refresh()
@@ -138,13 +153,13 @@ class Table(ScrollView, Generic[K], can_focus=True):
         else:
             self.set_reactive(Table.cursor, min(self.cursor if keep_cursor else 0, max(0, len(keys) - 1)))
         self.repaint_changed()
-        self._keep_in_sight()
+        self._keep_cursor_visible()
         if self.current != held:
             self.post_message(self.Moved(self))
 
     def repaint_changed(self, keys: Collection[K] | None = None) -> None:
-        """Paint the cells on the screen that are not as they were painted last; of these rows alone, or of all."""
-        # What was drawn out of sight may be other by now: it is asked for when it comes into sight.
+        """Paint the visible cells that changed since they were painted; of these rows, or of all."""
+        # Rows outside the screen may have changed: they are requested when they become visible.
         before, self._drawn = self._drawn, {}
         top = self.scroll_offset.y
         for line in range(1, min(self.size.height, len(self._keys) - top + 1)):
@@ -159,10 +174,30 @@ class Table(ScrollView, Generic[K], can_focus=True):
         if old is None or old[0] != self._keys[index]:
             self.refresh(Region(0, line, self.size.width, 1))
             return
-        left = -self.scroll_offset.x
-        for column, was, now in zip(self._columns, old[1], self._draw(index)[1], strict=True):
-            if was != now:
-                self.refresh(Region(left, line, column.width, 1))
+        now = self._draw(index)[1]
+        for place, left in self._visible_columns():
+            if old[1][place] != now[place]:
+                self.refresh(Region(left, line, self._columns[place].width, 1))
+
+    @property
+    def _frozen_count(self) -> int:
+        """How many columns stay in place: none where they would leave no room for the widest other one."""
+        widest = max((column.width for column in self._columns[self._frozen :]), default=0)
+        return self._frozen if _edge(self._columns[: self._frozen]) + widest <= self.size.width else 0
+
+    def _visible_columns(self) -> Iterator[tuple[int, int]]:
+        """Yield the place and the left edge of each column that is completely visible.
+
+        A column that is cut off is not shown at all: half a number is a different number.
+        """
+        frozen = self._frozen_count
+        first = _edge(self._columns[:frozen])
+        left = 0
+        for place, column in enumerate(self._columns):
+            if place == frozen:
+                left -= self.scroll_offset.x
+            if (place < frozen or left >= first) and left + column.width <= self.size.width:
+                yield place, left
             left += column.width + GAP
 
     def _draw(self, index: int) -> tuple[K, tuple[Text, ...]]:
@@ -172,34 +207,30 @@ class Table(ScrollView, Generic[K], can_focus=True):
         return self._drawn[index]
 
     def render_line(self, y: int) -> Strip:
-        """One line of the screen: the titles, then the rows."""
+        """Draw one line of the screen: the titles, then the rows."""
         index = self.scroll_offset.y + y - 1
-        left, width = self.scroll_offset.x, self.size.width
         if y == 0:
             cells = [Text(column.title) for column in self._columns]
-            return self._strip(cells, self.get_component_rich_style("table--header"), left, width)
+            return self._strip(cells, self.get_component_rich_style("table--header"))
         if index >= len(self._keys):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(self.size.width, self.rich_style)
         cursor = index == self.cursor
         style = self.get_component_rich_style("table--cursor") if cursor else self.rich_style
-        return self._strip(self._draw(index)[1], style, left, width)
+        return self._strip(self._draw(index)[1], style)
 
-    def _strip(self, cells: Sequence[Text], style: Style, left: int, width: int) -> Strip:
+    def _strip(self, cells: Sequence[Text], style: Style) -> Strip:
         segments: list[Segment] = []
         console = self.app.console
-        edge = 0
-        for column, cell in zip(self._columns, cells, strict=True):
-            # Half a number is another number: a column that is cut off is not shown at all.
-            whole = left <= edge and edge + column.width <= left + width
-            shown = cell.copy() if whole else Text()
-            edge += column.width + GAP
+        end = 0
+        for place, left in self._visible_columns():
+            column, shown = self._columns[place], cells[place].copy()
             shown.truncate(column.width, overflow="ellipsis")
-            room = " " * max(0, column.width - shown.cell_len)
-            segments += [Segment(room)] if column.right else []
+            room = column.width - shown.cell_len
+            segments.append(Segment(" " * (left - end + (room if column.right else 0))))
             segments += [segment for segment in shown.render(console) if segment.text]
-            segments.append(Segment(("" if column.right else room) + " " * GAP))
-        strip = Strip(segments).apply_style(style).simplify()  # one stretch of style is written once
-        return strip.crop_extend(left, left + width, style)
+            end = left + column.width - (0 if column.right else room)
+        strip = Strip(segments).apply_style(style).simplify()  # equal styles are written once
+        return strip.adjust_cell_length(self.size.width, style)
 
     def notify_style_update(self) -> None:
         self._drawn.clear()
@@ -210,13 +241,16 @@ class Table(ScrollView, Generic[K], can_focus=True):
             line = index - self.scroll_offset.y + 1
             if 1 <= line < self.size.height:
                 self.refresh(Region(0, line, self.size.width, 1))
-        self._keep_in_sight()
+        self._keep_cursor_visible()
         self.post_message(self.Moved(self))
 
     def on_resize(self) -> None:
-        self._keep_in_sight()
+        self._keep_cursor_visible()
+        if self.size.width != self._width:
+            self._width = self.size.width
+            self.post_message(self.Resized(self))
 
-    def _keep_in_sight(self) -> None:
+    def _keep_cursor_visible(self) -> None:
         rows = self.size.height - 1
         top = self.scroll_offset.y
         if rows > 0 and not top <= self.cursor < top + rows:
@@ -228,42 +262,44 @@ class Table(ScrollView, Generic[K], can_focus=True):
         if key in self._keys:
             self.cursor = list(self._keys).index(key)
 
-    def _steer(self, index: int) -> None:
+    def _move_by_user(self, index: int) -> None:
         self.cursor = max(0, min(len(self._keys) - 1, index))
-        self.post_message(self.Steered(self))
+        self.post_message(self.MovedByUser(self))
 
     def action_move(self, by: int) -> None:
-        self._steer(self.cursor + by)
+        self._move_by_user(self.cursor + by)
 
     def action_page(self, by: int) -> None:
         self.action_move(by * max(1, self.size.height - 2))
 
     def action_move_to(self, index: int) -> None:
-        self._steer(index if index >= 0 else len(self._keys) + index)
+        self._move_by_user(index if index >= 0 else len(self._keys) + index)
 
     def action_sideways(self, by: int) -> None:
         """Scroll by a column."""
-        edges = [0]
-        for column in self._columns:
-            edges.append(edges[-1] + column.width + GAP)
+        scrolled = self._columns[self._frozen_count :]
+        edges = [_edge(scrolled[:place]) for place in range(len(scrolled))]
         here = self.scroll_offset.x
-        goal = (
-            next((edge for edge in edges if edge > here), here)
-            if by > 0
-            else max([e for e in edges if e < here] or [0])
-        )
+        if by > 0:
+            goal = next((edge for edge in edges if edge > here), here)
+        else:
+            goal = max((edge for edge in edges if edge < here), default=0)
         self.scroll_to(x=min(goal, self.max_scroll_x), animate=False, force=True)
 
     def on_click(self, event: events.Click) -> None:
         if event.y == 0:
-            left = -self.scroll_offset.x
-            for column in self._columns:
-                if left <= event.x < left + column.width + GAP:
-                    self.post_message(self.HeaderClicked(self, column.key))
-                left += column.width + GAP
+            at = event.x - self.gutter.left
+            for place, left in self._visible_columns():
+                if left <= at < left + self._columns[place].width + GAP:
+                    self.post_message(self.HeaderClicked(self, self._columns[place].key))
             return
         index = self.scroll_offset.y + event.y - 1
         if index < len(self._keys):
             if index == self.cursor:
                 self.post_message(self.Chosen(self))
-            self._steer(index)
+            self._move_by_user(index)
+
+
+def _edge(columns: Sequence[Column]) -> int:
+    """The left edge of what follows these columns."""
+    return sum(column.width + GAP for column in columns)
