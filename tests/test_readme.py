@@ -15,7 +15,7 @@ from initlab_tui.domain.catalog.initializers import CATALOGUE
 from initlab_tui.domain.claims.recipe_toml import parse
 from initlab_tui.domain.fields import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
 from initlab_tui.recipes import loader
-from initlab_tui.reports import claims
+from initlab_tui.reports import recipes
 from initlab_tui.tui.keys import SECTIONS
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -83,7 +83,7 @@ def test_each_key_of_the_walk_through_is_bound() -> None:
 
 
 def test_its_table_of_claims_is_that_of_the_recipes() -> None:
-    assert claims.markdown(loader.packaged()) in README
+    assert recipes.markdown(loader.packaged()) in README
 
 
 def test_its_recipe_is_one() -> None:

@@ -27,6 +27,10 @@ class Trained:
     runs: tuple[Run, ...]
     interrupted: bool = False
 
+    @property
+    def comparison_id(self) -> int | None:
+        return self.runs[0].comparison_id
+
 
 def train(submission: Submission, store_path: Path, console: Console, *, detach: bool = False) -> Trained:
     """Submit a comparison and, unless detached, follow its runs on `console` until they end.

@@ -108,7 +108,7 @@ def _train(
     resources = submit.Resources(place.device, place.workers, place.threads)
     submission = submit.prepare(comparison, folder, Path.cwd(), resources)
     trained = follow_runs.train(submission, path, here.err(), detach=place.detach)
-    number = trained.runs[0].comparison_id
+    number = trained.comparison_id
     if as_json:
         print(documents.dump(documents.comparison_document(number, comparison, trained.runs)))
     elif place.detach:

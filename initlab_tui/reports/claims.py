@@ -1,203 +1,188 @@
-"""Recipes and what came of them: in words, as tables, and as the README's table."""
+"""Claims and their results as one list of rows, for the command line, the lab, JSON and Markdown alike."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from rich.console import Group as Stack
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from initlab_tui.domain.claims.evaluation import ClaimResult
-from initlab_tui.domain.claims.recipe import Claim, Experiment, Figure, Recipe
-from initlab_tui.domain.fields import hidden_text
+from initlab_tui.domain.claims.recipe import Claim, Figure, Recipe, Verdict
 from initlab_tui.domain.statistics.intervals import Estimate
-from initlab_tui.reports.format import SETTING, cell, initializer_name, number, plain, short
+from initlab_tui.reports.format import cell, number, plain
 from initlab_tui.reports.tables import table
 
-VERDICTS = {"reproduced": "reproduced", "not_reproduced": "not reproduced", "undecided": "not decided"}
-MARKS = {"reproduced": "✓", "not_reproduced": "✗", "undecided": "?"}
-KINDS = {"published": "claimed by the source", "measured": "claimed by this project"}
+if TYPE_CHECKING:
+    from initlab_tui.services.recipes import RecipeResult
+
+VERDICTS: dict[Verdict, str] = {
+    "reproduced": "reproduced",
+    "not_reproduced": "not reproduced",
+    "undecided": "undecided",
+}
+MARKS: dict[Verdict, str] = {"reproduced": "✓", "not_reproduced": "✗", "undecided": "?"}
+STYLES: dict[Verdict, str] = {"reproduced": "green", "not_reproduced": "red", "undecided": "yellow"}
 BOUNDS = (
-    "Where a claim is in words, its bounds (at least, at most, from … to) are set by the recipe: see its notes "
-    "(initlab-tui recipe show NAME)."
+    "The 95 % interval over the seeds decides: reproduced when all of it lies within the expected bounds, not "
+    "reproduced when all of it lies outside. Where a source gives no number, the recipe sets the bounds and its notes "
+    "say why (initlab-tui recipe show NAME)."
 )
-STYLES = {"reproduced": "green", "not_reproduced": "red", "undecided": "yellow"}
+
+
+@dataclass(frozen=True)
+class ClaimRow:
+    """A claim and its result as text; `verdict` is None and `observed` a dash if it was never evaluated."""
+
+    statement: str
+    kind: str
+    source: str
+    expected: str
+    observed: str
+    seeds: int
+    verdict: Verdict | None
+    reason: str = ""
+
+
+def result_row(result: ClaimResult) -> ClaimRow:
+    """Return the row of a claim that was evaluated over stored runs."""
+    claim = result.claim
+    values = (expected(claim), observed(result), result.seeds, result.verdict, result.reason)
+    return ClaimRow(claim.statement, claim.kind, claim.source, *values)
+
+
+def recorded_rows(recipe: Recipe) -> list[ClaimRow]:
+    """Return the rows of a recipe's claims with the figures that its file records."""
+    figures: Sequence[Figure | None] = recipe.measured.figures if recipe.measured else [None] * len(recipe.claims)
+    return [
+        ClaimRow(
+            claim.statement,
+            claim.kind,
+            claim.source,
+            expected(claim),
+            *((figure.observed, figure.n, figure.verdict) if figure else ("–", 0, None)),
+        )
+        for claim, figure in zip(recipe.claims, figures, strict=True)
+    ]
+
+
+def claims_list(rows: Iterable[ClaimRow], heading: str = "observed") -> RenderableType:
+    """Return the list of claims, verdicts first so that they are seen at a glance in a narrow terminal too."""
+    made = table("", "", folded=[""])
+    for row in rows:
+        style = STYLES[row.verdict] if row.verdict else "dim"
+        words = f"{MARKS[row.verdict]} {VERDICTS[row.verdict]}" if row.verdict else "not run yet"
+        seeds = f", n {row.seeds}" if row.verdict else ""
+        lines = [
+            cell(row.statement, "bold"),
+            cell(f"{row.kind} ({row.source}): {row.expected} · {heading}: {row.observed}{seeds}"),
+            *([cell(row.reason, style)] if row.reason else []),
+        ]
+        made.add_row(cell(words, style), Text("\n").join(lines))
+    return made
+
+
+def results_page(results: Sequence[RecipeResult]) -> RenderableType:
+    """Return each recipe with its claims and their results."""
+    parts = [part for result in results for part in (*_result_parts(result), Text())]
+    return Group(*parts, cell(BOUNDS, "dim"))
+
+
+def _result_parts(result: RecipeResult) -> Iterable[RenderableType]:
+    recipe = result.recipe
+    yield cell(f"{recipe.name}: {recipe.title}", "bold")
+    yield cell(recipe.claim)
+    yield cell(recipe.source, "dim")
+    yield cell(_evaluated_from(result), "dim")
+    yield Text()
+    yield claims_list(map(result_row, result.claims))
+    yield Text()
+    yield tally(result)
+
+
+def _evaluated_from(result: RecipeResult) -> str:
+    """`from comparisons 1, 2 on mnist; experiment adam has not been run`."""
+    datasets = " ".join(result.recipe.datasets)
+    if not result.comparisons:
+        return "not run yet"
+    plural = "s" if len(result.comparisons) > 1 else ""
+    text = f"from comparison{plural} {', '.join(map(str, result.comparisons))} on {datasets}"
+    if result.on_substitute:
+        text += f" instead of {' '.join(result.instead_of)}: only claims about any dataset are evaluated"
+    if result.missing:
+        text += f"; not run yet: {', '.join(experiment.name for experiment in result.missing)}"
+    return text
+
+
+def tally(result: RecipeResult) -> Text:
+    """Return `he-vs-xavier-deep claims: ✓ 4 reproduced, ✗ 1 not reproduced, ? 1 undecided`."""
+    verdicts = [claim.verdict for claim in result.claims]
+    counts = [
+        Text(f"{MARKS[verdict]} {verdicts.count(verdict)} {words}", STYLES[verdict])
+        for verdict, words in VERDICTS.items()
+        if verdict in verdicts
+    ]
+    return Text.assemble(plain(f"{result.recipe.name} claims: "), Text(", ").join(counts))
 
 
 def expected(claim: Claim) -> str:
-    """What is claimed, with the tolerance that it is held to."""
+    """Return the bounds of a claim as text, such as `85.35 ± 2.00 %` or `at least +10.00 points ahead`."""
     if claim.order:
-        by = f" by more than {_difference(claim, claim.tolerance)}" if claim.tolerance else ""
-        said = f"none of {len(claim.order)} behind the one before{by}"
+        by = f" by more than {_value(claim, claim.tolerance, True)}{_unit(claim, True)}" if claim.tolerance else ""
+        text = f"none of {len(claim.order)} worse than the one before{by}"
     elif claim.equals is not None:
-        unit = " points" if claim.against and _is_share(claim) else ""
-        sign = "+" if claim.against else ""
-        value = _value(claim, claim.equals, bool(claim.against), sign)
-        said = f"{value} ± {_value(claim, claim.tolerance or 0.0, True)}{unit}"
-        said += " %" if _is_share(claim) and not unit else ""
+        apart = claim.against is not None
+        value = _value(claim, claim.equals, apart, "+" if apart else "")
+        text = f"{value} ± {_value(claim, claim.tolerance or 0.0, True)}{_unit(claim, apart)}"
     else:
-        said = _bounds(claim)
+        text = _bounds(claim)
     if claim.epoch is None:
-        return said
-    return f"{said} after epoch {claim.epoch}" if claim.epoch else f"{said} before the first step"
+        return text
+    return f"{text} after epoch {claim.epoch}" if claim.epoch else f"{text} before the first step"
 
 
 def _bounds(claim: Claim) -> str:
     """`at least 30.00 %`, or of a difference `from -1.00 to +1.00 points ahead`."""
-    apart, share = claim.against is not None, _is_share(claim)
+    apart = claim.against is not None
     if apart and claim.at_least == 0 and claim.at_most is None:
         return "ahead"
     low, high = (
         None if bound is None else _value(claim, bound, apart, "+" if apart else "")
         for bound in (claim.at_least, claim.at_most)
     )
-    unit = (" points" if apart else " %") if share else ""
-    said = f"from {low} to {high}" if low and high else f"at least {low}" if low else f"at most {high}"
-    return f"{said}{unit}{' ahead' if apart else ''}"
+    text = f"from {low} to {high}" if low and high else f"at least {low}" if low else f"at most {high}"
+    return f"{text}{_unit(claim, apart)}{' ahead' if apart else ''}"
 
 
-def observed(judged: ClaimResult) -> str:
-    """What was observed: the mean with its 95 % interval, or the differences' between groups."""
-    claim = judged.claim
-    if not seeds_of(judged):
+def observed(result: ClaimResult) -> str:
+    """Return the observed mean with its 95 % interval, or the differences between groups; a dash without runs."""
+    claim = result.claim
+    if not result.seeds:
         return "–"
-    if claim.against or claim.order:
-        unit = " points" if _is_share(claim) else ""
-        return ", ".join(_interval(claim, each, signed=True) for each in judged.observed) + unit
-    unit = " %" if _is_share(claim) else ""
-    return _interval(claim, judged.observed[0]) + unit
+    apart = bool(claim.against or claim.order)
+    return ", ".join(_interval(claim, each, apart) for each in result.observed) + _unit(claim, apart)
 
 
-def _interval(claim: Claim, each: Estimate, *, signed: bool = False) -> str:
+def _interval(claim: Claim, each: Estimate, apart: bool) -> str:
     if each.mean is None:
         return "–"
-    sign = "+" if signed else ""
     half = "" if each.half_width is None else f" ± {_value(claim, each.half_width, True)}"
-    return _value(claim, each.mean, signed, sign) + half
+    return _value(claim, each.mean, apart, "+" if apart else "") + half
 
 
-def _is_share(claim: Claim) -> bool:
+def _is_accuracy(claim: Claim) -> bool:
     return claim.observable == "test_accuracy"
 
 
+def _unit(claim: Claim, is_difference: bool) -> str:
+    if not _is_accuracy(claim):
+        return ""
+    return " points" if is_difference else " %"
+
+
 def _value(claim: Claim, value: float, is_difference: bool = False, sign: str = "") -> str:
-    if _is_share(claim):
+    if _is_accuracy(claim):
         return f"{100 * value:{sign}.2f}"
     return f"{value:{sign}.2g}" if is_difference else number(value)
-
-
-def _difference(claim: Claim, value: float) -> str:
-    return _value(claim, value, True) + (" points" if _is_share(claim) else "")
-
-
-def verdict(judged: ClaimResult) -> str:
-    """`reproduced`, `not reproduced`, or `not decided` with the reason."""
-    return VERDICTS[judged.verdict] + (f" ({judged.reason})" if judged.reason else "")
-
-
-def seeds_of(judged: ClaimResult) -> int:
-    """Over how many seeds it was judged."""
-    return min((each.n for each in judged.observed), default=0)
-
-
-def claims_table(judged: Sequence[ClaimResult]) -> RenderableType:
-    """Each claim beside what came of it."""
-    made = table("", "claim", "kind", "expected", "observed", "n", "verdict", right=["n"], folded=_FOLDED)
-    for one in judged:
-        style = STYLES[one.verdict]
-        claimed = one.claim
-        made.add_row(
-            cell(MARKS[one.verdict], style),
-            *(
-                cell(words)
-                for words in (claimed.statement, claimed.kind, expected(claimed), observed(one), seeds_of(one))
-            ),
-            cell(verdict(one), style),
-        )
-    return Stack(made, cell(f"published: claimed by the source; measured: by this project. {BOUNDS}", "dim"))
-
-
-_FOLDED = ("claim", "expected", "observed", "verdict", "what it is", "source", "last measured")
-
-
-def recipes_table(recipes: Iterable[Recipe]) -> RenderableType:
-    made = table("recipe", "what it is", "source", "runs", "last measured", right=["runs"], folded=_FOLDED)
-    for recipe in recipes:
-        runs = sum(1 for _ in recipe.specs())
-        source = f"{recipe.source.author} {recipe.source.year}"
-        made.add_row(cell(recipe.name, "bold"), *map(cell, (recipe.title, source, runs, _last(recipe))))
-    return made
-
-
-def _last(recipe: Recipe) -> str:
-    """`2 reproduced, 1 not reproduced`."""
-    if not recipe.measured:
-        return "never"
-    verdicts = [figure.verdict for figure in recipe.measured.figures]
-    return ", ".join(f"{verdicts.count(one)} {words}" for one, words in VERDICTS.items() if one in verdicts)
-
-
-def recipe_page(recipe: Recipe) -> RenderableType:
-    """A recipe in full: source, claim, settings, claims, and what was measured last."""
-    facts = table("", "", folded=[""])
-    facts.add_row(cell("source", "dim"), cell(recipe.source))
-    facts.add_row(cell("claim", "dim"), cell(recipe.claim))
-    if recipe.notes:
-        facts.add_row(cell("notes", "dim"), cell(" ".join(recipe.notes.split())))
-    for part in recipe.experiments:
-        for name, value in _settings(part):
-            facts.add_row(cell(f"{part.name} {name}".strip(), "dim"), cell(value))
-    return Stack(cell(f"{recipe.name}: {recipe.title}", "bold"), facts, Text(), _expectations(recipe), *_when(recipe))
-
-
-def _settings(part: Experiment) -> Iterable[tuple[str, str]]:
-    base = part.base.model_dump(mode="json")
-    lists = {
-        "hidden": [hidden_text(widths) for widths in part.hidden],
-        "activation": part.activations,
-        "learning_rate": part.learning_rates,
-    }
-    own = {name: " ".join(map(str, values)) for name, values in lists.items() if values}
-    words = [label.format(own.get(name) or short(base[name])) for name, label in SETTING.items()]
-    yield "settings", " · ".join([base["dataset"], *words, *([f"l2 {base['l2']:g}"] if base["l2"] else [])])
-    yield "starts", ", ".join(map(initializer_name, part.initializers))
-    yield "seeds", " ".join(map(str, part.seeds))
-
-
-def _expectations(recipe: Recipe) -> RenderableType:
-    made = table("claim", "kind", "source", "expected", "last measured", folded=_FOLDED)
-    figures = recipe.measured.figures if recipe.measured else [None] * len(recipe.claims)
-    for claimed, figure in zip(recipe.claims, figures, strict=True):
-        last = f"{figure.observed}: {VERDICTS[figure.verdict]}, n {figure.n}" if figure else "never"
-        made.add_row(*map(cell, (claimed.statement, claimed.kind, claimed.source, expected(claimed), last)))
-    return made
-
-
-def _when(recipe: Recipe) -> list[Text]:
-    kept = recipe.measured
-    return [cell(f"last measured {kept.date} on {kept.data} with {kept.versions}", "dim")] if kept else []
-
-
-def markdown(recipes: Iterable[Recipe]) -> str:
-    """The README's table of claims, of the recipes that were measured."""
-    rows: list[Sequence[str]] = [_COLUMNS, ("---",) * len(_COLUMNS)]
-    for recipe in recipes:
-        if recipe.measured:
-            on = f"{recipe.measured.data}, {recipe.measured.date}"
-            rows += [
-                (f"`{recipe.name}`", claimed.statement, claimed.kind, expected(claimed), *_figures(figure), on)
-                for claimed, figure in zip(recipe.claims, recipe.measured.figures, strict=True)
-            ]
-    return "\n".join(f"| {' | '.join(_in_markdown(words) for words in row)} |" for row in rows)
-
-
-_COLUMNS = ("recipe", "claim", "kind", "claimed", "measured here", "n", "verdict", "on")
-
-
-def _figures(figure: Figure) -> tuple[str, str, str]:
-    return figure.observed, str(figure.n), f"**{VERDICTS[figure.verdict]}**"
-
-
-def _in_markdown(words: str) -> str:
-    return plain(" ".join(words.split())).replace("|", "\\|")

@@ -7,13 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from initlab_tui.domain.catalog.initializers import Entry
-from initlab_tui.domain.claims.evaluation import ClaimResult
-from initlab_tui.domain.claims.recipe import Recipe
 from initlab_tui.domain.events import json_ready
 from initlab_tui.domain.spec import Comparison, RunSpec
 from initlab_tui.domain.statistics.intervals import Estimate
 from initlab_tui.domain.statistics.leaderboard import Row, leaderboard
-from initlab_tui.reports import claims
 from initlab_tui.store import layer_statistics
 from initlab_tui.store.database import Curve, Run, Store
 from initlab_tui.store.layer_statistics import StoredMeasurement
@@ -133,38 +130,6 @@ def checkup_document(checkup: StoredMeasurement) -> dict[str, Any]:
         "reason": checkup.verdict.reason,
         "network": checkup.health.network._asdict(),
         "layers": [layer._asdict() for layer in checkup.health.layers],
-    }
-
-
-def recipe_document(recipe: Recipe) -> dict[str, Any]:
-    """What a recipe says, before it is run."""
-    document: dict[str, Any] = json.loads(recipe.to_json())
-    return document
-
-
-def claim_document(result: ClaimResult) -> dict[str, Any]:
-    """A claim and its result; a missing bound is null, accuracies and their differences are fractions."""
-    claim = result.claim
-    low, high = claim.bounds
-    return {
-        "claim": claim.statement,
-        "kind": claim.kind,
-        "source": claim.source,
-        "date": claim.date and str(claim.date),
-        "expected": {
-            "text": claims.expected(claim),
-            "observable": claim.observable,
-            "epoch": claim.epoch,
-            "low": low,
-            "high": high,
-        },
-        "observed": {
-            "text": claims.observed(result),
-            "n": claims.seeds_of(result),
-            "estimates": [estimate_document(each) for each in result.observed],
-        },
-        "verdict": result.verdict,
-        "reason": result.reason,
     }
 
 

@@ -1,4 +1,4 @@
-"""What runs recorded, as far as a recipe's claims ask for it."""
+"""Read from the store what claims are about."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from initlab_tui.store import layer_statistics
 from initlab_tui.store.database import Run, Store
 
 
-def observations(store: Store, part: str, runs: Iterable[Run]) -> list[RunMetrics]:
-    """The observations of the runs of a recipe's part."""
-    return [RunMetrics(part, run.spec, _by_epoch(store, run)) for run in runs]
+def run_metrics(store: Store, experiment: str, runs: Iterable[Run]) -> list[RunMetrics]:
+    """Return the observables of the runs of the named experiment."""
+    return [RunMetrics(experiment, run.spec, _by_epoch(store, run)) for run in runs]
 
 
 def _by_epoch(store: Store, run: Run) -> Mapping[str, Sequence[float]]:
-    """Each observable before the first epoch and after each; cut short where it was not finite."""
+    """Each observable before the first epoch and after every epoch, until it was not finite."""
     if not run.steps_per_epoch:
         return {}
     curve = store.curve(run.id, "test")
@@ -27,12 +27,12 @@ def _by_epoch(store: Store, run: Run) -> Mapping[str, Sequence[float]]:
     return {
         "test_loss": list(itertools.takewhile(math.isfinite, (loss for loss, _ in measured))),
         "test_accuracy": list(itertools.takewhile(math.isfinite, (accuracy for _, accuracy in measured))),
-        **_of_the_layers(layer_statistics.read(store, run.id)[:1]),
+        **_layer_ratios(layer_statistics.read(store, run.id)[:1]),
     }
 
 
-def _of_the_layers(measured: Sequence[layer_statistics.StoredMeasurement]) -> Mapping[str, Sequence[float]]:
-    """Ratios between the first and the last hidden layer at step 0."""
+def _layer_ratios(measured: Sequence[layer_statistics.StoredMeasurement]) -> Mapping[str, Sequence[float]]:
+    """The ratios between the first and the last hidden layer before the first step."""
     if not measured or measured[0].step or len(measured[0].health.layers) < 3:
         return {}
     first, *_, last, _ = measured[0].health.layers

@@ -26,7 +26,7 @@ from initlab_tui.tui.trends import POINTS, Trend
 
 if TYPE_CHECKING:
     from initlab_tui.domain.claims.recipe import Recipe
-    from initlab_tui.services.recipe_results import RecipeResult
+    from initlab_tui.services.recipes import RecipeResult
 
 T = TypeVar("T")
 IDLE_SECONDS = 600.0  # that a worker waits for the next comparison before it frees its memory
@@ -129,10 +129,10 @@ class LabBackend:
         """What the recipes that were trained claim, and what came of it; of one comparison or of all."""
 
         def learn() -> Callable[[Store], list[RecipeResult]]:
-            from initlab_tui.services import recipe_results  # the first paint does without
+            from initlab_tui.services import recipes  # the first paint does without
 
-            recipe_results.groups()
-            return lambda store: recipe_results.claimed(store, runs, comparison_id)
+            recipes.packaged_variants()
+            return lambda store: recipes.all_results(store, runs, comparison_id)
 
         # The recipes are parsed beside the thread that reads, which has curves to bring meanwhile.
         return await self._reading.do(await asyncio.to_thread(learn))

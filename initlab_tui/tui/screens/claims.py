@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 
 from rich.console import RenderableType
+from rich.text import Text
 
-from initlab_tui.reports.recipe_results import page
-from initlab_tui.services.recipe_results import RecipeResult
+from initlab_tui.reports.claims import results_page
+from initlab_tui.services.recipes import RecipeResult
 from initlab_tui.tui.keys import CLAIMS, bindings
 from initlab_tui.tui.screens.page import PageScreen
 from initlab_tui.tui.store_monitor import StoreSnapshot
+
+NONE_YET = "No comparison here has all groups of a recipe. Back in the lab, e chooses a recipe and r runs it."
 
 
 class ClaimsScreen(PageScreen):
@@ -24,7 +27,8 @@ class ClaimsScreen(PageScreen):
 
     async def read(self) -> RenderableType:
         """The claims, each with what came of it."""
-        return page(await self._judge())
+        results = await self._judge()
+        return results_page(results) if results else Text(NONE_YET)
 
     def follow(self, view: StoreSnapshot) -> None:
         """Judge again when a run began or ended."""

@@ -258,7 +258,7 @@ class LabScreen(Screen[None]):
             return
         claimed = await self._desk.claims(self.runs, view.newest_id)
         if claimed:
-            from initlab_tui.reports.recipe_results import tally
+            from initlab_tui.reports.claims import tally
 
             self.results.show_claims([tally(each).append("; v shows them") for each in claimed])
         else:

@@ -1,0 +1,69 @@
+"""Check a whole recipe before any of its experiments is queued."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from initlab_tui.domain.claims.recipe import Experiment, Recipe
+from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.services import submit
+from initlab_tui.services.dataset_facts import dataset_facts
+from initlab_tui.services.submit import Resources, Submission
+
+
+@dataclass(frozen=True)
+class RecipeSubmission:
+    """A recipe that passed every check, with nothing written yet.
+
+    `recipe` is on the substitute dataset when `instead_of` names the original ones; `reason` then says why.
+    `submissions` holds one entry for each experiment, in their order.
+    """
+
+    recipe: Recipe
+    submissions: tuple[Submission, ...]
+    instead_of: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def experiments(self) -> tuple[tuple[Experiment, Submission], ...]:
+        """Each experiment with its submission."""
+        return tuple(zip(self.recipe.experiments, self.submissions, strict=True))
+
+
+def prepare_recipe(
+    recipe: Recipe,
+    data_dir: Path | None,
+    import_folder: Path,
+    resources: Resources | None = None,
+    *,
+    quiet: bool = False,
+) -> RecipeSubmission:
+    """Check every experiment of a recipe, on its own dataset or, if that cannot be read, on the substitute.
+
+    A dataset that is read for the first experiment is not read again for the others.
+
+    Raises:
+        InvalidInputError: naming every problem of the first experiment that has any.
+    """
+    reason = _unreadable(recipe, data_dir, quiet=quiet)
+    instead_of = recipe.datasets if reason else ()
+    substitute = recipe.substitute_dataset
+    used = recipe.on(lambda _: substitute) if reason and substitute else recipe
+    submissions = tuple(
+        submit.prepare(experiment.comparison, data_dir, import_folder, resources, quiet=quiet)
+        for experiment in used.experiments
+    )
+    return RecipeSubmission(used, submissions, instead_of, reason)
+
+
+def _unreadable(recipe: Recipe, data_dir: Path | None, *, quiet: bool) -> str:
+    """Why a dataset of a recipe that has a substitute cannot be read; empty otherwise."""
+    if recipe.substitute_dataset is None:
+        return ""
+    try:
+        for dataset in recipe.datasets:
+            dataset_facts(dataset, data_dir, quiet=quiet)
+    except InvalidInputError as error:
+        return str(error)
+    return ""
