@@ -1,4 +1,4 @@
-"""What is shown of a run's status: a sign, the word, and a colour that only repeats them."""
+"""How the status of a run is shown: a sign, its name, and a colour that only repeats them."""
 
 from __future__ import annotations
 
@@ -6,29 +6,35 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from initlab_tui.domain.run_status import RunStatus
+
 
 @dataclass(frozen=True)
-class State:
-    """A status as it is shown."""
+class StatusStyle:
+    """The sign, the name and the colour of a status."""
 
     sign: str
-    word: str
-    style: str
+    status: RunStatus
+    colour: str
 
     @property
     def label(self) -> str:
-        return f"{self.sign} {self.word}"
+        """`✓ done`."""
+        return f"{self.sign} {self.status}"
 
 
-STATES: Mapping[str, State] = MappingProxyType(
+STATUS_STYLES: Mapping[RunStatus, StatusStyle] = MappingProxyType(
     {
-        "queued": State("·", "queued", "dim"),
-        "running": State("»", "running", "bold cyan"),
-        "paused": State("=", "paused", "yellow"),
-        "done": State("✓", "done", "green"),
-        "diverged": State("~", "diverged", "bold magenta"),
-        "failed": State("✗", "failed", "bold red"),
-        "crashed": State("✗", "crashed", "bold red"),
-        "stopped": State("■", "stopped", "yellow"),
+        style.status: style
+        for style in (
+            StatusStyle("·", RunStatus.QUEUED, "dim"),
+            StatusStyle("»", RunStatus.RUNNING, "bold cyan"),
+            StatusStyle("=", RunStatus.PAUSED, "yellow"),
+            StatusStyle("✓", RunStatus.DONE, "green"),
+            StatusStyle("~", RunStatus.DIVERGED, "bold magenta"),
+            StatusStyle("✗", RunStatus.FAILED, "bold red"),
+            StatusStyle("✗", RunStatus.CRASHED, "bold red"),
+            StatusStyle("■", RunStatus.STOPPED, "yellow"),
+        )
     }
 )

@@ -1,4 +1,4 @@
-"""The training pane over runs that a hand trains: what is shown of them, and what is asked of their worker."""
+"""The training pane over runs whose progress the tests write: what it shows, and what its keys request."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def requests(bench: Bench) -> list[str | None]:
 
 
 def queue_lines(lab: Lab) -> list[str]:
-    """The lines of the list of runs, squeezed."""
+    """The rows of the queue, with single spaces."""
     return [" ".join(line.split()) for line in lab.text_of("#queue").splitlines()[1:] if line.strip()]
 
 
-async def test_a_run_is_seen_to_train(bench: Bench) -> None:
+async def test_the_progress_of_a_run_is_shown_until_it_ends(bench: Bench) -> None:
     bench.queue(comparison("he_normal", "zeros", seeds=1, epochs=2))
     async with opened(bench.store, VERY_WIDE) as lab:
         await lab.until(lambda: "0/2 runs done" in lab.training)
@@ -52,7 +52,7 @@ async def test_a_run_is_seen_to_train(bench: Bench) -> None:
         await lab.until(lambda: "Comparison 1: 2 of 2 runs done" in lab.told)
 
 
-async def test_the_cursor_follows_what_trains_until_it_is_moved(bench: Bench) -> None:
+async def test_the_cursor_follows_the_running_run_until_it_is_moved(bench: Bench) -> None:
     bench.queue(comparison("he_normal", "zeros", "ones", seeds=1))
     async with opened(bench.store) as lab:
         queued = lab.app.lab.training.queue
@@ -79,7 +79,7 @@ async def test_the_cursor_follows_what_trains_until_it_is_moved(bench: Bench) ->
         await lab.until(lambda: "run 4 lecun_normal" in lab.training)
 
 
-async def test_skip_pause_resume_and_stop_ask_for_just_that(bench: Bench) -> None:
+async def test_skip_pause_resume_and_stop_request_exactly_that(bench: Bench) -> None:
     bench.queue(comparison("zeros", "ones", seeds=1))
     bench.queue(comparison("he_normal", "glorot_uniform", seeds=1))
     run = bench.begin(0.5)
@@ -90,7 +90,7 @@ async def test_skip_pause_resume_and_stop_ask_for_just_that(bench: Bench) -> Non
         assert bench.statuses() == ["running", "paused", "queued", "queued"]
         assert requests(bench)[0] == "pause"
         queue.release(bench.store, run, RunStatus.PAUSED)
-        await lab.until(lambda: "p lets it go on" in lab.training)
+        await lab.until(lambda: "press p to continue from here" in lab.training)
         await lab.press("p")
         await lab.until(lambda: bench.statuses() == ["queued"] * 4)
         bench.begin(0.5)
@@ -107,7 +107,7 @@ async def test_skip_pause_resume_and_stop_ask_for_just_that(bench: Bench) -> Non
         assert "stopped: 2" in lab.told
 
 
-async def test_a_while_of_training_is_not_stopped_without_being_asked(bench: Bench) -> None:
+async def test_stopping_runs_after_minutes_of_training_needs_a_confirmation(bench: Bench) -> None:
     bench.queue(comparison("zeros", "ones", seeds=1))
     bench.end(bench.begin(), Result())
     run = bench.begin(0.5)
@@ -122,7 +122,7 @@ async def test_a_while_of_training_is_not_stopped_without_being_asked(bench: Ben
         await lab.until(lambda: requests(bench)[-1] == "stop")
 
 
-async def test_columns_and_curves_take_the_room_that_a_resized_terminal_leaves(bench: Bench) -> None:
+async def test_columns_and_curves_fit_a_resized_terminal(bench: Bench) -> None:
     bench.train(comparison("he_normal", seeds=1), by_start)
     async with opened(bench.store, VERY_WIDE) as lab:
         await lab.pilot.resize_terminal(*WIDE)
@@ -131,7 +131,7 @@ async def test_columns_and_curves_take_the_room_that_a_resized_terminal_leaves(b
         assert "0.0 s" in queue_lines(lab)[0]
 
 
-async def test_what_ended_badly_says_why_in_words(bench: Bench, tmp_path: Path) -> None:
+async def test_a_run_that_failed_or_diverged_shows_the_reason(bench: Bench, tmp_path: Path) -> None:
     log = tmp_path / "worker.log"
     log.write_text("Traceback\nMemoryError: no room\n")
     bench.queue(comparison("ones", "zeros", seeds=1))
@@ -147,7 +147,7 @@ async def test_what_ended_badly_says_why_in_words(bench: Bench, tmp_path: Path) 
         await lab.until(lambda: "█ –" in lab.training)
 
 
-async def test_the_notice_at_the_end_names_the_winner_and_whether_it_is_more_than_the_spread(bench: Bench) -> None:
+async def test_the_notice_at_the_end_says_which_initializer_is_better_and_whether_that_is_decided(bench: Bench) -> None:
     async with opened(bench.store, WIDE) as lab:
         ids = bench.queue(comparison("he_normal", "glorot_uniform", "zeros"))
         await lab.until(lambda: "he_normal" in lab.results)
@@ -165,7 +165,7 @@ async def test_the_notice_at_the_end_names_the_winner_and_whether_it_is_more_tha
         assert "over 2 shared seeds: not decided." in lab.told
 
 
-async def test_what_code_and_logs_say_is_text(bench: Bench, tmp_path: Path) -> None:
+async def test_hostile_reasons_and_logs_are_shown_as_plain_text(bench: Bench, tmp_path: Path) -> None:
     log = tmp_path / "worker.log"
     log.write_text(f"log {HOSTILE}\n")
     bench.queue(comparison(f"import:a.B:note={HOSTILE}", "zeros", seeds=1, dataset=f"npz:/{HOSTILE}.npz"))
@@ -180,3 +180,21 @@ async def test_what_code_and_logs_say_is_text(bench: Bench, tmp_path: Path) -> N
         await lab.until(f"log {WRITTEN_OUT}")
         assert lab.text.count(WRITTEN_OUT) >= 5
         assert lab.acting == set()
+
+
+async def test_a_queued_run_says_that_tensorflow_is_starting_or_that_no_worker_is_free(bench: Bench) -> None:
+    bench.queue(comparison("he_normal", "zeros", seeds=1))
+    async with opened(bench.store) as lab:
+        await lab.until(lambda: "starting TensorFlow (about 10 s)" in lab.training)
+        bench.begin(0.5)
+        await lab.until(lambda: "» running" in lab.training)
+        await lab.press("2", "down")
+        await lab.until(lambda: "waiting for a free worker" in lab.training)
+
+
+async def test_long_durations_fit_their_column(bench: Bench) -> None:
+    bench.train(comparison("he_normal", seeds=2), by_start)
+    bench.set(1, busy_seconds=3661.0)
+    bench.set(2, busy_seconds=779.0)
+    async with opened(bench.store) as lab:
+        assert [line.split()[-1] for line in queue_lines(lab)] == ["12:59", "1:01:01"]

@@ -11,7 +11,7 @@ from initlab_tui.store.database import Run
 from initlab_tui.tui.leaderboard_columns import DIAGNOSIS, DIAGNOSIS_SIGN, LOSS_TREND, NAME, TRENDS, Heading, headings
 from initlab_tui.tui.leaderboard_view import Choice, Group
 from initlab_tui.tui.panes.result_rows import RUN, ResultRows
-from initlab_tui.tui.status_style import STATES
+from initlab_tui.tui.status_style import STATUS_STYLES
 from initlab_tui.tui.trends import Trend, Trends, bars
 from initlab_tui.tui.widgets.table import GAP, Column
 
@@ -60,10 +60,11 @@ class ResultCells:
 
     def _group_cells(self, key: str, marked: bool) -> list[Text]:
         group, runs = self._rows.shown[key], self._rows.runs_of(key)
-        state = STATES[group.row.status]
-        sign = STATES[RunStatus.RUNNING].sign if any(run.status is RunStatus.RUNNING for run in runs) else state.sign
+        running = any(run.status is RunStatus.RUNNING for run in runs)
+        style = STATUS_STYLES[group.row.status]
+        sign = STATUS_STYLES[RunStatus.RUNNING].sign if running else style.sign
         opened = "▾" if key in self._rows.choice.expanded else "▸"
-        signs = Text.assemble(f"{_mark(marked)}{opened}", (sign, state.style))
+        signs = Text.assemble(f"{_mark(marked)}{opened}", (sign, style.colour))
         trends = self._trends_of(runs)
         return [signs, *(self._cell(heading, heading.group_text(group), trends) for heading in self.headings)]
 
@@ -71,8 +72,8 @@ class ResultCells:
         run = self._rows.run(key)
         if run is None:
             return [Text("")] * (len(self.headings) + 1)
-        state = STATES[run.status]
-        cells = [Text.assemble(f"{_mark(marked)} ", (state.sign, state.style))]
+        style = STATUS_STYLES[run.status]
+        cells = [Text.assemble(f"{_mark(marked)} ", (style.sign, style.colour))]
         trends = self._trends_of([run])
         for heading in self.headings:
             cell = self._cell(heading, heading.run_text(run), trends)
