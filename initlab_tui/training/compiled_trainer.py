@@ -131,7 +131,7 @@ class CompiledTrainer:
         def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
             if execution == "eager":
                 return function
-            wrapped: Callable[..., Any] = tf.function(function, jit_compile=execution == "xla")
+            wrapped: Callable[..., Any] = tf.function(function, autograph=False, jit_compile=execution == "xla")
             return wrapped
 
         self._chunk, self._evaluate = wrap(self._chunk_body), wrap(self._evaluate_body)
@@ -169,25 +169,24 @@ class CompiledTrainer:
     def _chunk_body(
         self, images: tf.Tensor, labels: tf.Tensor, order: tf.Tensor, first: tf.Tensor, count: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        # `while` and gathered indices rather than tf.range and tf.slice: XLA takes the bounds of those two
-        # for compile-time constants and would compile anew for every chunk.
-        losses = tf.TensorArray(tf.float32, size=MAX_CHUNK, element_shape=())
-        corrects = tf.TensorArray(tf.float32, size=MAX_CHUNK, element_shape=())
-        taken = tf.constant(0)
-        while taken < count:
+        # `tf.while_loop` and gathered indices rather than tf.range and tf.slice: XLA treats the bounds of those two
+        # as compile-time constants and would compile again for every chunk. Written out rather than left to
+        # AutoGraph, whose conversion takes longer than the tracing itself.
+        def step(taken: tf.Tensor, losses: tf.TensorArray, corrects: tf.TensorArray) -> tuple[Any, ...]:
             batch = tf.gather(order, (first + taken) * self.batch_size + tf.range(self.batch_size))
             loss, correct = self._step(tf.gather(images, batch), tf.gather(labels, batch))
-            losses = losses.write(taken, loss)
-            corrects = corrects.write(taken, correct)
-            taken += 1
+            return taken + 1, losses.write(taken, loss), corrects.write(taken, correct)
+
+        per_step = [tf.TensorArray(tf.float32, size=MAX_CHUNK, element_shape=()) for _ in range(2)]
+        _, losses, corrects = tf.while_loop(lambda taken, *_: taken < count, step, (tf.constant(0), *per_step))
         return losses.stack(), corrects.stack()
 
     def _evaluate_body(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         total = labels.shape[0]
         batch = min(EVALUATION_BATCH, total)
-        loss, correct, first = tf.constant(0.0), tf.constant(0.0), tf.constant(0)
-        while first < total:
-            # The last batch repeats the last image to keep its shape, and counts the repeats as nothing.
+
+        def add_batch(first: tf.Tensor, loss: tf.Tensor, correct: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            # The last batch repeats the last image to keep its shape, and gives the repeats no weight.
             indices = first + tf.range(batch)
             counts = tf.cast(indices < total, tf.float32)
             indices = tf.minimum(indices, total - 1)
@@ -195,7 +194,10 @@ class CompiledTrainer:
             logits = self.model(self._pixels(tf.gather(images, indices)), training=False)
             loss += tf.reduce_sum(tf.where(counts > 0, _cross_entropy(targets, logits), 0.0))
             correct += tf.reduce_sum(counts * _correct(targets, logits))
-            first += batch
+            return first + batch, loss, correct
+
+        none_yet = (tf.constant(0), tf.constant(0.0), tf.constant(0.0))
+        _, loss, correct = tf.while_loop(lambda first, *_: first < total, add_batch, none_yet)
         return loss, correct
 
 

@@ -45,7 +45,8 @@ class Probe:
         self._rms = float(_moments(self._images[None])[2][0])
         self._alike = _alike(self._layers)
         # As a graph in every case: XLA is no quicker at this, and takes five times as long to compile it.
-        self._measure, self._jacobian = tf.function(self._measure_body), tf.function(self._jacobian_body)
+        self._measure = tf.function(self._measure_body, autograph=False)
+        self._jacobian = tf.function(self._jacobian_body, autograph=False)
 
     def kernels(self) -> list[tf.Tensor]:
         """Copies of the kernels as they are: what `measure` is told of the state before the last step."""
@@ -122,8 +123,8 @@ class Probe:
         with tf.GradientTape() as tape:
             tape.watch(repeated)
             logits = network.pass_forward(self._layers, repeated)[-1].preactivations
-            own = tf.reduce_sum(logits * tf.tile(tf.eye(classes), [len(images), 1]))
-        return tf.reshape(tape.gradient(own, repeated), [len(images), classes, -1])
+            own = tf.reduce_sum(logits * tf.tile(tf.eye(classes), [images.shape[0], 1]))
+        return tf.reshape(tape.gradient(own, repeated), [images.shape[0], classes, -1])
 
 
 def _alike(layers: Sequence[keras.layers.Dense]) -> list[list[int]]:
