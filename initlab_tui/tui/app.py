@@ -31,7 +31,7 @@ from initlab_tui.tui.panes.setup import AUTO, Settings
 from initlab_tui.tui.screens.dialogs import Choose
 from initlab_tui.tui.screens.help import HelpScreen
 from initlab_tui.tui.screens.lab import NOTICE_SECONDS, LabScreen
-from initlab_tui.tui.store_monitor import Ended
+from initlab_tui.tui.store_monitor import EndedComparison
 from initlab_tui.tui.trends import Trends
 
 LOOK_SECONDS = 0.2
@@ -139,19 +139,19 @@ class LabApp(App[None]):
 
     @on(StoreChanged)
     def _store_changed(self, message: StoreChanged) -> None:
-        self.lab.show(message.view)
+        self.lab.show(message.snapshot)
         for screen in self.screen_stack:
             follow = getattr(screen, "follow", None)
             if follow:
-                follow(message.view)
-        for ended in message.view.ended:
+                follow(message.snapshot)
+        for ended in message.snapshot.ended:
             self._tell_end(ended)
 
-    def _tell_end(self, ended: Ended) -> None:
+    def _tell_end(self, ended: EndedComparison) -> None:
         self.notify(
             plain(ended.sentence) or "One start alone: nothing to rank.",
             title=plain(ended.title),
-            severity="information" if ended.well else "warning",
+            severity="information" if ended.is_complete else "warning",
             timeout=NOTICE_SECONDS,
             markup=False,
         )

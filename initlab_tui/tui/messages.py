@@ -1,4 +1,4 @@
-"""What the app tells itself."""
+"""Messages between the app and its screens."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from initlab_tui.tui.store_monitor import StoreSnapshot
 
 
 class StoreChanged(Message):
-    """The store was looked at, and something is new."""
+    """The store was polled, and something changed."""
 
-    def __init__(self, view: StoreSnapshot) -> None:
+    def __init__(self, snapshot: StoreSnapshot) -> None:
         super().__init__()
-        self.view = view
+        self.snapshot = snapshot

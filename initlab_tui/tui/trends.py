@@ -1,4 +1,4 @@
-"""The curves behind the sparklines: read off the screen's thread, kept, and drawn as bars with gaps."""
+"""The training curves for the sparklines: cached, and drawn as bars with gaps; the app reads them from the store."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from initlab_tui.store.database import Curve, Run
 from initlab_tui.store.layer_statistics import StoredMeasurement
 
 POINTS = 48
-FRESH_SECONDS = 0.5
-AT_ONCE = 60
+REFRESH_SECONDS = 0.5
+MOST_AT_ONCE = 60
 
 
 @dataclass(frozen=True)
 class Trend:
-    """A run's training curve in a few points up to `step`, NaN where a loss was not finite; and its last checkup."""
+    """The training curve of a run up to `step`, and its last layer measurement.
+
+    The curve has at most POINTS points; a loss that was not finite is NaN.
+    """
 
     step: int
-    is_over: bool
+    is_ended: bool
     curve: Curve
-    checkup: StoredMeasurement | None
+    measurement: StoredMeasurement | None
 
 
 def bars(trends: Sequence[Trend], kind: str, width: int) -> str:
-    """The mean of some runs' curves as bars: a loss from 0 to its highest, an accuracy from 0 to 1."""
+    """Draw the mean of the runs' curves as bars: a loss from 0 to its maximum, an accuracy from 0 to 1."""
     curves = [trend.curve.losses if kind == "loss" else trend.curve.accuracies for trend in trends]
     curves = [curve for curve in curves if curve]
     if not curves or width < 1:
@@ -47,7 +50,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 class Trends:
-    """The trends of the runs that are looked at."""
+    """The trends of the runs that were on the screen, and which of them to read next."""
 
     def __init__(self) -> None:
         self._kept: dict[int, Trend] = {}
@@ -55,21 +58,22 @@ class Trends:
         self._wanted: dict[int, Run] = {}
 
     def get(self, run: Run) -> Trend | None:
-        """A run's trend as known; one that is not, or is out of date, is read with the next `load`."""
+        """Return the known trend of a run; if it is missing or out of date, the next `take` asks for it."""
         known = self._kept.get(run.id)
-        # At the end once more: what was measured after the last step comes after it.
-        if run.step and (known is None or (known.step, known.is_over) != (run.step, run.status.is_ended)):
+        # Once more after the end: the last measurement comes after the last step.
+        if run.step and (known is None or (known.step, known.is_ended) != (run.step, run.status.is_ended)):
             self._wanted[run.id] = run
         return known
 
     def take(self) -> list[Run]:
-        """The runs to read now, and no longer wanted after."""
+        """Return the runs to read now and remove them from the wanted ones."""
         now = time.monotonic()
-        due = [run for run in self._wanted.values() if now - self._read_at.get(run.id, 0.0) >= FRESH_SECONDS]
-        for run in due[:AT_ONCE]:
+        due = [run for run in self._wanted.values() if now - self._read_at.get(run.id, 0.0) >= REFRESH_SECONDS]
+        for run in due[:MOST_AT_ONCE]:
             del self._wanted[run.id]
             self._read_at[run.id] = now
-        return due[:AT_ONCE]
+        return due[:MOST_AT_ONCE]
 
     def keep(self, trends: dict[int, Trend]) -> None:
+        """Store what was read."""
         self._kept |= trends

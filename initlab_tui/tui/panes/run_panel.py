@@ -36,9 +36,10 @@ def run_panel(run: Run | None, trend: Trend | None, room: int, *, is_training: b
     text.append(f" · {plain(spec.dataset)} · {short(list(spec.hidden))} {spec.activation}\n")
     text.append_text(_progress(run, room))
     text.append_text(_curves(run, trend, room))
-    if trend and trend.checkup:
+    if trend and trend.measurement:
+        measured = trend.measurement
         text.append(f"{'layers':<{LABEL}}", style="dim")
-        text.append_text(checkup_text(trend.checkup.step, trend.checkup.health, trend.checkup.verdict)).append("\n")
+        text.append_text(checkup_text(measured.step, measured.health, measured.verdict)).append("\n")
     status = STATUS_STYLES[run.status]
     first, *more = _story_lines(run, room, len(status.label) + 2, is_training=is_training)
     text.append(status.label, style=status.colour)

@@ -112,7 +112,8 @@ class Training(Vertical):
         from initlab_tui.reports.layers import layer_lines  # not needed for the first paint
 
         trend = self._trends.get(run) if run else None
-        return layer_lines(trend.checkup.health, trend.checkup.verdict, most) if trend and trend.checkup else ()
+        measured = trend.measurement if trend else None
+        return layer_lines(measured.health, measured.verdict, most) if measured else ()
 
     # Keys
 

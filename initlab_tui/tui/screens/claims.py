@@ -1,10 +1,10 @@
-"""What the recipes claim beside what came of it, to read and scroll through."""
+"""The claims of recipes, compared with the results in the store."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from initlab_tui.reports.claims import results_page
@@ -13,24 +13,25 @@ from initlab_tui.tui.keys import CLAIMS, bindings
 from initlab_tui.tui.screens.page import PageScreen
 from initlab_tui.tui.store_monitor import StoreSnapshot
 
-NONE_YET = "No comparison here has all groups of a recipe. Back in the lab, e chooses a recipe and r runs it."
+TITLE = "Claims of published experiments, compared with your results"
+NONE_YET = "No recipe was run in this store yet. Back in the lab, press e to choose a recipe and r to run it."
 
 
 class ClaimsScreen(PageScreen):
-    """The claims of the recipes that were trained; `judge` judges them off the screen's thread."""
+    """The claims of all recipes that were run; `evaluate` evaluates them in the background."""
 
     BINDINGS = bindings(CLAIMS)
 
-    def __init__(self, judge: Callable[[], Awaitable[Sequence[RecipeResult]]]) -> None:
+    def __init__(self, evaluate: Callable[[], Awaitable[Sequence[RecipeResult]]]) -> None:
         super().__init__()
-        self._judge = judge
+        self._evaluate = evaluate
 
     async def read(self) -> RenderableType:
-        """The claims, each with what came of it."""
-        results = await self._judge()
-        return results_page(results) if results else Text(NONE_YET)
+        """Return each claim with its result."""
+        results = await self._evaluate()
+        return Group(Text(TITLE, style="bold"), Text(), results_page(results) if results else Text(NONE_YET))
 
-    def follow(self, view: StoreSnapshot) -> None:
-        """Judge again when a run began or ended."""
-        if view.ranked:
+    def follow(self, snapshot: StoreSnapshot) -> None:
+        """Evaluate again when a run started or ended."""
+        if snapshot.ranked:
             self.load()

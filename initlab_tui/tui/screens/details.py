@@ -1,4 +1,4 @@
-"""All that is known of one run, to read and scroll through."""
+"""The details of one run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from initlab_tui.tui.store_monitor import StoreSnapshot
 
 
 class DetailsScreen(PageScreen):
-    """One run's page; `read_run` gives it off the screen's thread, or None when the run is gone."""
+    """The details of a run, with keys for the runs before and after it.
+
+    `read_run` returns the page, or None if the run is no longer in the store; `ids` lists the runs.
+    """
 
     BINDINGS = bindings(DETAILS)
 
@@ -28,13 +31,13 @@ class DetailsScreen(PageScreen):
         self._run_id, self._ids, self._read_run, self._open_layers = run_id, ids, read_run, open_layers
 
     async def read(self) -> RenderableType:
-        """The run's page."""
+        """Return the page of the run."""
         page = await self._read_run(self._run_id)
-        return page if page is not None else f"run {self._run_id} is not in the store any more"
+        return page if page is not None else f"Run {self._run_id} is no longer in the store."
 
-    def follow(self, view: StoreSnapshot) -> None:
-        """Read it again when it is among those that changed."""
-        if self._run_id in view.changed:
+    def follow(self, snapshot: StoreSnapshot) -> None:
+        """Read the page again when the run changed."""
+        if self._run_id in snapshot.changed:
             self.load()
 
     def action_layers(self) -> None:

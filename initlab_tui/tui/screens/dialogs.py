@@ -1,4 +1,4 @@
-"""Questions that stand over the lab until they are answered."""
+"""Dialogs: choose one of several answers, or enter a line of text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Choose(ModalScreen[str | None]):
-    """One of a few answers, by arrows and enter, by its number, or by a click; None when left with esc."""
+    """Choose one of several answers with the arrows and enter, or with a click; None if cancelled with esc."""
 
     DEFAULT_CSS = """
     Choose { align: center middle; }
@@ -45,7 +45,7 @@ class Choose(ModalScreen[str | None]):
             yield Static(Text(plain(self._question)))
             options = [Option(Text(plain(label)), id=key) for key, label in self.answers]
             yield OptionList(*options, compact=True)
-            yield Static("↑ ↓ enter: choose   esc: cancel", id="hint")
+            yield Static("enter Choose   esc Cancel", id="hint")
 
     def on_mount(self) -> None:
         self.query_one(OptionList).highlighted = self._highlighted
@@ -56,14 +56,14 @@ class Choose(ModalScreen[str | None]):
 
 
 class Ask(ModalScreen[str | None]):
-    """A line of text; what is wrong with it is said as it is typed. None when left with esc."""
+    """Enter a line of text; errors found by `check` are shown while typing. None if cancelled with esc."""
 
     DEFAULT_CSS = """
     Ask { align: center middle; }
     Ask > Vertical {
         width: 64; max-width: 95%; height: auto; padding: 0 1; border: round $primary; background: $surface;
     }
-    Ask #wrong { color: $text-error; height: auto; }
+    Ask #problem { color: $text-error; height: auto; }
     Ask #hint { color: $text-muted; }
     """
     BINDINGS = [("escape", "dismiss(None)", "Cancel")]
@@ -76,18 +76,18 @@ class Ask(ModalScreen[str | None]):
         with Vertical():
             yield Static(Text(plain(self._question)))
             yield SafeInput(self._value, compact=True, select_on_focus=False)
-            yield Static("", id="wrong")
-            yield Static("enter: take it   esc: cancel", id="hint")
+            yield Static("", id="problem")
+            yield Static("enter Save   esc Cancel", id="hint")
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        self.query_one("#wrong", Static).update(Text(self._trouble(event.value)))
+        self.query_one("#problem", Static).update(Text(self._problem_with(event.value)))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        if not self._trouble(event.value):
+        if not self._problem_with(event.value):
             self.dismiss(event.value)
 
-    def _trouble(self, value: str) -> str:
+    def _problem_with(self, value: str) -> str:
         try:
             self._check(value)
         except InvalidInputError as error:

@@ -15,33 +15,40 @@ from textual.widgets import Static
 from initlab_tui.tui.keys import HELP, SECTIONS, Key, bindings
 
 WORDS = (
-    ("initializer", "what a layer's weights are drawn from before the first step; biases start at 0"),
+    ("initializer", "the distribution that a layer's weights are drawn from before the first step; biases start at 0"),
     ("σ", "standard deviation of the weights; “random” means nothing without it"),
-    ("foretold", "what theory says of the signal before any training; σ 0.05 ×11: the same in eleven layers"),
-    ("▅▄▃▂▁ ×0.03", "the signal by depth, logarithmic, and its size after the last hidden layer relative to the input"),
-    ("▽ vanishing forward", "the signal falls below 0.1 of the input's; ◁ backward: the gradient, on its way down"),
+    ("predicted", "what theory says about the signal before training; σ 0.05 ×11: the same σ in eleven layers"),
+    (
+        "▅▄▃▂▁ ×0.03",
+        "signal per layer, logarithmic; ×0.03: the signal after the last hidden layer over the input's",
+    ),
+    (
+        "▽ ◁ vanishing",
+        "▽ forward: the signal falls below 0.1 of the input's; ◁ backward: the gradient does",
+    ),
     ("△ exploding", "signal or gradient grows beyond 10 times; □ saturated: most outputs are in the flat parts"),
-    ("= symmetric", "units have the same weights and learn as one; ✗ dead: a layer that gives 0 for every input"),
-    ("@0, at step 0", "what the layers were judged to be before the first step: whether it foretold the accuracy"),
-    ("64x10", "ten hidden layers of 64 units; several networks are separated by blanks"),
-    ("test every", "also measure on the test set every so many steps; 0: at the start and after each epoch"),
-    ("execution", "xla: compiled, fastest; graph: TensorFlow's graph; eager: step by step, as a lecture writes it"),
-    ("seed", "fixes the draw and the order of the data: runs of one seed are paired, whatever the initializer"),
+    ("= symmetric", "units have the same weights and learn the same; ✗ dead: a layer outputs 0 for every input"),
+    ("signal at init", "the diagnosis of the layers before the first step; init shows its sign in a narrow table"),
+    ("64x10", "ten hidden layers of 64 units; separate several networks with spaces"),
+    ("test every", "also measure on the test set every N steps; 0: at the start and after each epoch only"),
+    ("execution", "xla: compiled, fastest; graph: TensorFlow graph; eager: step by step, as lectures write it"),
+    ("seed", "fixes the random weights and the order of the data: runs with the same seed can be paired"),
     ("acc %", "accuracy on the test set after the last step: mean over n seeds ± half the 95 % t interval"),
-    ("vs #1", "difference to the best in points, paired by seed; ? where the seeds cannot tell them apart"),
-    ("claims ✓ ✗ ?", "reproduced, not reproduced, not decided: by the 95 % interval over the seeds"),
-    ("loss", "cross entropy on the test set; ln(classes) is what guessing gives, 2.303 for ten classes"),
-    ("tr loss ▇▃▁", "training loss over the steps, bars from 0 to its highest; a blank where it was not finite"),
-    ("tr acc ▁▅▇", "training accuracy over the steps, bars from 0 to 100 %"),
-    ("● ▸ ▾", "marked; a group that enter opens; one that is open"),
+    ("vs #1", "difference to #1 in points, paired by seed; ?: its 95 % interval contains 0, not decided"),
+    ("claims ✓ ✗ ?", "reproduced, not reproduced, undecided: by the 95 % interval over the seeds"),
+    ("loss", "cross-entropy on the test set; guessing gives ln(classes), 2.303 for ten classes"),
+    ("train loss ▇▃▁", "training loss over the steps, from 0 to its maximum; a gap where it was not finite"),
+    ("train acc ▁▅▇", "training accuracy over the steps, from 0 to 100 %"),
+    ("● ▸ ▾", "marked; a closed group, which enter opens; an open group"),
     ("✓ » · = ■ ~ ✗", "done, running, queued, paused, stopped, diverged, failed or crashed"),
-    ("diverged", "the loss became NaN or infinite: a result, ranked after those that did not"),
-    ("failed, crashed", "the run could not go on, or its process died: says nothing of the initializer"),
+    ("diverged", "the loss became NaN or infinite: a result, ranked after groups that did not diverge"),
+    ("failed, crashed", "an error stopped the run, or its process died: this says nothing about the initializer"),
+    ("claim", "a statement of a published experiment, compared with your runs of its recipe"),
 )
 
 
 class HelpScreen(ModalScreen[None]):
-    """All keys by place, and what the words mean."""
+    """All keys, by the place where they work, and the meaning of words and signs."""
 
     DEFAULT_CSS = """
     HelpScreen { align: center middle; }
@@ -64,11 +71,11 @@ class HelpScreen(ModalScreen[None]):
 
 
 def _page(sections: Sequence[tuple[str, Sequence[Key]]]) -> RenderableType:
-    first = Text("Tick initializers in the setup, press r, watch, and read the leaderboard. Tab: the next field.")
+    first = Text("Select initializers in the setup with space, press r to train them, and compare them in the results.")
     parts: list[RenderableType] = [first]
     for title, keys in sections:
         parts += [Text(), Text(title, style="bold"), _rows([(key.shown, key.help) for key in keys])]
-    return Group(*parts, Text(), Text("Words", style="bold"), _rows(WORDS))
+    return Group(*parts, Text(), Text("Words and signs", style="bold"), _rows(WORDS))
 
 
 def _rows(pairs: Sequence[tuple[str, str]]) -> Table:

@@ -1,4 +1,4 @@
-"""A page that is read off the screen's thread, to scroll through."""
+"""A page of text over the lab, read in the background."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from textual.widgets import Footer, Static
 
 
 class PageScreen(Screen[None]):
-    """A page over the lab; who is one says what is read."""
+    """A page to scroll through; subclasses implement `read`."""
 
     DEFAULT_CSS = """
     PageScreen VerticalScroll { padding: 0 1; }
@@ -19,12 +19,12 @@ class PageScreen(Screen[None]):
     """
 
     async def read(self) -> RenderableType:
-        """What to show now."""
+        """Return the current content of the page."""
         raise NotImplementedError
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=True):
-            yield Static("reading …", id="page")
+            yield Static("Reading …", id="page")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -33,7 +33,7 @@ class PageScreen(Screen[None]):
 
     @work(exclusive=True)
     async def load(self) -> None:
-        """Read the page anew and show it."""
+        """Read the page again and show it."""
         page = await self.read()
-        if self in self.app.screen_stack:  # else closed meanwhile
+        if self in self.app.screen_stack:  # it may have been closed meanwhile
             self.query_one("#page", Static).update(page)

@@ -1,4 +1,4 @@
-"""Some lines of text of which only those that changed are painted."""
+"""Lines of text; only those that changed are painted."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from textual.widget import Widget
 
 
 class Lines(Widget):
-    """Lines that are shown as they are, cut at the right."""
+    """Lines without wrapping, cut off at the right."""
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id)
         self._lines: tuple[Text, ...] = ()
 
     def show(self, lines: Sequence[Text]) -> None:
-        """Show these."""
+        """Replace the lines."""
         before, self._lines = self._lines, tuple(lines)
         for number, (old, new) in enumerate(zip_longest(before, self._lines)):
             if old != new:
