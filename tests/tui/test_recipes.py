@@ -207,4 +207,4 @@ async def test_what_no_recipe_claims_is_not_judged_and_deleted_runs_are_not_eith
         await lab.press("escape")
         edits.delete(bench.store, ids)
         await lab.until(lambda: len(lab.app.lab.runs) == 6)
-        assert "No comparison here has all groups of a recipe." in await read_claims(lab)
+        assert "No recipe was run in this store yet." in await read_claims(lab)
