@@ -48,7 +48,7 @@ async def test_a_first_start_has_the_digits_comparison_ticked_and_foretells_it(s
         assert "▽ vanishing forward" in lab.setup
         assert "✓ healthy" in lab.setup
         assert "☒ random_normal σ=0.05" in lab.setup
-        assert "Nothing trains yet. Press r" in lab.training
+        assert "Nothing is training yet. Press r" in lab.training
         assert "No results yet. Each initializer gets a line here" in lab.results
 
 

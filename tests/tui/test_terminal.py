@@ -159,7 +159,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     lab = Lab(tmp_path_factory.mktemp("session"))
     try:
         terminal = lab.start(command=[sys.executable, "-c", PROBE])
-        terminal.wait_for("Press r: what the setup describes is queued")
+        terminal.wait_for("Press r to queue the comparison in the setup")
         terminal.send("r")
         terminal.wait_for(HE_NORMAL_OF_THREE.search)
         answer(terminal, "c", "test accuracy %")
