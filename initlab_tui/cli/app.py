@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sqlite3
 import sys
 import unicodedata
 from typing import Annotated
@@ -15,6 +14,7 @@ from initlab_tui.cli import control, explain, inspect, lab, options, query, reci
 from initlab_tui.cli.context import Places, complain, store_path
 from initlab_tui.cli.context import data_dir as data_folder
 from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.store.database import StoreError
 
 BAD_INPUT = 2
 COMMANDS = {
@@ -79,6 +79,6 @@ def main() -> None:
         for message in dict.fromkeys(problem.message for problem in error.problems):
             complain(message)
         sys.exit(BAD_INPUT)
-    except sqlite3.DatabaseError as error:
+    except StoreError as error:
         complain(f"the store cannot be used: {error} (see initlab-tui doctor, or name another with --store)")
         sys.exit(BAD_INPUT)

@@ -15,6 +15,7 @@ from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.execution import supervisor
 from initlab_tui.store import queue
 from initlab_tui.store.database import Store
+from initlab_tui.store.runs import list_runs
 
 
 def _open(context: typer.Context, here_store: Path | None, ids: list[int] | None, everything: bool) -> Store:
@@ -25,11 +26,11 @@ def _open(context: typer.Context, here_store: Path | None, ids: list[int] | None
 
 def _wanted(store: Store, ids: list[int] | None, statuses: Collection[RunStatus]) -> list[int]:
     supervisor.reap(store)
-    return list(ids or ()) or [run.id for run in store.runs() if run.status in statuses]
+    return list(ids or ()) or [run.id for run in list_runs(store) if run.status in statuses]
 
 
 def _tell(store: Store, wanted: Sequence[int], done: Collection[int], doing: str) -> None:
-    statuses = {run.id: run.status for run in store.runs(wanted)}
+    statuses = {run.id: run.status for run in list_runs(store, wanted)}
     for run_id in wanted:
         print(f"run {run_id}: {doing if run_id in done else f'nothing to do, it is {statuses[run_id]}'}")
     if not wanted:
@@ -70,7 +71,7 @@ def resume(
     with _open(context, store, ids, everything) as opened:
         wanted = _wanted(opened, ids, (RunStatus.PAUSED, RunStatus.QUEUED))
         resumed = set(queue.resume(opened, wanted))
-        orphans = [run.id for run in opened.runs(wanted) if run.status is RunStatus.QUEUED]
+        orphans = [run.id for run in list_runs(opened, wanted) if run.status is RunStatus.QUEUED]
         for plan in supervisor.needed_again(opened, orphans):
             supervisor.start_workers(opened, plan)
             resumed |= set(orphans)

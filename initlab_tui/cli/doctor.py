@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-import sqlite3
-import stat
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from initlab_tui.execution.tensorflow_process import ask
 from initlab_tui.reports.format import cell
 from initlab_tui.reports.tables import table
 from initlab_tui.store.database import Store
+from initlab_tui.store.integrity import check_store
 
 DATASET_COLUMNS = ("name", "image", "classes", "train", "test", "at hand", "where")
 
@@ -118,19 +118,8 @@ def _store(path: Path) -> dict[str, Any]:
 
 
 def _health(store: Store) -> dict[str, Any]:
-    connection = store.connection
-    try:
-        return {
-            "health": connection.execute("PRAGMA quick_check(1)").fetchone()[0],
-            "schema": connection.execute("PRAGMA user_version").fetchone()[0],
-            "journal": connection.execute("PRAGMA journal_mode").fetchone()[0],
-            "mode": oct(stat.S_IMODE(store.path.stat().st_mode)),
-            "megabytes": round(store.path.stat().st_size / 1e6, 1),
-            "runs": dict(connection.execute("SELECT status, count(*) FROM runs GROUP BY status").fetchall()),
-            "workers_alive": supervisor.workers_alive(store),
-        }
-    except sqlite3.DatabaseError as error:
-        return {"health": str(error)}
+    report = check_store(store)
+    return {"health": report} if isinstance(report, str) else asdict(report)
 
 
 def page(report: dict[str, Any], data_dir: Path | None) -> RenderableType:

@@ -14,7 +14,8 @@ from initlab_tui.execution.follow import follow
 from initlab_tui.services import submit
 from initlab_tui.services.submit import Submission
 from initlab_tui.store import queue
-from initlab_tui.store.database import Run, Store
+from initlab_tui.store.database import Store
+from initlab_tui.store.runs import Run, list_runs
 
 FAILED = 1
 INTERRUPTED = 130
@@ -43,7 +44,7 @@ def train(submission: Submission, store_path: Path, console: Console, *, detach:
     with Store.open(store_path) as store:
         ids = submit.submit(store, submission).ids
         interrupted = not detach and _follow_to_the_end(store, ids, console)
-        return Trained(tuple(store.runs(ids)), interrupted)
+        return Trained(tuple(list_runs(store, ids)), interrupted)
 
 
 def _follow_to_the_end(store: Store, ids: Sequence[int], console: Console) -> bool:

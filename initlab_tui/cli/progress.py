@@ -19,9 +19,10 @@ from rich.progress import (
 )
 from rich.table import Column
 
-from initlab_tui.execution.follow import Latest, Snapshot
+from initlab_tui.execution.follow import Snapshot
 from initlab_tui.reports.format import differing_fields, group_name, number, percent, plain, rate, seconds
-from initlab_tui.store.database import Run
+from initlab_tui.store.curves import LatestStep
+from initlab_tui.store.runs import Run
 
 REFRESH_PER_SECOND = 5
 
@@ -117,7 +118,7 @@ def _waiting(runs: Sequence[Run]) -> str:
     return ""
 
 
-def _now(run: Run, latest: Latest | None) -> str:
+def _now(run: Run, latest: LatestStep | None) -> str:
     if run.total_steps is None:
         return "building and compiling the network"
     if latest is None:

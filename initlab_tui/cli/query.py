@@ -14,7 +14,8 @@ from initlab_tui.domain.catalog.initializers import CATALOGUE
 from initlab_tui.domain.errors import InvalidInputError, unknown
 from initlab_tui.execution import supervisor
 from initlab_tui.reports import catalogue, documents, run_page, tables
-from initlab_tui.store.database import Run, Store
+from initlab_tui.store.database import Store
+from initlab_tui.store.runs import Run, find_run, list_comparison_runs, list_runs
 
 
 def _runs(context: typer.Context, store: Path | None, comparison: int | None = None) -> list[Run]:
@@ -26,9 +27,9 @@ def _runs(context: typer.Context, store: Path | None, comparison: int | None = N
     with opened:
         supervisor.reap(opened)
         if comparison is None:
-            found = opened.runs()
+            found = list_runs(opened)
         else:
-            found = opened.runs_of(comparison)
+            found = list_comparison_runs(opened, comparison)
             if not found:
                 raise InvalidInputError.of("comparison", f"no comparison {comparison} in {path}")
         waiting = [run.id for run in found if run.status == "queued"]
@@ -84,7 +85,7 @@ def show(
     """Show all that is known of one run."""
     with here.open_store(context, store) as opened:
         supervisor.reap(opened)
-        found = opened.run(run_id)
+        found = find_run(opened, run_id)
         if found is None:
             raise InvalidInputError.of("id", f"no run {run_id} in {opened.path}: see initlab-tui runs")
         here.report(

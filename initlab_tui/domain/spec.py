@@ -226,6 +226,9 @@ class LayerShape(NamedTuple):
     fan_out: int
 
 
+SPEC_SCHEMA = 1  # part of every spec's hash
+
+
 class RunSpec(Frozen):
     """One training run, complete: what is trained on what, from which start, how and for how long.
 
@@ -250,10 +253,15 @@ class RunSpec(Frozen):
 
     @property
     def spec_hash(self) -> str:
-        """Sixteen hex digits shared by exactly the specs that differ in nothing but the seed."""
-        # Without l2 a spec is what it was before there was one, so that old and new runs are one group.
-        fields = json.loads(self.model_dump_json(exclude={"seed"} if self.l2 else {"seed", "l2"}))
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
+        """Sixteen hex digits shared by exactly the specs that differ only in the seed.
+
+        It is the start of the SHA-256 of canonical JSON: the version of the schema and the fields that differ from
+        their default. So a new field with a neutral default changes no hash. Whoever changes a default, or what a
+        field means, raises SPEC_SCHEMA and adds a migration that computes the stored hashes anew.
+        """
+        fields = self.model_dump(mode="json", exclude={"seed"}, exclude_defaults=True)
+        canonical = json.dumps({"schema": SPEC_SCHEMA, "spec": fields}, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     def layer_shapes(self, shape: Sequence[int], classes: int) -> tuple[LayerShape, ...]:
         """The kernels of the network, from the first layer to the logits, for images of `shape`."""

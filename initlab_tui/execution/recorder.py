@@ -1,4 +1,4 @@
-"""Writes what a run yields into the store, several events at a time."""
+"""Writes the events of a run to the store, several at a time."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import math
 import time
 from typing import Self
 
-from initlab_tui.store import queue
-from initlab_tui.store.database import Run, Store
-from initlab_tui.store.queue import Recorded
+from initlab_tui.store import progress
+from initlab_tui.store.database import Store
+from initlab_tui.store.progress import Recorded
+from initlab_tui.store.runs import Run
 
-# A small network yields hundreds of events a second; a transaction for each would keep other writers, such as
-# a stop, from the lock. A little less than a chunk of training lasts, so that each of those is seen at once.
+# A small network yields hundreds of events a second; with a transaction for each, other writers, such as a request
+# to stop, would not get the lock. This is a little less than a chunk of training takes, so each chunk is seen at once.
 WRITE_SECONDS = 0.08
 
 
 class Recorder:
-    """Gathers a run's events and writes them about ten times a second; what is left, when its `with` ends."""
+    """Collects a run's events and writes them about ten times a second, and the rest when its `with` block ends."""
 
     def __init__(self, store: Store, run: Run) -> None:
         self._store, self._run = store, run
@@ -31,10 +32,10 @@ class Recorder:
         self.write()
 
     def add(self, event: Recorded) -> str | None:
-        """Take an event, and return what was asked of the run by the last write: stop, pause or None.
+        """Add an event, and return the request that the last write found: stop, pause or None.
 
         Raises:
-            LostRunError: when the run is no longer this worker's.
+            LostRunError: when the run no longer belongs to this worker.
         """
         self._events.append(event)
         if time.monotonic() - self._written >= WRITE_SECONDS:
@@ -42,13 +43,13 @@ class Recorder:
         return self._request
 
     def write(self) -> None:
-        """Write what was gathered.
+        """Write the collected events.
 
         Raises:
-            LostRunError: when the run is no longer this worker's.
+            LostRunError: when the run no longer belongs to this worker.
         """
-        # What could not be written is not tried again when `with` ends: that would hide why.
+        # A write that failed is not tried again when the `with` block ends: that would hide the reason.
         events, self._events = self._events, []
         if events:
-            self._request = queue.record(self._store, self._run, events)
+            self._request = progress.record(self._store, self._run, events)
             self._written = time.monotonic()

@@ -12,7 +12,6 @@ import hashlib
 import os
 import platform
 import signal
-import sqlite3
 import sys
 import threading
 import time
@@ -30,9 +29,10 @@ from initlab_tui.domain.events import Checkpointed, Evaluated, Finished, LayersM
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import IMPORT_PREFIX, Initializer
 from initlab_tui.execution.recorder import Recorder
-from initlab_tui.execution.supervisor import HEARTBEAT_SECONDS
-from initlab_tui.store import paths, queue
-from initlab_tui.store.database import Run, Store
+from initlab_tui.store import paths, progress, queue, workers
+from initlab_tui.store.database import Store, is_disk_full
+from initlab_tui.store.runs import Run
+from initlab_tui.store.workers import HEARTBEAT_SECONDS
 
 if TYPE_CHECKING:
     from initlab_tui.training.compiled_trainer import CompiledTrainerCache, DeviceDataset
@@ -48,10 +48,8 @@ class Worker:
 
     def __init__(self, store: Store, worker_id: int, programs: CompiledTrainerCache) -> None:
         self.store, self.id, self._programs = store, worker_id, programs
-        self.device, self.threads, log = store.connection.execute(
-            "SELECT device, threads, log FROM workers WHERE id = ?", (worker_id,)
-        ).fetchone()
-        self.log = Path(log)
+        registered = workers.read_worker(store, worker_id)
+        self.device, self.threads, self.log = registered.device, registered.threads, registered.log
         self.terminated = False
         self._device_note = ""
         self._datasets: dict[tuple[str, str | None], DeviceDataset] = {}
@@ -71,22 +69,21 @@ class Worker:
             if run:
                 self._perform(run)
                 last_work = time.monotonic()
-            elif time.monotonic() - last_work >= self._idle() and queue.retire_if_idle(self.store, self.id):
+            elif time.monotonic() - last_work >= self._idle() and workers.retire_if_idle(self.store, self.id):
                 return
             else:
                 time.sleep(POLL_SECONDS)
 
     def _idle(self) -> float:
         # Asked for each time: it may be dismissed meanwhile.
-        query = "SELECT idle FROM workers WHERE id = ?"
-        return float(self.store.connection.execute(query, (self.id,)).fetchone()[0])
+        return workers.read_worker(self.store, self.id).idle_seconds
 
     def _perform(self, run: Run) -> None:
         try:
             with reserve(self.store.path, self.id):
                 status, reason, checkpoint = self._train(run)
             self._release(run, status, reason, checkpoint)
-        except queue.LostRunError as error:
+        except progress.LostRunError as error:
             print(error, file=sys.stderr)
         except Exception as error:
             # Whatever went wrong is this run's end, told in its record, and not the next one's.
@@ -96,8 +93,8 @@ class Worker:
     def _release(self, run: Run, status: RunStatus, reason: str, checkpoint: Path | None) -> None:
         log = self.log if status is RunStatus.FAILED else None
         try:
-            queue.release(self.store, run, status, reason, log=log, checkpoint=checkpoint)
-        except queue.LostRunError as error:
+            progress.release(self.store, run, status, reason, log=log, checkpoint=checkpoint)
+        except progress.LostRunError as error:
             print(error, file=sys.stderr)
         if run.checkpoint and not checkpoint:
             Path(run.checkpoint).unlink(missing_ok=True)
@@ -118,7 +115,7 @@ class Worker:
             for event in events:
                 match event:
                     case Started():
-                        request = queue.record_started(self.store, run, event, self._record(run, event))
+                        request = progress.record_started(self.store, run, event, self._record(run, event))
                     case Stepped() | Evaluated() | LayersMeasured():
                         request = recorder.add(event)
                     case Checkpointed():
@@ -171,7 +168,7 @@ class Worker:
         temporary = path.with_suffix(".tmp")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, paths.PRIVATE_FILE)
         with os.fdopen(descriptor, "wb") as file:
-            np.savez(file, np.array(checkpoint_owner(run)), np.array(event.step), *event.state)
+            np.savez(file, np.array(run.owner), np.array(event.step), *event.state)
             file.flush()
             os.fsync(file.fileno())
         return temporary.replace(path)
@@ -183,14 +180,9 @@ def load_checkpoint(run: Run) -> Checkpointed | None:
         return None
     with np.load(run.checkpoint, allow_pickle=False) as archive:
         owner, step, *state = (archive[f"arr_{number}"] for number in range(len(archive.files)))
-    if str(owner) != checkpoint_owner(run):
+    if str(owner) != run.checkpoint_owner:
         raise ValueError(f"{run.checkpoint} is the checkpoint of another run")
     return Checkpointed(int(step), tuple(state))
-
-
-def checkpoint_owner(run: Run) -> str:
-    """What a checkpoint must agree on with the run that goes on from it."""
-    return f"{run.spec_hash} {run.spec.seed}"
 
 
 def own_source(initializer: Initializer) -> dict[str, str]:
@@ -216,8 +208,7 @@ def reserve(store: Path, worker_id: int) -> Iterator[None]:
 
 def in_words(error: Exception) -> str:
     """Why a run failed, for the person."""
-    full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-    if full or (isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_FULL):
+    if is_disk_full(error) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
         return f"the disk is full: {error}; what was recorded until then is kept"
     # TensorFlow's messages go on with the graph, for pages; the log has them whole.
     lines = str(error).strip().splitlines() or [""]
@@ -232,8 +223,7 @@ def beat(path: Path, worker_id: int) -> None:
             if not store.is_there():
                 print(f"the store {path} was removed", file=sys.stderr)
                 os.kill(os.getpid(), signal.SIGTERM)
-            with contextlib.suppress(sqlite3.OperationalError):  # a full disk: the next beat may find room
-                store.connection.execute("UPDATE workers SET heartbeat = ? WHERE id = ?", (time.time(), worker_id))
+            workers.heartbeat(store, worker_id)
             time.sleep(HEARTBEAT_SECONDS)
 
 

@@ -20,7 +20,7 @@ from initlab_tui.reports.format import (
     versus,
     when,
 )
-from initlab_tui.store.database import Run
+from initlab_tui.store.runs import Run
 
 T = TypeVar("T")
 Sortable = float | str

@@ -12,8 +12,11 @@ from initlab_tui.domain.spec import Comparison, RunSpec
 from initlab_tui.domain.statistics.intervals import Estimate
 from initlab_tui.domain.statistics.leaderboard import Row, leaderboard
 from initlab_tui.store import layer_statistics
-from initlab_tui.store.database import Curve, Run, Store
+from initlab_tui.store.curves import Curve, read_curve
+from initlab_tui.store.database import Store
+from initlab_tui.store.events import read_events
 from initlab_tui.store.layer_statistics import StoredMeasurement
+from initlab_tui.store.runs import Run
 
 
 def rows(runs: Sequence[Run]) -> list[Row]:
@@ -115,8 +118,8 @@ def curve_document(curve: Curve) -> dict[str, Any]:
 
 def show_document(store: Store, run: Run) -> dict[str, Any]:
     return run_document(run) | {
-        "metrics": {split: curve_document(store.curve(run.id, split)) for split in ("train", "test")},
-        "events": [{"at": at, "kind": kind, "detail": detail} for at, kind, detail in store.events(run.id)],
+        "metrics": {split: curve_document(read_curve(store, run.id, split)) for split in ("train", "test")},
+        "events": [{"at": at, "kind": kind, "detail": detail} for at, kind, detail in read_events(store, run.id)],
         "layers": [checkup_document(checkup) for checkup in layer_statistics.read(store, run.id)],
         "log_tail": run.log_tail,
     }

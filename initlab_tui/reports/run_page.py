@@ -15,7 +15,10 @@ from initlab_tui.reports.format import cell, number, percent, rate, seconds, sho
 from initlab_tui.reports.sparkline import sparkline
 from initlab_tui.reports.tables import table
 from initlab_tui.store import layer_statistics
-from initlab_tui.store.database import Curve, Run, Store
+from initlab_tui.store.curves import Curve, read_curve
+from initlab_tui.store.database import Store
+from initlab_tui.store.events import read_events
+from initlab_tui.store.runs import Run
 
 SHOWN_EVALUATIONS = 12
 
@@ -26,7 +29,7 @@ def run_page(store: Store, run: Run) -> RenderableType:
     facts = table("", "", folded=[""])
     for name, value in _facts(run):
         facts.add_row(cell(name, "dim"), cell(value))
-    train, test = store.curve(run.id, "train"), store.curve(run.id, "test")
+    train, test = read_curve(store, run.id, "train"), read_curve(store, run.id, "test")
     parts: list[RenderableType] = [title, facts, Text()]
     if train.steps:
         parts += [
@@ -41,7 +44,7 @@ def run_page(store: Store, run: Run) -> RenderableType:
     if measured:
         parts += [*layers.health_parts(measured), Text()]
     happened = table("when", "event", "", folded=[""])
-    for at, kind, detail in store.events(run.id):
+    for at, kind, detail in read_events(store, run.id):
         happened.add_row(cell(when(at)), cell(kind), cell(detail))
     parts.append(happened)
     if run.log_tail:

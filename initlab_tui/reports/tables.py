@@ -15,7 +15,7 @@ from initlab_tui.domain.statistics.leaderboard import Row
 from initlab_tui.reports import columns
 from initlab_tui.reports.columns import ROOMY, Column, T
 from initlab_tui.reports.format import cell, differing_fields, setting
-from initlab_tui.store.database import Run
+from initlab_tui.store.runs import Run
 
 
 def table(*headings: str, right: Iterable[str] = (), folded: Iterable[str] = ()) -> Table:

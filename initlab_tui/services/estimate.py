@@ -9,7 +9,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from initlab_tui.domain.spec import RunSpec
-from initlab_tui.store.database import Run
+from initlab_tui.store.runs import Run
 
 # Of a worker where nothing is known: dense layers at this speed, six operations a weight and sample (two forward,
 # four backward), and what a sample and a step cost however small the network is.

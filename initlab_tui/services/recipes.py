@@ -11,7 +11,8 @@ from initlab_tui.domain.claims.evaluation import ClaimResult, evaluate_claims
 from initlab_tui.domain.claims.recipe import Experiment, Recipe
 from initlab_tui.recipes import loader
 from initlab_tui.services.run_metrics import run_metrics
-from initlab_tui.store.database import Run, Store
+from initlab_tui.store.database import Store
+from initlab_tui.store.runs import Run, list_comparison_runs, list_runs
 
 RunsByComparison = Mapping[int, Sequence[Run]]
 
@@ -80,7 +81,7 @@ def evaluate(
 
     With `instead_of` the recipe is on its substitute dataset already.
     """
-    runs = {number: store.runs_of(number) for number in set(comparison_ids.values())}
+    runs = {number: list_comparison_runs(store, number) for number in set(comparison_ids.values())}
     return _evaluate(store, _Variant.of(recipe, instead_of), comparison_ids, runs)
 
 
@@ -95,7 +96,7 @@ def evaluate_stored(store: Store, recipe: Recipe) -> RecipeResult:
 
     Claims about experiments without runs are undecided.
     """
-    by_comparison = _by_comparison(store.runs())
+    by_comparison = _by_comparison(list_runs(store))
     hashes = _hashes(by_comparison)
     variants = list(_variants(recipe))
     matches = [_matches(variant, hashes) for variant in variants]

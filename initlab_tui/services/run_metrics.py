@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from initlab_tui.domain.claims.evaluation import RunMetrics
 from initlab_tui.store import layer_statistics
-from initlab_tui.store.database import Run, Store
+from initlab_tui.store.curves import read_curve
+from initlab_tui.store.database import Store
+from initlab_tui.store.runs import Run
 
 
 def run_metrics(store: Store, experiment: str, runs: Iterable[Run]) -> list[RunMetrics]:
@@ -20,7 +22,7 @@ def _by_epoch(store: Store, run: Run) -> Mapping[str, Sequence[float]]:
     """Each observable before the first epoch and after every epoch, until it was not finite."""
     if not run.steps_per_epoch:
         return {}
-    curve = store.curve(run.id, "test")
+    curve = read_curve(store, run.id, "test")
     at_step = dict(zip(curve.steps, zip(curve.losses, curve.accuracies, strict=True), strict=True))
     steps = range(0, run.spec.epochs * run.steps_per_epoch + 1, run.steps_per_epoch)
     measured = [at_step[step] for step in itertools.takewhile(at_step.__contains__, steps)]

@@ -11,7 +11,8 @@ from initlab_tui.execution.supervisor import WorkerPlan
 from initlab_tui.services import preflight
 from initlab_tui.services.dataset_facts import DatasetFacts
 from initlab_tui.store import queue
-from initlab_tui.store.database import Requirements, Store
+from initlab_tui.store.database import Store
+from initlab_tui.store.queue import Requirements
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def submit(store: Store, submission: Submission, *, idle: float = 0.0) -> Submit
 
     When no worker can be started, or this is interrupted, the runs are stopped again.
     """
-    ids = store.enqueue(submission.comparison, submission.specs, submission.requirements)
+    ids = queue.enqueue(store, submission.comparison, submission.specs, submission.requirements)
     try:
         workers = supervisor.start_workers(store, submission.plan, idle=idle)
     except BaseException:

@@ -1,4 +1,4 @@
-"""What people do with what was kept: delete, restore, name and tag runs, and remove them for good."""
+"""What users do with stored runs: delete, restore, rename, tag and purge them."""
 
 from __future__ import annotations
 
@@ -9,75 +9,78 @@ from pathlib import Path
 
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.store.database import Store, note
+from initlab_tui.store import sql
+from initlab_tui.store.database import Store
+from initlab_tui.store.events import note
+from initlab_tui.store.runs import refuse_unknown
 
 MAX_CHARACTERS = 60
 
 
 def delete(store: Store, ids: Sequence[int]) -> list[int]:
-    """Put runs into the bin, from where `restore` takes them back until they are purged; returns their ids.
+    """Delete runs, which `restore` undoes until they are purged; returns their ids.
 
     Raises:
-        InvalidInputError: with nothing deleted, when one is not there or not over yet.
+        InvalidInputError: with nothing deleted, when one does not exist or has not ended.
     """
-    with store.transaction() as connection:
-        statuses = _statuses(store, ids)
+    with sql.transaction(store) as connection:
+        statuses = _statuses(store, connection, ids)
         active = [str(run_id) for run_id, status in statuses.items() if status.is_active]
         if active:
-            raise InvalidInputError.of("id", f"run {', '.join(active)} is not over yet: stop it first")
+            raise InvalidInputError.of("id", f"cannot delete run {', '.join(active)}: stop it first")
         _set(connection, list(statuses), "deleted", time.time(), "deleted")
     return list(statuses)
 
 
 def restore(store: Store, ids: Sequence[int]) -> list[int]:
-    """Take deleted runs back; returns the ids of those that were deleted.
+    """Restore deleted runs; returns the ids of those that were deleted.
 
     Raises:
-        InvalidInputError: with nothing restored, when one is not there, or was purged.
+        InvalidInputError: with nothing restored, when one does not exist, or was purged.
     """
-    with store.transaction() as connection:
-        rows = _rows(store, ids)
-        store.refuse_unknown(ids, rows)
+    with sql.transaction(store) as connection:
+        rows = _rows(connection, ids)
+        refuse_unknown(store, ids, rows)
         deleted = [run_id for run_id, (_, when) in rows.items() if when is not None]
         _set(connection, deleted, "deleted", None, "restored")
     return deleted
 
 
 def restore_newest(store: Store) -> list[int]:
-    """Take back what was deleted last, together; returns the runs' ids, none where nothing is deleted."""
+    """Restore the runs that were deleted last, together; returns their ids, none if nothing is deleted."""
     query = "SELECT id FROM runs WHERE deleted = (SELECT max(deleted) FROM runs)"
-    return restore(store, [run_id for (run_id,) in store.connection.execute(query)])
+    return restore(store, [run_id for (run_id,) in sql.connection(store).execute(query)])
 
 
 def rename(store: Store, ids: Sequence[int], name: str) -> None:
-    """Give runs a name; '' takes it away.
+    """Name runs; an empty name removes it.
 
     Raises:
-        InvalidInputError: for a name that does not fit on a line, or a run that is not there.
+        InvalidInputError: for a name that does not fit on a line, or a run that does not exist.
     """
     name = fitting("name", name.strip())
-    with store.transaction() as connection:
-        _set(connection, list(_statuses(store, ids)), "name", name, "renamed", name)
+    with sql.transaction(store) as connection:
+        _set(connection, list(_statuses(store, connection, ids)), "name", name, "renamed", name)
 
 
 def tag(store: Store, ids: Sequence[int], tags: str) -> None:
-    """Give runs these tags, words with blanks or commas between, instead of those they had.
+    """Replace the tags of runs by `tags`: words separated by spaces or commas.
 
     Raises:
-        InvalidInputError: for tags that do not fit on a line, or a run that is not there.
+        InvalidInputError: for tags that do not fit on a line, or a run that does not exist.
     """
     tags = fitting("tags", " ".join(dict.fromkeys(tags.replace(",", " ").split())))
-    with store.transaction() as connection:
-        _set(connection, list(_statuses(store, ids)), "tags", tags, "tagged", tags)
+    with sql.transaction(store) as connection:
+        _set(connection, list(_statuses(store, connection, ids)), "tags", tags, "tagged", tags)
 
 
 def purge(store: Store, older_than_seconds: float) -> int:
-    """Remove for good what was deleted longer ago than that, with all it recorded; returns how many runs."""
+    """Remove permanently, with all they recorded, the runs deleted at least so long ago; returns how many."""
     before = time.time() - older_than_seconds
-    with store.transaction() as connection:
+    with sql.transaction(store) as connection:
         rows = connection.execute("SELECT id, checkpoint FROM runs WHERE deleted <= ?", (before,)).fetchall()
         if rows:
-            # Under no run, and before theirs go: the newest event stays the newest, and followers know of it.
+            # Noted under no run and before the runs' own events go, so that event numbers still only grow.
             note(connection, None, "purged", f"{len(rows)} runs")
         connection.executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id, _ in rows])
     for _, checkpoint in rows:
@@ -87,10 +90,10 @@ def purge(store: Store, older_than_seconds: float) -> int:
 
 
 def fitting(field: str, text: str) -> str:
-    """`text`, if it fits on a line.
+    """Return `text` if it fits on a line.
 
     Raises:
-        InvalidInputError: when it is too long, or would act on a terminal.
+        InvalidInputError: when it is too long, or has characters that act on a terminal.
     """
     if not text.isprintable() or len(text) > MAX_CHARACTERS:
         shown = text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}…"
@@ -100,16 +103,17 @@ def fitting(field: str, text: str) -> str:
     return text
 
 
-def _rows(store: Store, ids: Sequence[int]) -> dict[int, tuple[RunStatus, float | None]]:
-    """Status and time of deletion, of those that are in the store at all."""
-    query = f"SELECT id, status, deleted FROM runs WHERE id IN ({','.join('?' * len(ids))}) ORDER BY id"  # noqa: S608
-    return {run_id: (RunStatus(status), when) for run_id, status, when in store.connection.execute(query, tuple(ids))}
+def _rows(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, tuple[RunStatus, float | None]]:
+    """Return status and time of deletion of those runs that exist, deleted ones included."""
+    query = f"SELECT id, status, deleted FROM runs WHERE id {sql.IN_LIST} ORDER BY id"  # noqa: S608 - no outside text
+    rows = connection.execute(query, (sql.json_list(ids),))
+    return {run_id: (RunStatus(status), when) for run_id, status, when in rows}
 
 
-def _statuses(store: Store, ids: Sequence[int]) -> dict[int, RunStatus]:
-    there = {run_id: status for run_id, (status, deleted) in _rows(store, ids).items() if deleted is None}
-    store.refuse_unknown(ids, there)
-    return there
+def _statuses(store: Store, connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, RunStatus]:
+    kept = {run_id: status for run_id, (status, deleted) in _rows(connection, ids).items() if deleted is None}
+    refuse_unknown(store, ids, kept)
+    return kept
 
 
 def _set(

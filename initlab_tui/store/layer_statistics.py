@@ -11,7 +11,10 @@ from typing import Any, NamedTuple
 
 from initlab_tui.domain.events import LayersMeasured, finite_or_none
 from initlab_tui.domain.layers.diagnosis import Diagnosis, LayerStatistics, Measurement, NetworkStatistics, diagnose
-from initlab_tui.store.database import Store, insert, note
+from initlab_tui.store.database import Store
+from initlab_tui.store.events import note
+from initlab_tui.store.sql import connection as connection_of
+from initlab_tui.store.sql import insert
 
 _LAYER, _NETWORK = ", ".join(LayerStatistics._fields), ", ".join(NetworkStatistics._fields)
 # What is NULL where there is no such figure, rather than where it was not finite.
@@ -51,13 +54,17 @@ def forget(connection: sqlite3.Connection, run_id: int, step: int) -> None:
 def read(store: Store, run_id: int, *, last_only: bool = False) -> list[StoredMeasurement]:
     """All that was measured of a run's layers, or the last measurement, by step."""
     which = "step = (SELECT max(step) FROM network_health WHERE run_id = :run)" if last_only else "step >= 0"
-    rows = store.connection.execute(
-        f"SELECT step, verdict, reason, layer, {_NETWORK} FROM network_health "  # noqa: S608 - no outside text
-        f"WHERE run_id = :run AND {which} ORDER BY step",
-        {"run": run_id},
-    ).fetchall()
+    rows = (
+        connection_of(store)
+        .execute(
+            f"SELECT step, verdict, reason, layer, {_NETWORK} FROM network_health "  # noqa: S608 - no outside text
+            f"WHERE run_id = :run AND {which} ORDER BY step",
+            {"run": run_id},
+        )
+        .fetchall()
+    )
     layers = _layers(
-        store.connection.execute(
+        connection_of(store).execute(
             f"SELECT step, {_LAYER} FROM layer_health "  # noqa: S608 - no outside text
             f"WHERE run_id = :run AND {which} ORDER BY step, number",
             {"run": run_id},

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+from collections.abc import Callable
+
+from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.domain.spec import RunSpec
 
 APPLICATION_ID = 0x1A17_1AB0
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
+Migration = tuple[str | Callable[[sqlite3.Connection], None], ...]
+
+
+def rehash_specs(connection: sqlite3.Connection) -> None:
+    """Compute the spec hash of every run anew; a run whose spec cannot be read keeps its hash."""
+    for run_id, spec in connection.execute("SELECT id, spec FROM runs").fetchall():
+        with contextlib.suppress(InvalidInputError):
+            spec_hash = RunSpec.from_json(spec).spec_hash
+            connection.execute("UPDATE runs SET spec_hash = ? WHERE id = ?", (spec_hash, run_id))
+
+
+MIGRATIONS: tuple[Migration, ...] = (
     (
         """
         CREATE TABLE comparisons (
@@ -91,8 +107,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX events_run ON events (run_id)",
     ),
-    # Runs get what people give them: a name, tags, a place in the bin. Since runs can go for good now, their
-    # numbers are counted on (AUTOINCREMENT), so that none is ever given twice.
+    # Users name, tag and delete runs. Because runs can be removed permanently now, ids are never reused
+    # (AUTOINCREMENT).
     (
         """
         CREATE TABLE runs_2 (
@@ -151,7 +167,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE events_2 RENAME TO events",
         "CREATE INDEX events_run ON events (run_id)",
     ),
-    # The health of the layers: what was measured on the probe batch, and what it was judged to be then.
+    # Layer statistics: what was measured on the probe batch, and its diagnosis.
     (
         "ALTER TABLE runs ADD COLUMN verdict TEXT NOT NULL DEFAULT ''",  # at step 0; '' where none was measured
         """
@@ -193,20 +209,32 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID
         """,
     ),
-    # What specs that differ only in the seed share is called a hash, which it is.
-    ("ALTER TABLE runs RENAME COLUMN identity TO spec_hash",),
+    # The hash of a spec is of the fields that differ from their default. A checkpoint names its owner by the hash of
+    # the time when it was written, so this is kept with the run. A comparison knows the recipe that it came from.
+    (
+        "ALTER TABLE runs RENAME COLUMN identity TO spec_hash",
+        "ALTER TABLE runs ADD COLUMN checkpoint_owner TEXT",  # what the checkpoint's file must say; NULL without one
+        "UPDATE runs SET checkpoint_owner = spec_hash || ' ' || seed WHERE checkpoint IS NOT NULL",
+        rehash_specs,
+        "ALTER TABLE workers RENAME COLUMN watcher_pid TO monitor_pid",
+        "ALTER TABLE workers RENAME COLUMN watcher_born TO monitor_born",
+        "ALTER TABLE workers RENAME COLUMN visible TO visible_devices",
+        "ALTER TABLE workers RENAME COLUMN idle TO idle_seconds",
+        "ALTER TABLE comparisons ADD COLUMN recipe TEXT",  # its name; NULL where the comparison came from none
+        "ALTER TABLE comparisons ADD COLUMN recipe_version TEXT",  # changes with the recipe's content
+    ),
 )
 
 
 def version(connection: sqlite3.Connection) -> int:
-    """How many migrations the store has had."""
+    """Return how many migrations the store has had."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the store to the newest schema; safe when several processes do it at once.
 
-    Foreign keys must not be enforced yet: a table that is made anew would take with it what refers to it.
+    Foreign keys must not be enforced yet: dropping a table that is replaced would delete the rows that refer to it.
     """
     if version(connection) == len(MIGRATIONS):
         return
@@ -214,7 +242,10 @@ def migrate(connection: sqlite3.Connection) -> None:
     try:
         for number, statements in enumerate(MIGRATIONS[version(connection) :], version(connection) + 1):
             for statement in statements:
-                connection.execute(statement)
+                if isinstance(statement, str):
+                    connection.execute(statement)
+                else:
+                    statement(connection)
             connection.execute(f"PRAGMA user_version = {number}")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("COMMIT")

@@ -1,33 +1,49 @@
-"""What becomes of queued runs: claimed and recorded by workers, stopped, paused and resumed by people."""
+"""The queue: runs enter it, workers claim them, users stop, pause, resume and retry them."""
 
 from __future__ import annotations
 
 import json
-import re
+import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from initlab_tui.domain.events import Evaluated, LayersMeasured, Started, Stepped, finite_or_none
+from initlab_tui.domain.claims.recipe_origin import RecipeOrigin
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.store import layer_statistics
-from initlab_tui.store.database import Run, Store, note
-
-LOG_TAIL_LINES = 20
-# What TensorFlow says at every start, with or without trouble.
-CHATTER = re.compile(r"[IW]\d{4} |WARNING: All log messages|To enable the following instructions|E\d{4} .*cuInit")
-LOG_TAIL_BYTES = 8_192
-
-
-Recorded = Stepped | Evaluated | LayersMeasured
+from initlab_tui.domain.spec import Comparison, RunSpec
+from initlab_tui.store import sql
+from initlab_tui.store.comparisons import insert_comparison
+from initlab_tui.store.database import Store
+from initlab_tui.store.events import note
+from initlab_tui.store.runs import Run, find_run, list_runs, refuse_unknown
+from initlab_tui.store.workers import HAS_WORKER
 
 
-class LostRunError(Exception):
-    """The run is no longer this worker's: it was taken for dead, or the run was removed."""
+@dataclass(frozen=True)
+class Requirements:
+    """Where and how a queued run is trained: what a worker must offer to claim it.
+
+    `device` is cpu, gpu (any) or gpu:N; `data_file` the npz to read, None for bundled data; `import_folder` the
+    folder in which an `import:` is looked up.
+    """
+
+    device: str
+    threads: int
+    data_file: Path | None
+    import_folder: Path
 
 
-_WAITING = """
+@dataclass(frozen=True)
+class Waiting:
+    """How many queued runs need a worker with this device and so many threads."""
+
+    device: str
+    threads: int
+    runs: int
+
+
+_CLAIMABLE = """
     SELECT runs.id FROM runs JOIN workers ON workers.id = :worker
     WHERE status = 'queued' AND runs.device = workers.device AND runs.threads = workers.threads
         AND workers.ended IS NULL
@@ -35,167 +51,92 @@ _WAITING = """
 """
 
 
+def enqueue(
+    store: Store,
+    comparison: Comparison | None,
+    specs: Sequence[RunSpec],
+    requirements: Requirements,
+    recipe: RecipeOrigin | None = None,
+) -> list[int]:
+    """Queue runs, of a comparison or on their own, and return their ids, in the order of `specs`.
+
+    `recipe` is kept with the comparison that came from it.
+    """
+    now = time.time()
+    with sql.transaction(store) as connection:
+        shared = {
+            "comparison_id": insert_comparison(connection, comparison, recipe) if comparison else None,
+            "data_file": str(requirements.data_file) if requirements.data_file else None,
+            "import_folder": str(requirements.import_folder),
+            "device": requirements.device,
+            "threads": requirements.threads,
+            "status": RunStatus.QUEUED,
+            "created": now,
+        }
+        ids = []
+        for spec in specs:
+            own = {"spec": spec.to_json(), "spec_hash": spec.spec_hash, "seed": spec.seed}
+            ids.append(sql.insert(connection, "runs", shared | own))
+            note(connection, ids[-1], RunStatus.QUEUED)
+    return ids
+
+
 def claim(store: Store, worker_id: int) -> Run | None:
     """Take the oldest queued run that this worker can do, atomically: no two workers get the same one."""
-    # Looked for without the lock first: a worker that stands idle asks often, and others have to write.
-    if not store.connection.execute(_WAITING, {"worker": worker_id}).fetchone():
+    # Checked first without the lock: an idle worker asks often, and others have to write.
+    if not sql.connection(store).execute(_CLAIMABLE, {"worker": worker_id}).fetchone():
         return None
-    now = time.time()
-    with store.transaction() as connection:
+    with sql.transaction(store) as connection:
         row = connection.execute(
             f"""
             UPDATE runs SET status = 'running', worker_id = :worker, timed_from = :now, request = NULL,
                 started = coalesce(started, :now)
-            WHERE id = ({_WAITING}) RETURNING id
+            WHERE id = ({_CLAIMABLE}) RETURNING id
             """,  # noqa: S608 - no outside text
-            {"worker": worker_id, "now": now},
+            {"worker": worker_id, "now": time.time()},
         ).fetchone()
         if row:
             note(connection, row[0], "claimed", f"worker {worker_id}")
-    return store.run(row[0]) if row else None
+    return find_run(store, row[0]) if row else None
 
 
-def retire_if_idle(store: Store, worker_id: int) -> bool:
-    """End the worker's registration unless there is work for it; atomic, so that no run is left behind.
-
-    Returns whether it is ended now, by this or because it was taken for dead before.
-    """
-    with store.transaction() as connection:
-        connection.execute(
-            """
-            UPDATE workers SET ended = ?, exit = 'idle' WHERE id = ? AND ended IS NULL AND NOT EXISTS (
-                SELECT 1 FROM runs WHERE status = 'queued'
-                    AND runs.device = workers.device AND runs.threads = workers.threads)
-            """,
-            (time.time(), worker_id),
-        )
-        row = connection.execute("SELECT ended FROM workers WHERE id = ?", (worker_id,)).fetchone()
-    return row is None or row[0] is not None
-
-
-def record_started(store: Store, run: Run, event: Started, record: Mapping[str, Any]) -> str | None:
-    """Record that a run began, and return what is asked of it."""
-    if run.fingerprint not in (None, event.fingerprint):
-        raise ValueError(f"the data of {run.spec.dataset} changed since the run was paused at step {event.step}")
-    with store.transaction() as connection:
-        # What a pause or a crash left behind of later steps is trained again.
-        connection.execute("DELETE FROM metrics WHERE run_id = ? AND step > ?", (run.id, event.step))
-        layer_statistics.forget(connection, run.id, event.step)
-        note(connection, run.id, "started", event.note)
-        return _update(
-            store,
-            run,
-            total_steps=event.total_steps,
-            steps_per_epoch=event.steps_per_epoch,
-            step=event.step,
-            fingerprint=event.fingerprint,
-            record=json.dumps(record),
-            timed_from=time.time(),
-        )
-
-
-def record(store: Store, run: Run, events: Sequence[Recorded]) -> str | None:
-    """Record what a run did, at least one event, and return what is asked of it: stop, pause or None.
-
-    Raises:
-        LostRunError: with nothing recorded, when it is no longer this worker's.
-    """
-    steps = [event for event in events if isinstance(event, Stepped)]
-    evaluations = [event for event in events if isinstance(event, Evaluated)]
-    values: dict[str, object] = {}
-    if steps:
-        values["step"] = steps[-1].last
-    if evaluations:
-        values["test_loss"] = finite_or_none(evaluations[-1].loss)
-        values["test_accuracy"] = evaluations[-1].accuracy
-    with store.transaction() as connection:
-        connection.executemany(
-            "INSERT OR REPLACE INTO metrics (run_id, split, step, loss, accuracy) VALUES (?, ?, ?, ?, ?)",
-            [
-                (run.id, split, step, finite_or_none(loss), accuracy)
-                for event in events
-                for split, step, loss, accuracy in _rows(event)
-            ],
-        )
-        connection.execute(
-            "UPDATE runs SET train_seconds = train_seconds + ?, samples = samples + ? WHERE id = ?",
-            (sum(event.seconds for event in steps), sum(event.samples for event in steps), run.id),
-        )
-        for event in events:
-            if isinstance(event, LayersMeasured):
-                layer_statistics.write(connection, run.id, event)
-        return _update(store, run, **values)
-
-
-def _rows(event: Recorded) -> Iterator[tuple[str, int, float, float]]:
-    match event:
-        case Evaluated():
-            yield "test", event.step, event.loss, event.accuracy
-        case Stepped():
-            for step, (loss, accuracy) in enumerate(zip(event.losses, event.accuracies, strict=True), event.step):
-                yield "train", step, loss, accuracy
-
-
-def release(
-    store: Store,
-    run: Run,
-    status: RunStatus,
-    reason: str = "",
-    *,
-    log: Path | None = None,
-    checkpoint: Path | None = None,
-) -> None:
-    """Give up a claimed run: ended with `status`, or paused with its checkpoint.
-
-    Raises:
-        LostRunError: when it is no longer this worker's.
-    """
-    now = time.time()
-    with store.transaction() as connection:
-        _update(
-            store,
-            run,
-            status=status,
-            reason=reason,
-            request=None,
-            ended=None if status is RunStatus.PAUSED else now,
-            checkpoint=str(checkpoint) if checkpoint else None,
-            log_tail=log_tail(log) if log else "",
-        )
-        connection.execute("UPDATE runs SET busy_seconds = busy_seconds + ? - timed_from WHERE id = ?", (now, run.id))
-        note(connection, run.id, status, reason)
-
-
-def _update(store: Store, run: Run, **values: object) -> str | None:
-    # Where nothing changes it is still asked whether the run is this worker's, and what is asked of it.
-    settings = ", ".join(f"{name} = ?" for name in values) or "step = step"
-    query = (
-        f"UPDATE runs SET {settings} "  # noqa: S608 - no outside text
-        "WHERE id = ? AND worker_id IS ? AND status = 'running' RETURNING request"
+def waiting_without_worker(store: Store, ids: Sequence[int] | None = None) -> list[Waiting]:
+    """Return what is queued, of `ids` or of all runs, with no worker alive that could take it."""
+    condition, values = _among(ids)
+    rows = sql.connection(store).execute(
+        "SELECT device, threads, count(*) FROM runs "  # noqa: S608 - no outside text
+        f"WHERE status = 'queued' {condition} AND NOT {HAS_WORKER} GROUP BY device, threads",
+        values,
     )
-    row = store.connection.execute(query, (*values.values(), run.id, run.worker_id)).fetchone()
-    if row is None:
-        raise LostRunError(f"run {run.id} is no longer worker {run.worker_id}'s")
-    return None if row[0] is None else str(row[0])
+    return [Waiting(*row) for row in rows.fetchall()]
 
 
-def log_tail(log: Path) -> str:
-    """The end of a worker's log, for the record of a run that failed."""
-    if not log.is_file():
-        return ""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
-        lines = file.read().decode("utf-8", "replace").splitlines()
-    return "\n".join([line for line in lines if not CHATTER.match(line)][-LOG_TAIL_LINES:])
+def fail_waiting(
+    store: Store, device: str, threads: int, reason: str, log_tail: str = "", ids: Sequence[int] | None = None
+) -> None:
+    """Fail what is queued, of `ids` or of all runs, for such a worker, unless one is alive that could take it."""
+    condition, values = _among(ids)
+    with sql.transaction(store) as connection:
+        rows = connection.execute(
+            "UPDATE runs SET status = 'failed', reason = ?, log_tail = ?, ended = ? "  # noqa: S608 - no outside text
+            f"WHERE status = 'queued' AND device = ? AND threads = ? {condition} AND NOT {HAS_WORKER} RETURNING id",
+            (reason, log_tail, time.time(), device, threads, *values),
+        ).fetchall()
+        for (run_id,) in rows:
+            note(connection, run_id, RunStatus.FAILED, reason)
+
+
+def _among(ids: Sequence[int] | None) -> tuple[str, tuple[str, ...]]:
+    return ("", ()) if ids is None else (f"AND runs.id {sql.IN_LIST}", (sql.json_list(ids),))
 
 
 def stop(store: Store, ids: Sequence[int]) -> list[int]:
-    """Ask runs to end: those that wait end at once, those that train at their next chunk.
+    """Ask runs to end: queued and paused ones end at once, running ones after their current chunk.
 
-    Returns the ids of those that were not over yet.
+    Returns the ids of those that had not ended.
     """
-    before = store.runs(list(ids))
-    asked = _ask(store, ids, "stop", (RunStatus.QUEUED, RunStatus.PAUSED), RunStatus.STOPPED)
+    before = list_runs(store, ids)
+    asked = _request(store, ids, "stop", (RunStatus.QUEUED, RunStatus.PAUSED), RunStatus.STOPPED)
     for run in before:
         if run.status is RunStatus.PAUSED and run.checkpoint:
             Path(run.checkpoint).unlink(missing_ok=True)
@@ -203,39 +144,84 @@ def stop(store: Store, ids: Sequence[int]) -> list[int]:
 
 
 def pause(store: Store, ids: Sequence[int]) -> list[int]:
-    """Ask runs to pause: those that train keep a checkpoint at their next chunk and free their worker.
+    """Ask runs to pause: running ones keep a checkpoint after their current chunk and free their worker.
 
     Returns the ids of those that were queued or running.
     """
-    return _ask(store, ids, "pause", (RunStatus.QUEUED,), RunStatus.PAUSED)
+    return _request(store, ids, "pause", (RunStatus.QUEUED,), RunStatus.PAUSED)
 
 
 def resume(store: Store, ids: Sequence[int]) -> list[int]:
-    """Queue paused runs again, to go on where they were; returns their ids."""
-    return _ask(store, ids, None, (RunStatus.PAUSED,), RunStatus.QUEUED)
+    """Queue paused runs again, to continue where they were; returns their ids."""
+    return _request(store, ids, None, (RunStatus.PAUSED,), RunStatus.QUEUED)
 
 
-def _ask(
+def _request(
     store: Store, ids: Sequence[int], request: str | None, waiting: Sequence[RunStatus], becomes: RunStatus
 ) -> list[int]:
-    store.refuse_unknown(ids, {run.id for run in store.runs(list(ids))})
+    refuse_unknown(store, ids, {run.id for run in list_runs(store, ids)})
     asked = []
-    with store.transaction() as connection:
+    with sql.transaction(store) as connection:
         for run_id in dict.fromkeys(ids):
-            marks = ",".join("?" * len(waiting))
-            ended = time.time() if becomes.is_ended else None
-            row = connection.execute(
-                f"UPDATE runs SET status = ?, ended = ? WHERE id = ? AND status IN ({marks}) RETURNING id",  # noqa: S608
-                (becomes, ended, run_id, *waiting),
-            ).fetchone()
-            if not row and request:
-                row = connection.execute(
-                    # Who asked to stop meant it, whatever is asked after.
-                    "UPDATE runs SET request = CASE request WHEN 'stop' THEN 'stop' ELSE ? END "
-                    "WHERE id = ? AND status = 'running' RETURNING id",
-                    (request, run_id),
-                ).fetchone()
-            if row:
+            if _change(connection, run_id, waiting, becomes) or (request and _ask(connection, run_id, request)):
                 asked.append(run_id)
                 note(connection, run_id, f"{request or 'resume'} requested")
     return asked
+
+
+def _change(connection: sqlite3.Connection, run_id: int, waiting: Sequence[RunStatus], becomes: RunStatus) -> bool:
+    ended = time.time() if becomes.is_ended else None
+    query = (
+        "UPDATE runs SET status = ?, ended = ? WHERE id = ? AND status IN (SELECT value FROM json_each(?)) RETURNING id"
+    )
+    return connection.execute(query, (becomes, ended, run_id, json.dumps(list(waiting)))).fetchone() is not None
+
+
+def _ask(connection: sqlite3.Connection, run_id: int, request: str) -> bool:
+    query = (
+        # A request to stop is final, whatever is requested later.
+        "UPDATE runs SET request = CASE request WHEN 'stop' THEN 'stop' ELSE ? END "
+        "WHERE id = ? AND status = 'running' RETURNING id"
+    )
+    return connection.execute(query, (request, run_id)).fetchone() is not None
+
+
+def retry(store: Store, ids: Sequence[int]) -> list[int]:
+    """Queue failed, crashed and stopped runs anew: the same spec and requirements, name and tags, in its comparison.
+
+    The old runs stay as they are. A run is left out if its status does not allow it, or if a retry of it is still
+    active. Returns the new runs' ids, in the order of `ids`.
+
+    Raises:
+        InvalidInputError: with nothing queued, when there is no run of an id.
+    """
+    by_id = {run.id: run for run in list_runs(store, ids)}
+    refuse_unknown(store, ids, by_id)
+    with sql.transaction(store) as connection:
+        retried = [_retry(connection, by_id[run_id]) for run_id in dict.fromkeys(ids)]
+    return [run_id for run_id in retried if run_id is not None]
+
+
+_RETRY = """
+    INSERT INTO runs (comparison_id, spec, spec_hash, seed, data_file, import_folder, device, threads, name, tags,
+        status, created)
+    SELECT comparison_id, spec, spec_hash, seed, data_file, import_folder, device, threads, name, tags, 'queued', :now
+    FROM runs AS old
+    WHERE id = :run AND NOT EXISTS (
+        SELECT 1 FROM runs AS newer
+        WHERE newer.id > old.id AND newer.status IN ('queued', 'running', 'paused')
+            AND newer.comparison_id IS old.comparison_id AND newer.spec_hash = old.spec_hash
+            AND newer.seed = old.seed)
+    RETURNING id
+"""
+
+
+def _retry(connection: sqlite3.Connection, run: Run) -> int | None:
+    if not run.status.can_be_retried:
+        return None
+    row = connection.execute(_RETRY, {"run": run.id, "now": time.time()}).fetchone()
+    if row is None:
+        return None
+    note(connection, run.id, "retried", f"as run {row[0]}")
+    note(connection, row[0], RunStatus.QUEUED, f"retry of run {run.id}")
+    return int(row[0])

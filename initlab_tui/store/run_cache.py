@@ -1,19 +1,21 @@
-"""A copy in memory of all runs of a store, kept up to date cheaply: what a screen looks through."""
+"""A copy in memory of all runs of a store, cheap to keep up to date: the screen reads its runs from it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from initlab_tui.store.database import Run, Store
+from initlab_tui.store.database import Store
+from initlab_tui.store.events import newest_event, runs_with_events
+from initlab_tui.store.runs import Run, list_runs, running_ids
 
 
 @dataclass(frozen=True)
 class Change:
-    """What is new since the last look.
+    """What changed since the last refresh.
 
-    `changed` are the runs that differ in anything, or are new; `removed` those deleted or purged. `ranked` is
-    whether the leaderboard may differ: not for the mere steps and measurements of a run that trains.
+    `changed` are the runs that are new or differ in anything; `removed` those deleted or purged. `ranked` is whether
+    the leaderboard may differ: new steps and measurements of a running run do not change it.
     """
 
     changed: frozenset[int]
@@ -22,10 +24,10 @@ class Change:
 
 
 class RunCache:
-    """All runs of a store as they were at the last look, by id, oldest first.
+    """All runs of a store as they were at the last refresh, by id, oldest first.
 
-    Read again are those that an event tells of, since every change but the steps of a run is noted, and those
-    that train. What was written through the same Store is seen too, as long as it was noted.
+    A refresh reads again the runs with new events, because every change except the steps of a run is noted, and the
+    running ones. Writes through the same Store are seen too, as long as they were noted.
     """
 
     def __init__(self, store: Store) -> None:
@@ -33,15 +35,15 @@ class RunCache:
         self._store = store
         self._version = self._event = -1
 
-    def look(self) -> Change | None:
-        """Bring `runs` up to date and tell what changed; None, at next to no cost, where nothing did."""
-        # Both before the runs are read: what is written meanwhile is seen now, and looked for again.
-        version, event = self._store.data_version(), self._store.newest_event()
+    def refresh(self) -> Change | None:
+        """Bring `runs` up to date and return what changed; None, at almost no cost, if nothing did."""
+        # Both are read before the runs: what is written meanwhile is seen now, and read again next time.
+        version, event = self._store.data_version(), newest_event(self._store)
         if (version, event) == (self._version, self._event):
             return None
-        told = self._told(event)
-        found = {run.id: run for run in self._store.runs(None if told is None else list(told))}
-        removed = (self.runs.keys() if told is None else told & self.runs.keys()) - found.keys()
+        stale = self._stale(event)
+        found = {run.id: run for run in list_runs(self._store, None if stale is None else list(stale))}
+        removed = (self.runs.keys() if stale is None else stale & self.runs.keys()) - found.keys()
         changed = {run_id: run for run_id, run in found.items() if self.runs.get(run_id) != run}
         self._version, self._event = version, event
         if not (changed or removed):
@@ -50,16 +52,14 @@ class RunCache:
         self._take(changed, removed)
         return Change(frozenset(changed), frozenset(removed), ranked)
 
-    def _told(self, event: int) -> set[int] | None:
-        """The runs to read again; None for all, at first and when some were removed for good."""
+    def _stale(self, event: int) -> set[int] | None:
+        """Return the runs to read again; None for all: at first, and after runs were purged."""
         if self._event < 0:
             return None
-        query = "SELECT DISTINCT run_id FROM events WHERE id > ? AND id <= ?"
-        told = {run_id for (run_id,) in self._store.connection.execute(query, (self._event, event))}
-        if None in told:
+        stale = runs_with_events(self._store, self._event, event)
+        if None in stale:
             return None
-        running = self._store.connection.execute("SELECT id FROM runs WHERE status = 'running'")
-        return told | {run_id for (run_id,) in running}
+        return running_ids(self._store) | {run_id for run_id in stale if run_id is not None}
 
     def _take(self, changed: dict[int, Run], removed: Iterable[int]) -> None:
         newest = next(reversed(self.runs), 0)
@@ -72,8 +72,8 @@ class RunCache:
 
 
 def _rank_may_differ(before: Run | None, now: Run) -> bool:
-    return before is None or _standing(before) != _standing(now)
+    return before is None or _rank_key(before) != _rank_key(now)
 
 
-def _standing(run: Run) -> tuple[object, ...]:
+def _rank_key(run: Run) -> tuple[object, ...]:
     return run.status, run.name, run.tags, run.fingerprint, run.total_steps, run.verdict

@@ -7,7 +7,6 @@ import gc
 import importlib
 import os
 import signal
-import sqlite3
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -23,7 +22,8 @@ from initlab_tui.domain.spec import Comparison
 from initlab_tui.execution import supervisor
 from initlab_tui.reports.format import plain
 from initlab_tui.store import queue
-from initlab_tui.store.database import Store
+from initlab_tui.store.comparisons import last_comparison
+from initlab_tui.store.database import Store, StoreError
 from initlab_tui.tui.keys import EVERYWHERE, LAB, RESULTS, SETUP, TRAINING, Key, bindings
 from initlab_tui.tui.lab_backend import LabBackend
 from initlab_tui.tui.messages import StoreChanged
@@ -124,7 +124,7 @@ class LabApp(App[None]):
             if not told.startswith("store "):
                 told = f"the store has a record that cannot be read: {told} (see initlab-tui doctor)"
             self.exit(return_code=UNUSABLE, message=Text(plain(told)))
-        except sqlite3.DatabaseError as error:
+        except StoreError as error:
             told = f"the store cannot be used: {error}; what trains goes on (see initlab-tui doctor)"
             self.exit(return_code=UNUSABLE, message=Text(plain(told)))
 
@@ -212,7 +212,7 @@ class LabApp(App[None]):
 
 def _settings(store: Store, demo: Comparison | None) -> Settings:
     """The demo, or the last comparison of the store, or what a first start begins with."""
-    last = store.last_comparison()
+    last = last_comparison(store)
     if demo:
         return Settings(demo)
     if last is None:

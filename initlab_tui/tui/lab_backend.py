@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +17,10 @@ from initlab_tui.domain.spec import Comparison
 from initlab_tui.execution import supervisor
 from initlab_tui.services import submit
 from initlab_tui.services.dataset_facts import DatasetFacts
-from initlab_tui.store import edits, layer_statistics, queue
-from initlab_tui.store.database import Curve, Run, Store
+from initlab_tui.store import edits, layer_statistics, queue, workers
+from initlab_tui.store.curves import Curve, read_trend
+from initlab_tui.store.database import Store, StoreError
+from initlab_tui.store.runs import Run, find_run
 from initlab_tui.store.streaming_curve import StreamingCurve
 from initlab_tui.tui.store_monitor import StoreMonitor, StoreSnapshot
 from initlab_tui.tui.trends import POINTS, Trend
@@ -32,7 +33,7 @@ T = TypeVar("T")
 IDLE_SECONDS = 600.0  # that a worker waits for the next comparison before it frees its memory
 KEPT_DELETED_SECONDS = 7 * 24 * 3600.0
 CHART_POINTS = 400
-DISMISS_MILLISECONDS = 2000  # who leaves is not to wait for another's lock
+DISMISS_SECONDS = 2.0  # who leaves is not to wait for another's lock
 
 
 class StoreThread:
@@ -92,10 +93,10 @@ class LabBackend:
     def _points(self, store: Store, run: Run) -> Curve:
         if run.status.is_ended:
             self._growing.pop(run.id, None)
-            return store.trend(run.id, "train", POINTS)
+            return read_trend(store, run.id, "train", POINTS)
         if run.id not in self._growing:
             self._growing[run.id] = StreamingCurve(run.id, POINTS)
-        return self._growing[run.id].look(store)
+        return self._growing[run.id].read(store)
 
     async def checkups(self, run_id: int) -> list[layer_statistics.StoredMeasurement]:
         """All that was measured of a run's layers."""
@@ -103,14 +104,14 @@ class LabBackend:
 
     async def curve(self, run_id: int, split: str) -> Curve:
         """A run's curve, as fine as a chart can draw it."""
-        return await self._reading.do(lambda store: store.trend(run_id, split, CHART_POINTS))
+        return await self._reading.do(lambda store: read_trend(store, run_id, split, CHART_POINTS))
 
     async def page(self, run_id: int) -> RenderableType | None:
         """All that is known of a run; None where there is none."""
         from initlab_tui.reports.run_page import run_page  # the first paint does without
 
         def read(store: Store) -> RenderableType | None:
-            run = store.run(run_id)
+            run = find_run(store, run_id)
             return run_page(store, run) if run else None
 
         return await self._reading.do(read)
@@ -187,16 +188,15 @@ class LabBackend:
         self._reading.close()
         self._writing.close()
         # Of a store that cannot be used the lab has told already; its workers end when they have stood idle.
-        with contextlib.suppress(InvalidInputError, sqlite3.Error):
+        with contextlib.suppress(InvalidInputError, StoreError):
             self.dismiss()
 
     def dismiss(self) -> None:
         """Let the workers end that were started here, once nothing is left for them."""
-        store = Store.open_existing(self._path)
+        store = Store.open_existing(self._path, busy_seconds=DISMISS_SECONDS)
         if store:
             with store:
-                store.connection.execute(f"PRAGMA busy_timeout = {DISMISS_MILLISECONDS}")
-                supervisor.dismiss(store, self._workers)
+                workers.dismiss(store, self._workers)
 
 
 async def _abandonable(work: Callable[[], T]) -> T:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.statistics.leaderboard import leaderboard
-from initlab_tui.execution.follow import LivenessMonitor
-from initlab_tui.execution.supervisor import workers_alive
+from initlab_tui.execution.liveness import LivenessMonitor
 from initlab_tui.reports.format import conclusion
-from initlab_tui.store.database import Run, Store
+from initlab_tui.store.database import Store
 from initlab_tui.store.run_cache import Change, RunCache
+from initlab_tui.store.runs import Run
+from initlab_tui.store.workers import count_alive
 from initlab_tui.tui.leaderboard_view import Group, groups
 
 # Ranking may take at most this share of the time, however many runs there are.
@@ -69,8 +70,8 @@ class StoreMonitor:
 
             self._cache, self._liveness = RunCache(store), LivenessMonitor(store)
         self._liveness.check(None)
-        change = self._cache.look()
-        workers = workers_alive(store)
+        change = self._cache.refresh()
+        workers = count_alive(store)
         if change is None and not self._rank_is_due() and workers == self._workers:
             return None
         self._workers = workers

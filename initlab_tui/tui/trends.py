@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from initlab_tui.reports.sparkline import sparkline
-from initlab_tui.store.database import Curve, Run
+from initlab_tui.store.curves import Curve
 from initlab_tui.store.layer_statistics import StoredMeasurement
+from initlab_tui.store.runs import Run
 
 POINTS = 48
 REFRESH_SECONDS = 0.5

@@ -34,6 +34,7 @@ import psutil
 from initlab_tui.domain.spec import Comparison, RunSpec
 from initlab_tui.store.database import Store
 from tests.benchmarks.terminal import Box, Terminal
+from tests.database import execute
 
 BARE = [sys.executable, "-c", "import textual.app"]
 MINIMAL = """
@@ -227,12 +228,12 @@ def training(data_dir: Path, effort: Effort) -> None:
         starts_of = ["--initializer", "he_normal", "--initializer", "glorot_uniform"]
         compare = command(store, data_dir, "compare", *starts_of, *options)
         subprocess.run(compare, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        with Store.open(store) as opened:
-            wait_for_training(opened.connection)
+        with contextlib.closing(sqlite3.connect(store, isolation_level=None)) as connection:
+            wait_for_training(connection)
             section("2. While a comparison on MNIST trains on all cores")
             with settled_lab(store, data_dir) as terminal:
                 answer_times(terminal, effort)
-            beside_training(opened.connection, store, data_dir, effort)
+            beside_training(connection, store, data_dir, effort)
 
 
 def wait_for_training(connection: sqlite3.Connection) -> None:
@@ -379,7 +380,8 @@ def fill(path: Path, groups: int, steps: int) -> None:
         RunSpec(dataset=dataset, hidden=hidden, learning_rate=rate)
         for rate, hidden, dataset in itertools.product(RATES, HIDDEN, DATASETS)
     ][: -(-groups // len(INITIALIZERS))]
-    with Store.open(path) as store, store.transaction() as connection:
+    Store.open(path).close()
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         for number, base in enumerate(bases, 1):
             comparison = Comparison.checked(base=base, initializers=INITIALIZERS, seeds=range(SEEDS))
             connection.execute("INSERT INTO comparisons VALUES (?, ?, ?)", (number, 1e9, comparison.to_json()))
@@ -447,8 +449,8 @@ def large(data_dir: Path, effort: Effort) -> None:
         fill(store, effort.groups, effort.steps)
         took = time.perf_counter() - began
         with Store.open(store) as opened:
-            (runs,) = opened.connection.execute("SELECT count(*) FROM runs").fetchone()
-            (rows,) = opened.connection.execute("SELECT count(*) FROM metrics").fetchone()
+            ((runs,),) = execute(opened, "SELECT count(*) FROM runs")
+            ((rows,),) = execute(opened, "SELECT count(*) FROM metrics")
         section(f"3. A store of {runs:,} runs, {rows:,} metric rows")
         figure("written in", f"{took:.0f} s, {store.stat().st_size / 1e6:,.0f} MB")
         large_starts(store, data_dir, effort)

@@ -27,7 +27,12 @@ from typing import Any
 from initlab_tui.domain.spec import Comparison, RunSpec
 from initlab_tui.execution import supervisor
 from initlab_tui.execution.follow import follow
-from initlab_tui.store.database import Requirements, Store
+from initlab_tui.store import queue
+from initlab_tui.store.database import Store
+from initlab_tui.store.queue import Requirements
+from initlab_tui.store.runs import find_run, list_runs
+from initlab_tui.store.workers import register
+from tests.database import execute
 
 MNIST = RunSpec(dataset="mnist")
 # How many steps the slow rivals take in a turn: about two seconds.
@@ -212,15 +217,14 @@ def store(data_dir: Path, rounds: int) -> None:
     samples = 3 * 468 * 128
     with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder) / "lab.db") as opened:
         requirements = Requirements("cpu", supervisor.cores(), data_dir / "mnist.npz", Path("/"))
-        with opened.transaction():
-            worker = Worker(opened, supervisor.register(opened, "cpu", "-1", supervisor.cores(), 0.0), programs)
+        worker = Worker(opened, register(opened, "cpu", supervisor.cores()), programs)
 
         def recorded() -> float:
-            (run_id,) = opened.enqueue(None, [spec], requirements)
+            (run_id,) = queue.enqueue(opened, None, [spec], requirements)
             # It retires when its queue is empty; its data and programs are kept for the next turn.
-            opened.connection.execute("UPDATE workers SET ended = NULL")
+            execute(opened, "UPDATE workers SET ended = NULL")
             worker.work()
-            run = opened.run(run_id)
+            run = find_run(opened, run_id)
             assert run is not None and run.status == "done" and run.busy_seconds
             return samples / run.busy_seconds
 
@@ -257,13 +261,13 @@ def workers(data_dir: Path, rounds: int) -> None:
             with Store.open(Path(folder) / f"lab{number}.db") as opened:
                 plan = supervisor.plan(len(specs), "cpu", None, None, 0)
                 requirements = Requirements("cpu", plan.threads, (data_dir / "mnist.npz").resolve(), Path("/"))
-                ids = opened.enqueue(comparison, specs, requirements)
+                ids = queue.enqueue(opened, comparison, specs, requirements)
                 asked = time.time()
                 supervisor.start_workers(opened, plan)
                 memory += [peak_memory(opened) for _ in follow(opened, ids)]
                 started, ended = timespan(opened, ids)
                 starts.append(started - asked)
-                samples = sum(run.samples for run in opened.runs(ids))
+                samples = sum(run.samples for run in list_runs(opened, ids))
                 rates["comparison on all cores"].append(samples / (ended - started))
         for rival in multiply:
             rival.close()
@@ -280,14 +284,14 @@ def timespan(opened: Store, ids: list[int]) -> tuple[float, float]:
     """When the first run began to train, its program compiled, and when the last was done."""
     marks = ",".join("?" * len(ids))
     query = f"SELECT min(at), max(at) FROM events WHERE kind IN ('started', 'done') AND run_id IN ({marks})"  # noqa: S608
-    began, ended = opened.connection.execute(query, ids).fetchone()
+    ((began, ended),) = execute(opened, query, tuple(ids))
     return began, ended
 
 
 def peak_memory(opened: Store) -> float:
     """The largest resident memory, in bytes, that any living worker has had."""
     peaks = [0.0]
-    for (pid,) in opened.connection.execute("SELECT pid FROM workers WHERE ended IS NULL AND pid IS NOT NULL"):
+    for (pid,) in execute(opened, "SELECT pid FROM workers WHERE ended IS NULL AND pid IS NOT NULL"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
             status = Path(f"/proc/{pid}/status").read_text()
             peaks += [1024.0 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")]
@@ -400,8 +404,8 @@ def commands(rounds: int) -> None:
         path = Path(folder) / "lab.db"
         with Store.open(path) as opened:
             specs = [RunSpec(seed=seed) for seed in range(100)]
-            opened.enqueue(None, specs, Requirements("cpu", 1, None, Path("/")))
-            opened.connection.execute("UPDATE runs SET status = 'stopped'")
+            queue.enqueue(opened, None, specs, Requirements("cpu", 1, None, Path("/")))
+            execute(opened, "UPDATE runs SET status = 'stopped'")
         for arguments in (["--help"], ["runs", "--store", str(path)]):
             seconds = []
             for _ in range(rounds + 1):

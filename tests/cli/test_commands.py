@@ -16,11 +16,14 @@ import pytest
 
 from initlab_tui.domain.layers.glossary import GLOSSARY
 from initlab_tui.domain.spec import RunSpec
-from initlab_tui.execution import supervisor
 from initlab_tui.execution.follow import follow
-from initlab_tui.store import queue
-from initlab_tui.store.database import Requirements, Store
+from initlab_tui.store import queue, workers
+from initlab_tui.store.curves import read_curve
+from initlab_tui.store.database import Store
+from initlab_tui.store.queue import Requirements
+from initlab_tui.store.runs import list_runs
 from tests.conftest import Command, command_environment, command_line
+from tests.database import execute
 
 QUICK = ("--hidden", "16", "--batch-size", "32")
 
@@ -148,7 +151,7 @@ def test_detached_runs_go_on_and_are_stopped(initlab: Command, tmp_path: Path) -
     assert initlab("stop", run_id).out == f"run {run_id}: nothing to do, it is stopped\n"
     assert initlab("stop", "--all").code == 0
     with Store.open(store_of(tmp_path)) as store:
-        assert len(store.curve(int(run_id), "train").steps) > 0
+        assert len(read_curve(store, int(run_id), "train").steps) > 0
 
 
 def test_ctrl_c_stops_this_commands_runs_and_no_others(initlab: Command, tmp_path: Path) -> None:
@@ -164,7 +167,10 @@ def test_ctrl_c_stops_this_commands_runs_and_no_others(initlab: Command, tmp_pat
     )
     wait = time.monotonic() + 60
     with Store.open(store_of(tmp_path)) as store:
-        while not all(len(store.curve(run.id, "train").steps) for run in store.runs()) or len(store.runs()) < 2:
+        while (
+            not all(len(read_curve(store, run.id, "train").steps) for run in list_runs(store))
+            or len(list_runs(store)) < 2
+        ):
             assert time.monotonic() < wait
             time.sleep(0.05)
     os.killpg(command.pid, signal.SIGINT)
@@ -176,7 +182,7 @@ def test_ctrl_c_stops_this_commands_runs_and_no_others(initlab: Command, tmp_pat
     assert initlab("show", other, "--json").document["status"] == "running"
     initlab("stop", "--all")
     with Store.open(store_of(tmp_path)) as store:
-        while any(found.status == "running" for found in store.runs()):
+        while any(found.status == "running" for found in list_runs(store)):
             assert time.monotonic() < wait + 200
             time.sleep(0.05)
 
@@ -238,10 +244,11 @@ def test_the_doctor_tells_whether_this_machine_is_ready(initlab: Command, tmp_pa
 def test_what_waits_without_a_worker_is_told_and_resumed(initlab: Command, tmp_path: Path) -> None:
     # As after a reboot: queued runs, one that was training, and a worker of which nothing is left.
     with Store.open(tmp_path / "lab.db") as store:
-        ids = store.enqueue(None, [RunSpec(seed=seed) for seed in range(3)], Requirements("cpu", 1, None, tmp_path))
-        with store.transaction():
-            worker_id = supervisor.register(store, "cpu", "-1", 1, 0.0)
-        store.connection.execute("UPDATE workers SET watcher_pid = 999999999, watcher_born = 1")
+        ids = queue.enqueue(
+            store, None, [RunSpec(seed=seed) for seed in range(3)], Requirements("cpu", 1, None, tmp_path)
+        )
+        worker_id = workers.register(store, "cpu", 1)
+        workers.set_monitor(store, worker_id, 999999999, 1.0)
         assert queue.claim(store, worker_id)
     listed = initlab("runs", "--store", "lab.db")
     assert "crashed" in listed.out and "2 runs are queued and no worker is alive" in listed.err
@@ -255,8 +262,8 @@ def test_what_waits_without_a_worker_is_told_and_resumed(initlab: Command, tmp_p
 def test_a_damaged_store_is_an_error_and_the_doctor_says_so(initlab: Command, tmp_path: Path) -> None:
     path = tmp_path / "lab.db"
     with Store.open(path) as store:
-        store.enqueue(None, [RunSpec(seed=seed) for seed in range(200)], Requirements("cpu", 1, None, tmp_path))
-        store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        queue.enqueue(store, None, [RunSpec(seed=seed) for seed in range(200)], Requirements("cpu", 1, None, tmp_path))
+        execute(store, "PRAGMA wal_checkpoint(TRUNCATE)")
     content = bytearray(path.read_bytes())
     content[4096 * 3 : -4096] = bytes(len(content) - 4096 * 4)
     path.write_bytes(content)

@@ -8,15 +8,20 @@ from pathlib import Path
 import pytest
 
 from initlab_tui.domain.spec import RunSpec
-from initlab_tui.execution import process_monitor, supervisor
-from initlab_tui.store.database import Requirements, Run, Store
-from initlab_tui.store.queue import LOG_TAIL_LINES
+from initlab_tui.execution import process_monitor
+from initlab_tui.store import queue, workers
+from initlab_tui.store.database import Store
+from initlab_tui.store.progress import LOG_TAIL_LINES
+from initlab_tui.store.queue import Requirements
+from initlab_tui.store.runs import Run, list_runs
 
 CLAIM = """
 import os, signal, sys, time
 from pathlib import Path
+from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.store import queue
 from initlab_tui.store.database import Store
+from initlab_tui.store.progress import release
 store = Store.open(Path(sys.argv[1]))
 run = queue.claim(store, int(sys.argv[2]))
 """
@@ -28,12 +33,13 @@ def watched(
     file = store.path.with_name("fake_worker.py")
     file.write_text(script)
     monkeypatch.setattr(process_monitor, "WORKER", (sys.executable, str(file)))
-    ids = store.enqueue(None, [RunSpec(seed=seed) for seed in range(runs)], Requirements(device, 1, None, Path("/")))
-    with store.transaction():
-        worker_id = supervisor.register(store, device, visible, 1, 0.0)
+    ids = queue.enqueue(
+        store, None, [RunSpec(seed=seed) for seed in range(runs)], Requirements(device, 1, None, Path("/"))
+    )
+    worker_id = workers.register(store, device, 1, visible_devices=visible)
     process_monitor.main([str(store.path), str(worker_id)])
-    assert supervisor.workers_alive(store) == 0
-    return store.runs(ids)
+    assert workers.count_alive(store) == 0
+    return list_runs(store, ids)
 
 
 def test_a_segfault_is_recorded_as_such(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +71,7 @@ os._exit(1)
 
 
 def test_each_crash_costs_one_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = CLAIM + "if run and run.spec.seed % 2: os._exit(5)\nqueue.release(store, run, 'done') if run else None\n"
+    script = CLAIM + "if run and run.spec.seed % 2: os._exit(5)\nrelease(store, run, RunStatus.DONE) if run else None\n"
     script += "os._exit(6 if run else 0)"
     runs = watched(store, script, monkeypatch, runs=4)
     assert [run.status for run in runs] == ["done", "crashed", "done", "crashed"]
@@ -84,7 +90,9 @@ def test_one_worker_killed_before_it_began_costs_nothing(store: Store, monkeypat
     once = store.path.with_name("killed_once")
     script = f"import os, pathlib\nif not pathlib.Path({str(once)!r}).exists():\n"
     script += f"    pathlib.Path({str(once)!r}).touch(); os.kill(os.getpid(), 9)\n"
-    script += CLAIM + "while run:\n    queue.release(store, run, 'done'); run = queue.claim(store, int(sys.argv[2]))\n"
+    script += (
+        CLAIM + "while run:\n    release(store, run, RunStatus.DONE); run = queue.claim(store, int(sys.argv[2]))\n"
+    )
     runs = watched(store, script, monkeypatch, runs=3)
     assert once.exists()
     assert {run.status for run in runs} == {"done"}

@@ -8,10 +8,12 @@ import pytest
 
 from initlab_tui.domain.events import Evaluated, Started, Stepped
 from initlab_tui.domain.spec import RunSpec
-from initlab_tui.execution import supervisor
 from initlab_tui.execution.recorder import Recorder
-from initlab_tui.store import queue
-from initlab_tui.store.database import Requirements, Run, Store
+from initlab_tui.store import progress, queue, workers
+from initlab_tui.store.curves import read_curve
+from initlab_tui.store.database import Store
+from initlab_tui.store.queue import Requirements
+from initlab_tui.store.runs import Run, find_run
 
 STARTED = Started(0, 1000, 50, 10, "CPU", "xla", "", 0.5, "f" * 16, {"tensorflow": "2"})
 
@@ -19,12 +21,11 @@ STARTED = Started(0, 1000, 50, 10, "CPU", "xla", "", 0.5, "f" * 16, {"tensorflow
 @pytest.fixture
 def run(store: Store) -> Run:
     """A run that trains."""
-    store.enqueue(None, [RunSpec()], Requirements("cpu", 1, None, Path("/")))
-    with store.transaction():
-        worker = supervisor.register(store, "cpu", "-1", 1, 0.0)
+    queue.enqueue(store, None, [RunSpec()], Requirements("cpu", 1, None, Path("/")))
+    worker = workers.register(store, "cpu", 1)
     claimed = queue.claim(store, worker)
     assert claimed is not None
-    queue.record_started(store, claimed, STARTED, {})
+    progress.record_started(store, claimed, STARTED, {})
     return claimed
 
 
@@ -48,17 +49,17 @@ def test_a_small_networks_many_events_are_few_transactions_with_every_row(
     store: Store, run: Run, pass_time: Callable[[float], None]
 ) -> None:
     statements: list[str] = []
-    store.connection.set_trace_callback(statements.append)
+    store._connection.set_trace_callback(statements.append)
     with Recorder(store, run) as recording:
         for step in range(1, 401):  # two seconds of 400 events a second
             recording.add(stepped(step))
             pass_time(0.0025)
             recording.add(Evaluated(step, 0.5, step / 1000))
             pass_time(0.0025)
-    store.connection.set_trace_callback(None)
+    store._connection.set_trace_callback(None)
     assert 10 <= statements.count("COMMIT") <= 30
-    assert store.curve(run.id, "train").steps == store.curve(run.id, "test").steps == tuple(range(1, 401))
-    found = store.run(run.id)
+    assert read_curve(store, run.id, "train").steps == read_curve(store, run.id, "test").steps == tuple(range(1, 401))
+    found = find_run(store, run.id)
     assert found is not None
     assert (found.step, found.samples, found.test_accuracy) == (400, 400 * 128, 0.4)
     assert found.train_seconds == pytest.approx(0.4)
@@ -70,7 +71,7 @@ def test_what_takes_as_long_as_a_chunk_is_written_at_once(
     with Recorder(store, run) as recording:
         for step in (1, 2, 3):
             recording.add(stepped(step))
-            assert store.curve(run.id, "train").steps[-1] == step
+            assert read_curve(store, run.id, "train").steps[-1] == step
             pass_time(0.1)
 
 
@@ -90,16 +91,16 @@ def test_an_error_in_training_loses_nothing(store: Store, run: Run) -> None:
         for step in (1, 2, 3):
             recording.add(stepped(step))
         raise RuntimeError("training broke")
-    assert store.curve(run.id, "train").steps == (1, 2, 3)
+    assert read_curve(store, run.id, "train").steps == (1, 2, 3)
 
 
 def test_a_run_that_was_lost_is_not_written_to_and_says_so_once(
     store: Store, run: Run, pass_time: Callable[[float], None]
 ) -> None:
     assert run.worker_id is not None
-    with pytest.raises(queue.LostRunError), Recorder(store, run) as recording:
+    with pytest.raises(progress.LostRunError), Recorder(store, run) as recording:
         recording.add(stepped(1))
-        supervisor.mark_worker_dead(store, run.worker_id, "gone")
+        workers.mark_dead(store, run.worker_id, "gone")
         pass_time(0.1)
         recording.add(stepped(2))
-    assert store.curve(run.id, "train").steps == (1,)
+    assert read_curve(store, run.id, "train").steps == (1,)

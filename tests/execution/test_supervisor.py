@@ -7,7 +7,9 @@ import pytest
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.execution import supervisor
 from initlab_tui.execution.supervisor import WorkerPlan, plan
+from initlab_tui.store import workers
 from initlab_tui.store.database import Store
+from initlab_tui.store.workers import list_alive
 
 GB = 1_000_000_000
 
@@ -58,14 +60,14 @@ def test_each_worker_sees_a_gpu_of_its_own(
     store: Store, monkeypatch: pytest.MonkeyPatch, device: str, workers: int, seen: list[str]
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    monkeypatch.setattr(supervisor, "_spawn_watcher", lambda store, worker_id: None)  # no GPU here to train on
+    monkeypatch.setattr(supervisor, "_spawn_monitor", lambda store, worker_id: None)  # no GPU here to train on
     supervisor.start_workers(store, WorkerPlan(workers, 1, device))
-    assert [row[0] for row in store.connection.execute("SELECT visible FROM workers ORDER BY id")] == seen
+    assert [worker.visible_devices for worker in list_alive(store)] == seen
 
 
 def test_workers_that_live_are_counted_in(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "_spawn_watcher", lambda store, worker_id: None)
+    monkeypatch.setattr(supervisor, "_spawn_monitor", lambda store, worker_id: None)
     assert len(supervisor.start_workers(store, WorkerPlan(2, 1, "cpu"))) == 2
     assert len(supervisor.start_workers(store, WorkerPlan(3, 1, "cpu"))) == 1
     assert len(supervisor.start_workers(store, WorkerPlan(1, 2, "cpu"))) == 1
-    assert supervisor.workers_alive(store) == 4
+    assert workers.count_alive(store) == 4

@@ -23,8 +23,13 @@ from initlab_tui.execution import supervisor
 from initlab_tui.execution.follow import follow
 from initlab_tui.execution.supervisor import WorkerPlan
 from initlab_tui.reports.run_page import run_page
-from initlab_tui.store import layer_statistics, queue
-from initlab_tui.store.database import Requirements, Run, Store
+from initlab_tui.store import layer_statistics, queue, workers
+from initlab_tui.store.curves import read_curve
+from initlab_tui.store.database import Store
+from initlab_tui.store.events import read_events
+from initlab_tui.store.queue import Requirements
+from initlab_tui.store.runs import Run, find_run
+from tests.database import execute
 
 PLAN = WorkerPlan(workers=1, threads=1, device="cpu")
 # Long enough that nothing on earth finishes it within a test.
@@ -37,9 +42,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     store = Store.open(tmp_path_factory.mktemp("lab") / "lab.db")
     supervisor.start_workers(store, PLAN, idle=120)
     yield store
-    for (pid,) in store.connection.execute("SELECT pid FROM workers WHERE ended IS NULL AND pid IS NOT NULL"):
-        os.kill(pid, signal.SIGTERM)
-    wait_until(lambda: supervisor.workers_alive(store) == 0)
+    for worker in workers.list_alive(store):
+        if worker.pid is not None:
+            os.kill(worker.pid, signal.SIGTERM)
+    wait_until(lambda: workers.count_alive(store) == 0)
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
@@ -54,11 +60,11 @@ def has_ended(pid: int) -> bool:
 
 
 def enqueue(store: Store, folder: Path = Path("/"), **fields: object) -> int:
-    return store.enqueue(None, [RunSpec.checked(**fields)], Requirements("cpu", 1, None, folder))[0]
+    return queue.enqueue(store, None, [RunSpec.checked(**fields)], Requirements("cpu", 1, None, folder))[0]
 
 
 def found(store: Store, run_id: int) -> Run:
-    run = store.run(run_id)
+    run = find_run(store, run_id)
     assert run is not None
     return run
 
@@ -76,7 +82,7 @@ def test_a_run_is_recorded_with_what_it_takes_to_repeat_it(lab: Store) -> None:
     run = finished(lab, enqueue(lab, epochs=3, batch_size=32, initializer="he_normal"))
     assert (run.status, run.step, run.total_steps) == ("done", 132, 132)
     assert run.test_accuracy is not None and run.test_accuracy > 0.9
-    train, test = lab.curve(run.id, "train"), lab.curve(run.id, "test")
+    train, test = read_curve(lab, run.id, "train"), read_curve(lab, run.id, "test")
     assert train.steps == tuple(range(1, 133))
     assert test.steps == (0, 44, 88, 132)
     assert test.accuracies[-1] == run.test_accuracy
@@ -87,7 +93,7 @@ def test_a_run_is_recorded_with_what_it_takes_to_repeat_it(lab: Store) -> None:
     )
     assert run.record["device"].startswith("CPU")
     assert run.created <= (run.started or 0) <= (run.ended or 0)
-    assert [kind for _, kind, _ in lab.events(run.id)] == ["queued", "claimed", "started", "measured", "done"]
+    assert [kind for _, kind, _ in read_events(lab, run.id)] == ["queued", "claimed", "started", "measured", "done"]
     assert run.verdict == "healthy"
     first = layer_statistics.read(lab, run.id)[0]
     assert (first.step, first.verdict.name) == (0, "healthy")
@@ -117,7 +123,7 @@ def test_stopping_keeps_what_was_recorded(lab: Store) -> None:
     queue.stop(lab, [run_id])
     run = finished(lab, run_id)
     assert (run.status, run.reason) == ("stopped", "on request")
-    assert len(lab.curve(run_id, "train").steps) == run.step > 0
+    assert len(read_curve(lab, run_id, "train").steps) == run.step > 0
 
 
 def test_paused_and_resumed_ends_as_if_never_interrupted(lab: Store) -> None:
@@ -136,8 +142,8 @@ def test_paused_and_resumed_ends_as_if_never_interrupted(lab: Store) -> None:
     resumed = finished(lab, run_id)
     assert resumed.status == "done"
     assert resumed.record["resumed_at_step"] == paused.step
-    assert lab.curve(run_id, "train") == lab.curve(whole.id, "train")
-    assert lab.curve(run_id, "test") == lab.curve(whole.id, "test")
+    assert read_curve(lab, run_id, "train") == read_curve(lab, whole.id, "train")
+    assert read_curve(lab, run_id, "test") == read_curve(lab, whole.id, "test")
     assert not Path(paused.checkpoint).exists()
 
 
@@ -146,7 +152,7 @@ def test_diverging_is_a_result(lab: Store) -> None:
     assert run.status == "diverged"
     assert "at step" in run.reason
     assert run.test_loss is None and run.test_accuracy is not None
-    assert np.isnan(lab.curve(run.id, "train").losses[-1])
+    assert np.isnan(read_curve(lab, run.id, "train").losses[-1])
 
 
 def test_a_failure_tells_its_reason_and_the_log_and_the_worker_goes_on(lab: Store, tmp_path: Path) -> None:
@@ -162,7 +168,7 @@ def test_a_persons_own_initializer_is_found_from_their_folder(lab: Store, tmp_pa
     (tmp_path / "mine.py").write_text("import numpy as np\ndef start(shape):\n    return np.full(shape, 0.0)\n")
     own = finished(lab, enqueue(lab, tmp_path, initializer="import:mine.start"))
     zeros = finished(lab, enqueue(lab, initializer="zeros"))
-    assert lab.curve(own.id, "train") == lab.curve(zeros.id, "train")
+    assert read_curve(lab, own.id, "train") == read_curve(lab, zeros.id, "train")
 
 
 def test_folders_with_modules_of_the_same_name_do_not_mix(lab: Store, tmp_path: Path) -> None:
@@ -173,22 +179,22 @@ def test_folders_with_modules_of_the_same_name_do_not_mix(lab: Store, tmp_path: 
         (folder / "same.py").write_text(body)
     own = [finished(lab, enqueue(lab, folder, initializer="import:same.start")) for folder in folders]
     catalogue = [finished(lab, enqueue(lab, initializer=name)) for name in ("zeros", "ones")]
-    curves = [lab.curve(run.id, "train") for run in own]
-    assert curves == [lab.curve(run.id, "train") for run in catalogue]
+    curves = [read_curve(lab, run.id, "train") for run in own]
+    assert curves == [read_curve(lab, run.id, "train") for run in catalogue]
     assert curves[0] != curves[1]
     assert [run.record["initializer_file"] for run in own] == [str(folder / "same.py") for folder in folders]
 
 
 def test_a_missing_file_fails_the_run(lab: Store, tmp_path: Path) -> None:
     spec = RunSpec.checked(dataset=f"npz:{tmp_path}/gone.npz")
-    (run_id,) = lab.enqueue(None, [spec], Requirements("cpu", 1, tmp_path / "gone.npz", Path("/")))
+    (run_id,) = queue.enqueue(lab, None, [spec], Requirements("cpu", 1, tmp_path / "gone.npz", Path("/")))
     run = finished(lab, run_id)
     assert (run.status, "does not exist" in run.reason) == ("failed", True)
 
 
 def test_workers_are_nice_and_in_a_session_of_their_own(lab: Store) -> None:
     finished(lab, enqueue(lab))
-    pid, watcher = lab.connection.execute("SELECT pid, watcher_pid FROM workers WHERE ended IS NULL").fetchone()
+    ((pid, watcher),) = execute(lab, "SELECT pid, monitor_pid FROM workers WHERE ended IS NULL")
     assert psutil.Process(pid).nice() == 5
     assert os.getsid(pid) == os.getsid(watcher) == watcher != os.getsid(0)
 
@@ -197,21 +203,19 @@ def test_killed_while_training_is_crashed_with_the_signal_and_the_rest_goes_on(l
     doomed, later = enqueue(lab, **ENDLESS), enqueue(lab)
     until_training(lab, doomed)
     run = found(lab, doomed)
-    (pid,) = lab.connection.execute("SELECT pid FROM workers WHERE id = ?", (run.worker_id,)).fetchone()
+    ((pid,),) = execute(lab, "SELECT pid FROM workers WHERE id = ?", (run.worker_id,))
     os.kill(pid, signal.SIGKILL)
     crashed = finished(lab, doomed)
     assert crashed.status == "crashed"
     assert "SIGKILL" in crashed.reason
-    assert len(lab.curve(doomed, "train").steps) > 0
+    assert len(read_curve(lab, doomed, "train").steps) > 0
     assert finished(lab, later).status == "done"
 
 
 def test_killed_with_its_watcher_it_is_still_found_out(lab: Store) -> None:
     doomed = enqueue(lab, **ENDLESS)
     until_training(lab, doomed)
-    pids = lab.connection.execute(
-        "SELECT watcher_pid, pid FROM workers WHERE id = ?", (found(lab, doomed).worker_id,)
-    ).fetchone()
+    (pids,) = execute(lab, "SELECT monitor_pid, pid FROM workers WHERE id = ?", (found(lab, doomed).worker_id,))
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     crashed = finished(lab, doomed)
@@ -220,10 +224,10 @@ def test_killed_with_its_watcher_it_is_still_found_out(lab: Store) -> None:
 
 
 def test_without_work_a_worker_ends_by_itself(lab: Store) -> None:
-    before = supervisor.workers_alive(lab)
+    before = workers.count_alive(lab)
     (worker_id,) = supervisor.start_workers(lab, WorkerPlan(1, 2, "cpu"), idle=0)
-    wait_until(lambda: supervisor.workers_alive(lab) == before)
-    (how,) = lab.connection.execute("SELECT exit FROM workers WHERE id = ?", (worker_id,)).fetchone()
+    wait_until(lambda: workers.count_alive(lab) == before)
+    ((how,),) = execute(lab, "SELECT exit FROM workers WHERE id = ?", (worker_id,))
     assert how == "idle"
 
 
@@ -232,10 +236,10 @@ def test_dismissed_a_worker_ends_as_soon_as_it_has_no_work(tmp_path: Path) -> No
         run_id = enqueue(store, **ENDLESS)
         (worker_id,) = supervisor.start_workers(store, PLAN, idle=3600)
         until_training(store, run_id)
-        supervisor.dismiss(store, [worker_id])
+        workers.dismiss(store, [worker_id])
         last = enqueue(store)
         queue.stop(store, [run_id])
-        wait_until(lambda: supervisor.workers_alive(store) == 0)
+        wait_until(lambda: workers.count_alive(store) == 0)
         assert found(store, last).status == "done"  # what was queued by then is still trained
 
 
@@ -244,9 +248,9 @@ def test_dismissed_a_worker_that_stands_idle_ends(tmp_path: Path) -> None:
         ids = supervisor.start_workers(store, PLAN, idle=3600)
         ended = finished(store, enqueue(store)).ended or 0
         beat = "SELECT heartbeat FROM workers WHERE ended IS NULL"
-        wait_until(lambda: store.connection.execute(beat).fetchone()[0] > ended)  # it has stood idle for a while
-        supervisor.dismiss(store, ids)
-        wait_until(lambda: supervisor.workers_alive(store) == 0, seconds=10)
+        wait_until(lambda: execute(store, beat)[0][0] > ended)  # it has stood idle for a while
+        workers.dismiss(store, ids)
+        wait_until(lambda: workers.count_alive(store) == 0, seconds=10)
 
 
 def test_a_stop_does_not_wait_for_the_lock_of_one_who_writes_all_the_time(lab: Store) -> None:
@@ -263,8 +267,8 @@ def test_a_stop_does_not_wait_for_the_lock_of_one_who_writes_all_the_time(lab: S
     assert told - asked < 1
     assert ended - told < 2
     run = found(lab, run_id)
-    assert lab.curve(run_id, "train").steps == tuple(range(1, run.step + 1))
-    assert set(lab.curve(run_id, "test").steps) >= set(range(run.step))
+    assert read_curve(lab, run_id, "train").steps == tuple(range(1, run.step + 1))
+    assert set(read_curve(lab, run_id, "test").steps) >= set(range(run.step))
 
 
 def test_a_worker_whose_store_is_removed_ends_and_makes_no_other(tmp_path: Path) -> None:
@@ -272,7 +276,7 @@ def test_a_worker_whose_store_is_removed_ends_and_makes_no_other(tmp_path: Path)
     run_id = enqueue(store, **ENDLESS)
     supervisor.start_workers(store, PLAN)
     until_training(store, run_id)
-    pids = store.connection.execute("SELECT watcher_pid, pid FROM workers").fetchone()
+    (pids,) = execute(store, "SELECT monitor_pid, pid FROM workers")
     (tmp_path / "lab.db").unlink()
     with pytest.raises(InvalidInputError, match="was removed"):
         finished(store, run_id)
@@ -283,11 +287,11 @@ def test_a_worker_whose_store_is_removed_ends_and_makes_no_other(tmp_path: Path)
 def test_a_gpu_that_tensorflow_does_not_see_is_not_the_cpu(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     place = Requirements("gpu:0", 1, None, Path("/"))
-    (asked,) = store.enqueue(None, [RunSpec()], place)
+    (asked,) = queue.enqueue(store, None, [RunSpec()], place)
     supervisor.start_workers(store, WorkerPlan(1, 1, "gpu:0"))
     run = finished(store, asked)
     assert run.status == "failed" and "TensorFlow sees no GPU" in run.reason
-    (hoped,) = store.enqueue(None, [RunSpec()], Requirements("auto", 1, None, Path("/")))
+    (hoped,) = queue.enqueue(store, None, [RunSpec()], Requirements("auto", 1, None, Path("/")))
     supervisor.start_workers(store, WorkerPlan(1, 1, "auto"))
     run = finished(store, hoped)
     assert run.status == "done" and "trained on the CPU" in run.record["note"]
@@ -298,7 +302,7 @@ def test_a_keras_configuration_of_the_persons_own_changes_nothing(
 ) -> None:
     (tmp_path / "keras.json").write_text('{"floatx": "float64", "image_data_format": "channels_first"}')
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    (run_id,) = store.enqueue(None, [RunSpec()], Requirements("cpu", 1, None, Path("/")))
+    (run_id,) = queue.enqueue(store, None, [RunSpec()], Requirements("cpu", 1, None, Path("/")))
     supervisor.start_workers(store, PLAN)
     assert finished(store, run_id).test_loss == finished(lab, enqueue(lab)).test_loss
 
@@ -318,7 +322,7 @@ def test_on_a_full_disk_the_run_fails_and_what_was_committed_stays(tmp_path: Pat
             supervisor.start_workers(store, PLAN)
             run = finished(store, run_id)
             assert (run.status, "disk is full" in run.reason) == ("failed", True)
-            assert len(store.curve(run_id, "train").steps) >= run.step > 0
-            wait_until(lambda: supervisor.workers_alive(store) == 0)
+            assert len(read_curve(store, run_id, "train").steps) >= run.step > 0
+            wait_until(lambda: workers.count_alive(store) == 0)
     finally:
         subprocess.run(["umount", "-l", str(small)], check=True)  # noqa: S607

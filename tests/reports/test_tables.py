@@ -14,7 +14,10 @@ from initlab_tui.domain.spec import Initializer, RunSpec
 from initlab_tui.domain.statistics.leaderboard import Outcome, leaderboard
 from initlab_tui.reports import columns
 from initlab_tui.reports.tables import leaderboard_tables, runs_table, uncut_width
-from initlab_tui.store.database import Requirements, Run, Store
+from initlab_tui.store import queue
+from initlab_tui.store.database import Store
+from initlab_tui.store.queue import Requirements
+from initlab_tui.store.runs import Run, list_runs
 
 REASON = "the worker ended with signal 9 (SIGKILL), possibly out of memory: " + "stopped by the kernel " * 12
 
@@ -36,8 +39,8 @@ def runs(store: Store, tmp_path: Path) -> list[Run]:
     """Three runs, one of which has a long name and one a long reason."""
     names = ("he_normal", "import:my_package.my_module.MyInitializer:scale=0.125,mode=fan_in", "zeros")
     specs = [RunSpec(initializer=Initializer.parse(name)) for name in names]
-    store.enqueue(None, specs, Requirements("cpu", 1, None, tmp_path))
-    first, second, third = store.runs()
+    queue.enqueue(store, None, specs, Requirements("cpu", 1, None, tmp_path))
+    first, second, third = list_runs(store)
     return [
         done(first, 0.012345),
         done(second, 2.3456e-05),

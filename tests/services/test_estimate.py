@@ -11,7 +11,11 @@ import pytest
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import Comparison, RunSpec
 from initlab_tui.services.estimate import RECENT, Expected, expected_seconds
-from initlab_tui.store.database import Requirements, Run, Store
+from initlab_tui.store import queue
+from initlab_tui.store.database import Store
+from initlab_tui.store.queue import Requirements
+from initlab_tui.store.runs import Run, find_run
+from tests.database import execute
 
 SPEC = RunSpec.checked(hidden="10", batch_size=100, epochs=2)
 SHAPE, CLASSES, IMAGES = (3, 3), 5, 1800
@@ -31,13 +35,14 @@ def done(
     status: RunStatus = RunStatus.DONE,
 ) -> Run:
     """A run that trained at `speed` samples/s, as the store gives it back."""
-    (run_id,) = store.enqueue(None, [spec], Requirements(device, threads, None, Path("/")))
+    (run_id,) = queue.enqueue(store, None, [spec], Requirements(device, threads, None, Path("/")))
     record = json.dumps({"weights": WEIGHTS, "compile_seconds": compiling})
-    store.connection.execute(
+    execute(
+        store,
         "UPDATE runs SET status = ?, samples = ?, train_seconds = ?, record = ? WHERE id = ?",
         (status, int(speed), 1.0 if speed else 0.0, record, run_id),
     )
-    run = store.run(run_id)
+    run = find_run(store, run_id)
     assert run is not None
     return run
 

@@ -15,6 +15,7 @@ from initlab_tui.execution.supervisor import WorkerPlan
 from initlab_tui.services import submit
 from initlab_tui.services.submit import Resources
 from initlab_tui.store.database import Store
+from initlab_tui.store.runs import list_runs
 
 COMPARISON = Comparison.checked(initializers=["zeros", "he_normal"], seeds=[0, 1])
 
@@ -28,9 +29,9 @@ def test_submit_queues_the_runs_and_starts_workers(store: Store, monkeypatch: py
 
     monkeypatch.setattr(supervisor, "start_workers", start)
     submission = submit.prepare(COMPARISON, None, Path("/"), Resources("cpu", 1, 2))
-    assert store.runs() == []
+    assert list_runs(store) == []
     submitted = submit.submit(store, submission, idle=5.0)
-    runs = store.runs(submitted.ids)
+    runs = list_runs(store, submitted.ids)
     assert [run.spec for run in runs] == list(COMPARISON.runs())
     assert {(run.device, run.threads, run.import_folder) for run in runs} == {("cpu", 2, "/")}
     assert started == [(WorkerPlan(workers=1, threads=2, device="cpu"), 5.0)]
@@ -43,7 +44,7 @@ def test_runs_are_stopped_when_no_worker_can_be_started(store: Store, monkeypatc
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(FileNotFoundError):
         submit.submit(store, submission)
-    assert {run.status for run in store.runs()} == {RunStatus.STOPPED}
+    assert {run.status for run in list_runs(store)} == {RunStatus.STOPPED}
 
 
 def test_invalid_comparisons_are_refused_before_anything_is_written(store: Store) -> None:
@@ -52,7 +53,7 @@ def test_invalid_comparisons_are_refused_before_anything_is_written(store: Store
         submit.prepare(large_batch, None, Path("/"))
     with pytest.raises(InvalidInputError, match="device 'abacus' is not"):
         submit.prepare(COMPARISON, None, Path("/"), Resources("abacus"))
-    assert store.runs() == []
+    assert list_runs(store) == []
 
 
 def test_a_missing_module_is_refused_without_starting_tensorflow(

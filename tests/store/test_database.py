@@ -19,32 +19,36 @@ from initlab_tui.domain.events import Evaluated, Started, Stepped, json_ready
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import Comparison, RunSpec
 from initlab_tui.execution import supervisor
-from initlab_tui.store import migrations, paths, queue
-from initlab_tui.store.database import Requirements, Run, Store, insert, note
+from initlab_tui.store import migrations, paths, progress, queue, sql, workers
+from initlab_tui.store.curves import read_curve, read_trend
+from initlab_tui.store.database import Store
+from initlab_tui.store.events import note, read_events
+from initlab_tui.store.queue import Requirements
+from initlab_tui.store.runs import Run, find_run, list_comparison_runs, list_runs
+from initlab_tui.store.sql import insert
 
 PLACEMENT = Requirements("cpu", 1, None, Path("/"))
 STARTED = Started(0, 100, 50, 10, "CPU", "xla", "", 0.5, "f" * 16, {"tensorflow": "2"})
 
 
 def a_worker(store: Store, device: str = "cpu", threads: int = 1) -> int:
-    with store.transaction():
-        return supervisor.register(store, device, "-1", threads, 0.0)
+    return workers.register(store, device, threads)
 
 
 def queued(store: Store, count: int = 1, requirements: Requirements = PLACEMENT) -> list[int]:
-    return store.enqueue(None, [RunSpec(seed=seed) for seed in range(count)], requirements)
+    return queue.enqueue(store, None, [RunSpec(seed=seed) for seed in range(count)], requirements)
 
 
 def claimed(store: Store) -> Run:
     queued(store)
     run = queue.claim(store, a_worker(store))
     assert run is not None
-    queue.record_started(store, run, STARTED, {})
+    progress.record_started(store, run, STARTED, {})
     return run
 
 
 def status(store: Store, run_id: int) -> str:
-    run = store.run(run_id)
+    run = find_run(store, run_id)
     assert run is not None
     return run.status
 
@@ -61,17 +65,19 @@ def test_the_store_is_the_persons_alone(tmp_path: Path) -> None:
 
 def test_the_schema_after_all_migrations(store: Store) -> None:
     tables = {
-        name: {row[1] for row in store.connection.execute(f"PRAGMA table_info({name})")}
-        for (name,) in store.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        name: {row[1] for row in sql.connection(store).execute(f"PRAGMA table_info({name})")}
+        for (name,) in sql.connection(store).execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     }
     health = {"layer_health", "network_health"}
     assert set(tables) == {"comparisons", "workers", "runs", "metrics", "events", "sqlite_sequence", *health}
     assert {"name", "tags", "deleted"} < tables["runs"]
-    indices = {name for (name,) in store.connection.execute("SELECT name FROM sqlite_master WHERE sql LIKE '%INDEX%'")}
+    indices = {
+        name for (name,) in sql.connection(store).execute("SELECT name FROM sqlite_master WHERE sql LIKE '%INDEX%'")
+    }
     assert indices == {"runs_status", "runs_comparison", "runs_deleted", "events_run"}
     assert tables["metrics"] == {"run_id", "split", "step", "loss", "accuracy"}
-    assert migrations.version(store.connection) == len(migrations.MIGRATIONS)
-    assert store.connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert migrations.version(sql.connection(store)) == len(migrations.MIGRATIONS)
+    assert sql.connection(store).execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_a_store_of_an_older_version_keeps_all_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +87,7 @@ def test_a_store_of_an_older_version_keeps_all_it_has(tmp_path: Path, monkeypatc
         with Store.open(path) as old:
             spec = RunSpec(seed=7)
             insert(
-                old.connection,
+                sql.connection(old),
                 "runs",
                 {
                     "id": 5,
@@ -93,17 +99,17 @@ def test_a_store_of_an_older_version_keeps_all_it_has(tmp_path: Path, monkeypatc
                 }
                 | {"import_folder": "/", "device": "cpu", "threads": 1, "test_loss": 0.5},
             )
-            old.connection.execute("INSERT INTO metrics VALUES (5, 'train', 1, 2.5, 0.25)")
-            note(old.connection, 5, "done")
+            sql.connection(old).execute("INSERT INTO metrics VALUES (5, 'train', 1, 2.5, 0.25)")
+            note(sql.connection(old), 5, "done")
     with Store.open(path) as store:
-        (run,) = store.runs()
+        (run,) = list_runs(store)
         assert (run.id, run.spec, run.status, run.test_loss, run.name, run.tags) == (5, spec, "done", 0.5, "", "")
-        assert store.curve(5, "train").losses == (2.5,)
-        assert [kind for _, kind, _ in store.events(5)] == ["done"]
+        assert read_curve(store, 5, "train").losses == (2.5,)
+        assert [kind for _, kind, _ in read_events(store, 5)] == ["done"]
         assert queued(store) == [6]
-        assert store.connection.execute("PRAGMA foreign_key_check").fetchall() == []
-        store.connection.execute("DELETE FROM runs WHERE id = 5")
-        assert (store.curve(5, "train").steps, store.events(5)) == ((), [])
+        assert sql.connection(store).execute("PRAGMA foreign_key_check").fetchall() == []
+        sql.connection(store).execute("DELETE FROM runs WHERE id = 5")
+        assert (read_curve(store, 5, "train").steps, read_events(store, 5)) == ((), [])
 
 
 OPEN = "import sys, pathlib; from initlab_tui.store.database import Store; Store.open(pathlib.Path(sys.argv[1]))"
@@ -119,7 +125,7 @@ def test_opening_a_store_again_leaves_the_locks_of_this_process_alone(store: Sto
     # POSIX drops all of a process's locks on a file when it closes any descriptor of it.
     write = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0.2).execute('BEGIN IMMEDIATE')"
     command = [sys.executable, "-c", write, str(store.path)]
-    with store.transaction():
+    with sql.transaction(store):
         Store.open(store.path).close()
         other = subprocess.run(command, capture_output=True, text=True)
     assert "database is locked" in other.stderr
@@ -197,49 +203,49 @@ def test_a_worker_takes_only_what_it_can_do(store: Store) -> None:
 
 def test_a_worker_that_finds_nothing_takes_no_lock(store: Store) -> None:
     worker_id = a_worker(store)
-    with Store.open(store.path) as other, other.transaction():
-        store.connection.execute("PRAGMA busy_timeout = 0")
+    with Store.open(store.path) as other, sql.transaction(other):
+        sql.connection(store).execute("PRAGMA busy_timeout = 0")
         assert queue.claim(store, worker_id) is None
 
 
 def test_a_worker_retires_only_when_nothing_waits_for_it(store: Store) -> None:
     worker_id = a_worker(store)
     queued(store)
-    assert not queue.retire_if_idle(store, worker_id)
+    assert not workers.retire_if_idle(store, worker_id)
     assert queue.claim(store, worker_id)
-    assert queue.retire_if_idle(store, worker_id)
+    assert workers.retire_if_idle(store, worker_id)
     queued(store)
     assert queue.claim(store, worker_id) is None  # it has ended: another has to be started
 
 
 def test_what_is_not_finite_travels_as_null_and_comes_back_as_nan(store: Store) -> None:
     run = claimed(store)
-    queue.record(store, run, [Stepped(1, (1.0, math.inf, math.nan), (0.1, 0.2, 0.3), 0.5, 30)])
-    queue.record(store, run, [Evaluated(3, math.inf, 0.25)])
-    rows = store.connection.execute("SELECT loss FROM metrics WHERE split = 'train' ORDER BY step").fetchall()
+    progress.record(store, run, [Stepped(1, (1.0, math.inf, math.nan), (0.1, 0.2, 0.3), 0.5, 30)])
+    progress.record(store, run, [Evaluated(3, math.inf, 0.25)])
+    rows = sql.connection(store).execute("SELECT loss FROM metrics WHERE split = 'train' ORDER BY step").fetchall()
     assert rows == [(1.0,), (None,), (None,)]
-    curve = store.curve(run.id, "train")
+    curve = read_curve(store, run.id, "train")
     assert curve.steps == (1, 2, 3)
     assert curve.losses[0] == 1.0 and all(math.isnan(loss) for loss in curve.losses[1:])
-    found = store.run(run.id)
+    found = find_run(store, run.id)
     assert found is not None and (found.test_loss, found.test_accuracy) == (None, 0.25)
     assert json_ready({"losses": curve.losses}) == {"losses": [1.0, None, None]}
 
 
 def test_speed_is_of_training_steps_alone(store: Store) -> None:
     run = claimed(store)
-    queue.record(store, run, [Stepped(1, (1.0,), (0.1,), 0.5, 100)])
-    queue.record(store, run, [Stepped(2, (1.0,), (0.1,), 0.5, 200)])
-    found = store.run(run.id)
+    progress.record(store, run, [Stepped(1, (1.0,), (0.1,), 0.5, 100)])
+    progress.record(store, run, [Stepped(2, (1.0,), (0.1,), 0.5, 200)])
+    found = find_run(store, run.id)
     assert found is not None and found.samples_per_second == 300
 
 
 def test_a_request_reaches_the_worker_with_its_next_record(store: Store) -> None:
     run = claimed(store)
-    assert queue.record(store, run, [Stepped(1, (1.0,), (0.1,), 0.1, 10)]) is None
+    assert progress.record(store, run, [Stepped(1, (1.0,), (0.1,), 0.1, 10)]) is None
     assert queue.stop(store, [run.id]) == [run.id]
-    assert queue.record(store, run, [Stepped(2, (1.0,), (0.1,), 0.1, 10)]) == "stop"
-    queue.release(store, run, RunStatus.STOPPED, "on request")
+    assert progress.record(store, run, [Stepped(2, (1.0,), (0.1,), 0.1, 10)]) == "stop"
+    progress.release(store, run, RunStatus.STOPPED, "on request")
     assert status(store, run.id) == "stopped"
     assert queue.stop(store, [run.id]) == []
 
@@ -260,13 +266,13 @@ def test_what_waits_is_stopped_paused_and_resumed_at_once(store: Store) -> None:
 def test_a_run_that_was_taken_for_dead_is_not_written_to(store: Store) -> None:
     run = claimed(store)
     assert run.worker_id is not None
-    supervisor.mark_worker_dead(store, run.worker_id, "exit code 3")
-    with pytest.raises(queue.LostRunError):
-        queue.record(store, run, [Stepped(1, (1.0,), (0.1,), 0.1, 10)])
-    with pytest.raises(queue.LostRunError):
-        queue.release(store, run, RunStatus.DONE)
+    workers.mark_dead(store, run.worker_id, "exit code 3")
+    with pytest.raises(progress.LostRunError):
+        progress.record(store, run, [Stepped(1, (1.0,), (0.1,), 0.1, 10)])
+    with pytest.raises(progress.LostRunError):
+        progress.release(store, run, RunStatus.DONE)
     assert status(store, run.id) == "crashed"
-    assert store.curve(run.id, "train").steps == ()
+    assert read_curve(store, run.id, "train").steps == ()
 
 
 def test_the_dead_are_found_by_their_process_and_those_elsewhere_by_their_heartbeat(store: Store) -> None:
@@ -276,17 +282,19 @@ def test_the_dead_are_found_by_their_process_and_those_elsewhere_by_their_heartb
         assert queue.claim(store, worker_id)
     long_ago = time.time() - 10 * supervisor.SILENT_SECONDS
     mine = (os.getpid(), supervisor.born(os.getpid()))
-    update = "UPDATE workers SET watcher_pid = ?, watcher_born = ?, heartbeat = ? WHERE id = ?"
-    store.connection.execute(update, (*mine, long_ago, suspended))
+    update = "UPDATE workers SET monitor_pid = ?, monitor_born = ?, heartbeat = ? WHERE id = ?"
+    sql.connection(store).execute(update, (*mine, long_ago, suspended))
     # The pid lives, but it is another process's by now.
-    store.connection.execute(update, (mine[0], (mine[1] or 0) - 100, time.time(), gone))
-    store.connection.execute("UPDATE workers SET host = 'elsewhere', heartbeat = ? WHERE id = ?", (long_ago, elsewhere))
+    sql.connection(store).execute(update, (mine[0], (mine[1] or 0) - 100, time.time(), gone))
+    sql.connection(store).execute(
+        "UPDATE workers SET host = 'elsewhere', heartbeat = ? WHERE id = ?", (long_ago, elsewhere)
+    )
     crashed = supervisor.reap(store)
-    by_worker = {run.worker_id: run for run in store.runs()}
+    by_worker = {run.worker_id: run for run in list_runs(store)}
     assert sorted(crashed) == sorted([by_worker[gone].id, by_worker[elsewhere].id])
     assert by_worker[suspended].status == "running"
     assert "its process is gone" in by_worker[gone].reason
-    store.connection.execute(
+    sql.connection(store).execute(
         "UPDATE workers SET host = 'elsewhere', heartbeat = ? WHERE id = ?", (time.time(), suspended)
     )
     assert supervisor.reap(store) == []
@@ -296,12 +304,12 @@ def test_readers_go_on_while_a_worker_writes_and_see_it_when_it_is_whole(store: 
     run = claimed(store)
     with Store.open(store.path) as follower:
         before = follower.data_version()
-        with store.transaction() as connection:
+        with sql.transaction(store) as connection:
             connection.execute("UPDATE runs SET step = 7")
-            found = follower.run(run.id)
+            found = find_run(follower, run.id)
             assert found is not None and found.step == 0
             assert follower.data_version() == before
-        found = follower.run(run.id)
+        found = find_run(follower, run.id)
         assert found is not None and found.step == 7
         assert follower.data_version() != before
 
@@ -310,26 +318,26 @@ def test_a_stop_is_not_taken_back_by_a_pause(store: Store) -> None:
     run = claimed(store)
     queue.stop(store, [run.id])
     queue.pause(store, [run.id])
-    assert queue.record(store, run, [Stepped(1, (1.0,), (0.1,), 0.1, 10)]) == "stop"
+    assert progress.record(store, run, [Stepped(1, (1.0,), (0.1,), 0.1, 10)]) == "stop"
 
 
 def test_stopping_a_paused_run_takes_its_checkpoint_away(store: Store, tmp_path: Path) -> None:
     run = claimed(store)
     checkpoint = tmp_path / "run-1.npz"
     checkpoint.touch()
-    queue.release(store, run, RunStatus.PAUSED, checkpoint=checkpoint)
+    progress.release(store, run, RunStatus.PAUSED, checkpoint=checkpoint)
     queue.stop(store, [run.id])
     assert status(store, run.id) == "stopped" and not checkpoint.exists()
 
 
 def test_a_run_does_not_go_on_with_other_data(store: Store) -> None:
     run = claimed(store)
-    queue.release(store, run, RunStatus.PAUSED)
+    progress.release(store, run, RunStatus.PAUSED)
     queue.resume(store, [run.id])
     again = queue.claim(store, a_worker(store))
     assert again is not None
     with pytest.raises(ValueError, match="changed since the run was paused"):
-        queue.record_started(store, again, dataclasses.replace(STARTED, step=5, fingerprint="e" * 16), {})
+        progress.record_started(store, again, dataclasses.replace(STARTED, step=5, fingerprint="e" * 16), {})
 
 
 def test_two_stores_in_a_folder_keep_their_files_apart(tmp_path: Path) -> None:
@@ -339,18 +347,18 @@ def test_two_stores_in_a_folder_keep_their_files_apart(tmp_path: Path) -> None:
 def test_a_crash_found_late_counts_to_the_last_sign_of_life(store: Store) -> None:
     run = claimed(store)
     day = 86_400
-    store.connection.execute("UPDATE workers SET heartbeat = heartbeat - ?", (day,))
-    store.connection.execute("UPDATE runs SET timed_from = timed_from - ? - 5", (day,))
+    sql.connection(store).execute("UPDATE workers SET heartbeat = heartbeat - ?", (day,))
+    sql.connection(store).execute("UPDATE runs SET timed_from = timed_from - ? - 5", (day,))
     assert run.worker_id is not None
-    supervisor.mark_worker_dead(store, run.worker_id, "gone")
-    found = store.run(run.id)
+    workers.mark_dead(store, run.worker_id, "gone")
+    found = find_run(store, run.id)
     assert found is not None and 4 < found.seconds < 9
 
 
 def test_setting_the_clock_kills_nobody(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     run = claimed(store)
     mine = (os.getpid(), supervisor.born(os.getpid()), run.worker_id)
-    store.connection.execute("UPDATE workers SET watcher_pid = ?, watcher_born = ? WHERE id = ?", mine)
+    sql.connection(store).execute("UPDATE workers SET monitor_pid = ?, monitor_born = ? WHERE id = ?", mine)
     # The kernel tells an hour more for all that is told by the wall clock: when it booted, and so each birth.
     booted, created = psutil.boot_time(), psutil.Process.create_time
     monkeypatch.setattr(psutil, "boot_time", lambda: booted + 3600)
@@ -364,49 +372,51 @@ def test_a_worker_that_was_taken_for_dead_retires(store: Store) -> None:
     run = claimed(store)
     queued(store)
     assert run.worker_id is not None
-    supervisor.mark_worker_dead(store, run.worker_id, "gone")
-    assert queue.retire_if_idle(store, run.worker_id)
+    workers.mark_dead(store, run.worker_id, "gone")
+    assert workers.retire_if_idle(store, run.worker_id)
 
 
 def test_a_comparison_is_kept_as_it_was_asked_for(store: Store) -> None:
     comparison = Comparison.checked(initializers=["zeros", "random_normal"], seeds=[0, 1])
-    ids = store.enqueue(comparison, list(comparison.runs()), PLACEMENT)
-    run = store.run(ids[0])
+    ids = queue.enqueue(store, comparison, list(comparison.runs()), PLACEMENT)
+    run = find_run(store, ids[0])
     assert run is not None and run.comparison_id is not None
-    (kept,) = store.connection.execute(
-        "SELECT comparison FROM comparisons WHERE id = ?", (run.comparison_id,)
-    ).fetchone()
+    (kept,) = (
+        sql.connection(store)
+        .execute("SELECT comparison FROM comparisons WHERE id = ?", (run.comparison_id,))
+        .fetchone()
+    )
     assert Comparison.from_json(kept) == comparison
-    assert [found.id for found in store.runs_of(run.comparison_id)] == ids
-    assert [found.spec for found in store.runs(ids)] == list(comparison.runs())
+    assert [found.id for found in list_comparison_runs(store, run.comparison_id)] == ids
+    assert [found.spec for found in list_runs(store, ids)] == list(comparison.runs())
 
 
 def with_losses(store: Store, losses: list[float], first: int = 1) -> int:
     run = claimed(store)
-    queue.record(store, run, [Stepped(first, tuple(losses), tuple(i / 1e6 for i in range(len(losses))), 1.0, 1)])
+    progress.record(store, run, [Stepped(first, tuple(losses), tuple(i / 1e6 for i in range(len(losses))), 1.0, 1)])
     return run.id
 
 
 def test_a_trend_is_the_means_of_equal_stretches_at_their_last_steps(store: Store) -> None:
     run_id = with_losses(store, [8.0, 6.0, 5.0, 3.0, 2.0, 0.0, 1.0])
-    trend = store.trend(run_id, "train", 3)
+    trend = read_trend(store, run_id, "train", 3)
     assert (trend.steps, trend.losses) == ((3, 5, 7), (19 / 3, 2.5, 0.5))
     assert trend.accuracies == pytest.approx((1e-6, 3.5e-6, 5.5e-6))
-    assert store.trend(run_id, "train", 1).losses == pytest.approx((25 / 7,))
-    assert store.trend(run_id, "test", 3).steps == ()
+    assert read_trend(store, run_id, "train", 1).losses == pytest.approx((25 / 7,))
+    assert read_trend(store, run_id, "test", 3).steps == ()
     with pytest.raises(ValueError, match="buckets must be >= 1, got 0"):
-        store.trend(run_id, "train", 0)
+        read_trend(store, run_id, "train", 0)
 
 
 def test_a_short_trend_is_the_curve_itself(store: Store) -> None:
     run_id = with_losses(store, [3.0, 2.0, 1.0], first=40)
     for buckets in (3, 4, 1000):
-        assert store.trend(run_id, "train", buckets) == store.curve(run_id, "train")
+        assert read_trend(store, run_id, "train", buckets) == read_curve(store, run_id, "train")
 
 
 def test_a_trend_has_a_gap_where_any_value_was_not_finite(store: Store) -> None:
     losses = [1.0, 1.0, math.nan, 1.0, 1.0, math.inf, 1e308, 1.7e308]
-    trend = store.trend(with_losses(store, losses), "train", 4)
+    trend = read_trend(store, with_losses(store, losses), "train", 4)
     assert trend.losses[0] == 1.0
     assert all(map(math.isnan, trend.losses[1:]))  # the last by the sum, which is too large for a float
     assert not any(map(math.isnan, trend.accuracies))
@@ -414,13 +424,13 @@ def test_a_trend_has_a_gap_where_any_value_was_not_finite(store: Store) -> None:
 
 def test_a_trend_of_a_long_run_keeps_its_mean(store: Store) -> None:
     run_id = with_losses(store, [1 / step for step in range(1, 15_001)])
-    trend = store.trend(run_id, "train", 60)
+    trend = read_trend(store, run_id, "train", 60)
     assert (len(trend.steps), trend.steps[0], trend.steps[-1]) == (60, 250, 15_000)
-    assert sum(trend.losses) / 60 == pytest.approx(sum(store.curve(run_id, "train").losses) / 15_000)
+    assert sum(trend.losses) / 60 == pytest.approx(sum(read_curve(store, run_id, "train").losses) / 15_000)
 
 
 def test_a_trend_over_uneven_steps_has_no_more_points_than_asked_for(store: Store) -> None:
     run = claimed(store)
     for step in (0, 1, 2, 3, 100):
-        queue.record(store, run, [Evaluated(step, 1.0, step / 100)])
-    assert store.trend(run.id, "test", 4).steps == (3, 100)
+        progress.record(store, run, [Evaluated(step, 1.0, step / 100)])
+    assert read_trend(store, run.id, "test", 4).steps == (3, 100)

@@ -10,9 +10,11 @@ from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution import supervisor
 from initlab_tui.execution.supervisor import WorkerPlan
-from initlab_tui.store import edits, queue
-from initlab_tui.store.database import Requirements, Store
+from initlab_tui.store import edits, progress, queue, workers
+from initlab_tui.store.database import Store
+from initlab_tui.store.queue import Requirements
 from initlab_tui.store.run_cache import Change, RunCache
+from initlab_tui.store.runs import list_runs
 
 PLACEMENT = Requirements("cpu", 1, None, Path("/"))
 STARTED = Started(0, 100, 50, 10, "CPU", "xla", "", 0.5, "f" * 16, {"tensorflow": "2"})
@@ -27,19 +29,18 @@ def writer(store: Store, request: pytest.FixtureRequest) -> Iterator[Store]:
 
 
 def enqueue(store: Store, count: int) -> list[int]:
-    return store.enqueue(None, [RunSpec(seed=seed) for seed in range(count)], PLACEMENT)
+    return queue.enqueue(store, None, [RunSpec(seed=seed) for seed in range(count)], PLACEMENT)
 
 
 def a_worker(store: Store) -> int:
-    with store.transaction():
-        return supervisor.register(store, "cpu", "-1", 1, 0.0)
+    return workers.register(store, "cpu", 1)
 
 
 def seen(mirror: RunCache, store: Store) -> Change | None:
     """What the mirror sees; what it has is checked against the store."""
-    change = mirror.look()
-    assert list(mirror.runs.items()) == [(run.id, run) for run in store.runs()]
-    assert mirror.look() is None
+    change = mirror.refresh()
+    assert list(mirror.runs.items()) == [(run.id, run) for run in list_runs(store)]
+    assert mirror.refresh() is None
     return change
 
 
@@ -56,7 +57,7 @@ def test_everything_that_is_done_to_runs_is_seen_and_nothing_else(store: Store, 
         (three, lambda: queue.pause(writer, [three])),
         (one, lambda: queue.pause(writer, [one])),
         (three, lambda: queue.resume(writer, [three])),
-        (one, lambda: supervisor.mark_worker_dead(writer, worker, "gone")),
+        (one, lambda: workers.mark_dead(writer, worker, "gone")),
         (three, lambda: supervisor.fail_queued(writer, WorkerPlan(1, 1, "cpu"), "none lives")),
         (two, lambda: edits.rename(writer, [two], "the second")),
         (two, lambda: edits.tag(writer, [two], "odd")),
@@ -72,7 +73,7 @@ def test_what_is_deleted_leaves_and_what_is_restored_comes_back_to_its_place(sto
     mirror = RunCache(store)
     ids = enqueue(writer, 3)
     queue.stop(writer, ids)
-    mirror.look()
+    mirror.refresh()
     edits.delete(writer, ids[:2])
     assert seen(mirror, writer) == Change(NOTHING, frozenset(ids[:2]), True)
     edits.restore(writer, ids[:1])
@@ -90,15 +91,15 @@ def test_the_steps_of_a_run_are_seen_and_rank_nothing_anew(store: Store) -> None
         (run_id,) = enqueue(writer, 1)
         run = queue.claim(writer, a_worker(writer))
         assert run is not None
-        mirror.look()
-        queue.record_started(writer, run, STARTED, {})
+        mirror.refresh()
+        progress.record_started(writer, run, STARTED, {})
         change = seen(mirror, writer)
         assert change is not None and change.ranked  # the data are known now
-        queue.record(writer, run, [Stepped(1, (1.0,), (0.5,), 0.1, 10)])
+        progress.record(writer, run, [Stepped(1, (1.0,), (0.5,), 0.1, 10)])
         assert seen(mirror, writer) == Change(frozenset({run_id}), NOTHING, False)
-        queue.record(writer, run, [Evaluated(1, 0.9, 0.6)])
+        progress.record(writer, run, [Evaluated(1, 0.9, 0.6)])
         assert seen(mirror, writer) == Change(frozenset({run_id}), NOTHING, False)
-        queue.release(writer, run, RunStatus.DONE)
+        progress.release(writer, run, RunStatus.DONE)
         assert seen(mirror, writer) == Change(frozenset({run_id}), NOTHING, True)
 
 
@@ -106,7 +107,7 @@ def test_ten_thousand_runs_are_read_at_once_and_each_kind_of_spec_only_once(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     specs = [RunSpec(seed=number % 50, batch_size=1 + number // 50) for number in range(10_000)]
-    store.enqueue(None, specs, PLACEMENT)
+    queue.enqueue(store, None, specs, PLACEMENT)
     parsed: list[str] = []
     read = RunSpec.from_json
 
@@ -116,7 +117,7 @@ def test_ten_thousand_runs_are_read_at_once_and_each_kind_of_spec_only_once(
 
     monkeypatch.setattr(RunSpec, "from_json", counted)
     mirror = RunCache(store)
-    assert mirror.look()
+    assert mirror.refresh()
     assert parsed == []
     assert [run.spec for run in mirror.runs.values()] == specs
     assert len(parsed) == 200

@@ -22,11 +22,14 @@ from initlab_tui.domain.events import Evaluated, Started, Stepped
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import Comparison, Initializer, RunSpec
 from initlab_tui.execution import supervisor
-from initlab_tui.store import queue
-from initlab_tui.store.database import Requirements, Run, Store
+from initlab_tui.store import progress, queue, workers
+from initlab_tui.store.database import Store
+from initlab_tui.store.queue import Requirements
+from initlab_tui.store.runs import Run, find_run, list_runs
 from initlab_tui.tui.app import LabApp
 from initlab_tui.tui.widgets.field import Field
 from initlab_tui.tui.widgets.initializer_list import InitializerList
+from tests.database import execute
 
 PATIENCE_SECONDS = 60.0
 POLL_SECONDS = 0.05
@@ -79,16 +82,12 @@ class Bench:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        with store.transaction() as connection:
-            self._worker = supervisor.register(store, "cpu", "-1", 1, 600.0)
-            connection.execute(
-                "UPDATE workers SET watcher_pid = ?, watcher_born = ? WHERE id = ?",
-                (os.getpid(), supervisor.born(os.getpid()), self._worker),
-            )
+        self._worker = workers.register(store, "cpu", 1, idle_seconds=600.0)
+        workers.set_monitor(store, self._worker, os.getpid(), supervisor.born(os.getpid()))
 
     def queue(self, wanted: Comparison, data_file: Path | None = None) -> list[int]:
         """Queue a comparison's runs."""
-        return self.store.enqueue(wanted, list(wanted.runs()), Requirements("cpu", 1, data_file, Path("/")))
+        return queue.enqueue(self.store, wanted, list(wanted.runs()), Requirements("cpu", 1, data_file, Path("/")))
 
     def begin(self, share: float = 0.0, result: Result | None = None, fingerprint: str = "f" * 16) -> Run:
         """Take the next run that waits, and train it so far on the way to `result`."""
@@ -96,25 +95,25 @@ class Bench:
         assert run is not None, "no run waits"
         versions = {"tensorflow": "2.20"}
         started = Started(0, STEPS, STEPS // run.spec.epochs, 100, "CPU", "xla", "", 0.0, fingerprint, versions)
-        queue.record_started(self.store, run, started, {"execution": "xla", "weights": 100})
-        queue.record(self.store, run, [Evaluated(0, GUESSING, 0.1)])
+        progress.record_started(self.store, run, started, {"execution": "xla", "weights": 100})
+        progress.record(self.store, run, [Evaluated(0, GUESSING, 0.1)])
         self._train(run, result or Result(), 0, round(share * STEPS))
         return run
 
     def end(self, run: Run, result: Result, log: Path | None = None) -> None:
         """Train the rest of a run and end it."""
-        now = self.store.run(run.id)
+        now = find_run(self.store, run.id)
         assert now is not None
         self._train(run, result, now.step, len(result.curve))
         if result.status == "done":
-            queue.record(self.store, run, [Evaluated(STEPS, GUESSING * (1 - result.accuracy), result.accuracy)])
-        queue.release(self.store, run, result.status, result.reason, log=log)
+            progress.record(self.store, run, [Evaluated(STEPS, GUESSING * (1 - result.accuracy), result.accuracy)])
+        progress.release(self.store, run, result.status, result.reason, log=log)
 
     def _train(self, run: Run, result: Result, first: int, last: int) -> None:
         losses = result.curve[first:last]
         if losses:
             accuracies = tuple(result.accuracy * (first + step) / STEPS for step in range(1, len(losses) + 1))
-            queue.record(self.store, run, [Stepped(first + 1, losses, accuracies, 0.01, 128 * len(losses))])
+            progress.record(self.store, run, [Stepped(first + 1, losses, accuracies, 0.01, 128 * len(losses))])
 
     def train(self, wanted: Comparison, result: Callable[[Run], Result], fingerprint: str = "f" * 16) -> list[int]:
         """Queue a comparison and end all its runs, each as `result` has it."""
@@ -127,15 +126,15 @@ class Bench:
     def set(self, run_id: int, **values: object) -> None:
         """Write what no function writes: times that do not change, texts that another program put there."""
         settings = ", ".join(f"{name} = ?" for name in values)
-        with self.store.transaction() as connection:
-            connection.execute(
-                f"UPDATE runs SET {settings} WHERE id = ?",  # noqa: S608 - the tests' own
-                (*values.values(), run_id),
-            )
+        execute(
+            self.store,
+            f"UPDATE runs SET {settings} WHERE id = ?",  # noqa: S608 - the tests' own
+            (*values.values(), run_id),
+        )
 
     def statuses(self) -> list[str]:
         """The runs' statuses, oldest first."""
-        return [run.status for run in self.store.runs()]
+        return [run.status for run in list_runs(self.store)]
 
 
 @pytest.fixture
@@ -303,7 +302,7 @@ async def opened(
 def real_store(store: Store) -> Iterator[Store]:
     """A store whose workers, which are real, are ended after the test."""
     yield store
-    rows = store.connection.execute("SELECT watcher_pid, pid FROM workers WHERE ended IS NULL").fetchall()
-    for pid in (pid for row in rows for pid in row if pid and pid != os.getpid()):
+    alive = workers.list_alive(store)
+    for pid in (pid for worker in alive for pid in (worker.monitor_pid, worker.pid) if pid and pid != os.getpid()):
         with suppress(psutil.NoSuchProcess):
             psutil.Process(pid).kill()

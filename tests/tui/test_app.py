@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from textual.widgets import Input, OptionList
 
-from initlab_tui.store.database import Run, Store
+from initlab_tui.store.database import Store
+from initlab_tui.store.runs import Run, list_runs
 from initlab_tui.tui.screens.chart import ChartScreen
 from initlab_tui.tui.screens.dialogs import Choose
+from tests.database import execute
 from tests.tui.conftest import NARROW, WIDE, Bench, Lab, by_start, comparison, opened
 
 pytestmark = pytest.mark.asyncio
@@ -17,7 +19,7 @@ FOR_EVER = "1000000"
 
 def latest(store: Store) -> list[Run]:
     """The runs of the newest comparison."""
-    runs = store.runs()
+    runs = list_runs(store)
     return [run for run in runs if run.comparison_id == runs[-1].comparison_id]
 
 
@@ -33,7 +35,7 @@ async def test_a_day_in_the_lab(real_store: Store) -> None:
     async with opened(real_store, WIDE, warm=True) as lab:
         await r_alone_leads_to_a_leaderboard(lab, real_store)
         await fill_in_what_trains_for_ever(lab)
-        assert len(real_store.runs()) == 9
+        assert len(list_runs(real_store)) == 9
         await lab.press("ctrl+r")
         await see_it_train(lab, real_store)
         await asked_before_it_is_queued_twice(lab, real_store)
@@ -102,7 +104,7 @@ async def asked_before_it_is_queued_twice(lab: Lab, store: Store) -> None:
     assert "The same comparison is queued or trains already." in lab.text
     await lab.press("enter")
     assert lab.is_at_home
-    assert len(store.runs()) == 9 + 6
+    assert len(list_runs(store)) == 9 + 6
 
 
 async def pause_and_go_on(lab: Lab, store: Store) -> None:
@@ -164,11 +166,11 @@ async def stopped(store: Store) -> None:
 
 async def test_with_nothing_to_lose_q_leaves_at_once(bench: Bench) -> None:
     ids = bench.queue(comparison("zeros", seeds=1))
-    bench.store.connection.execute("UPDATE runs SET status = 'paused'")
+    execute(bench.store, "UPDATE runs SET status = 'paused'")
     async with opened(bench.store) as lab:
         await lab.pilot._app._press_keys(["q"])
         await lab.left()
-    assert bench.store.runs(ids)[0].status == "paused"
+    assert list_runs(bench.store, ids)[0].status == "paused"
 
 
 async def test_leaving_can_be_thought_over_and_ctrl_c_twice_leaves(bench: Bench) -> None:

@@ -14,7 +14,7 @@ from textual.widgets import Static
 from textual_plot.plot_widget import LinePlot, ScatterPlot
 
 from initlab_tui.domain.errors import InvalidInputError
-from initlab_tui.store.database import Curve
+from initlab_tui.store.curves import Curve
 from initlab_tui.tui.chart.curve_cache import NOTHING
 from initlab_tui.tui.chart.series import Series
 from initlab_tui.tui.keys import CHART

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from initlab_tui.domain.statistics.intervals import estimate
-from initlab_tui.store.database import Curve
+from initlab_tui.store.curves import Curve
 from initlab_tui.tui.chart import curves
 from initlab_tui.tui.chart.axes import Axes, Viewport, enclosing
 from initlab_tui.tui.chart.cursor import Cursor

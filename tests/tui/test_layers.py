@@ -9,9 +9,9 @@ import pytest
 from initlab_tui.domain.events import LayersMeasured, Stepped
 from initlab_tui.domain.layers.diagnosis import Diagnosis, Measurement
 from initlab_tui.reports.layers import layer_lines
-from initlab_tui.store import queue
-from initlab_tui.store.database import Run
+from initlab_tui.store import progress
 from initlab_tui.store.layer_statistics import StoredMeasurement
+from initlab_tui.store.runs import Run
 from initlab_tui.tui.heatmap import FIGURES, heat_map
 from initlab_tui.tui.screens.layers import LayersScreen
 from tests.store.test_layer_statistics import health
@@ -43,7 +43,7 @@ def test_what_cannot_be_drawn_has_no_place_and_a_share_a_scale_of_its_own() -> N
 
 def measure(bench: Bench, run: Run, *levels: float) -> None:
     for number, level in enumerate(levels):
-        queue.record(bench.store, run, [LayersMeasured(3 * number, health(level), 0.01)])
+        progress.record(bench.store, run, [LayersMeasured(3 * number, health(level), 0.01)])
 
 
 @pytest.mark.asyncio
@@ -53,7 +53,9 @@ async def test_the_layers_are_live_and_what_is_ill_is_marked(bench: Bench) -> No
     measure(bench, run, 1.0)
     async with opened(bench.store, WIDE) as lab:
         await lab.until(lambda: "signal" in lab.training and "✓ healthy (step 0)" in lab.training)
-        queue.record(bench.store, run, [Stepped(7, (2.0,), (0.1,), 0.1, 128), LayersMeasured(7, health(0.001), 0.01)])
+        progress.record(
+            bench.store, run, [Stepped(7, (2.0,), (0.1,), 0.1, 128), LayersMeasured(7, health(0.001), 0.01)]
+        )
         await lab.until(lambda: "▽ vanishing forward (dense_2, step 7)" in lab.training)
 
 
@@ -75,7 +77,7 @@ async def test_the_heat_map_shows_any_figure_and_the_value_under_the_cursor(
         assert "dense_2, step 0: 1" in lab.text
         await lab.press("n", "n")
         assert "largest |cosine|" in lab.text
-        queue.record(bench.store, run, [LayersMeasured(9, health(0.125), 0.01)])
+        progress.record(bench.store, run, [LayersMeasured(9, health(0.125), 0.01)])
         await lab.press("m", "m", "right", "right", "right", "right")
         await lab.until(lambda: "dense_2, step 6: 0.25" in lab.text or "dense_2, step 9: 0.125" in lab.text)
         await lab.press("escape")

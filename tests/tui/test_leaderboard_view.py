@@ -9,7 +9,7 @@ import pytest
 
 from initlab_tui.domain.statistics.leaderboard import leaderboard
 from initlab_tui.store import edits
-from initlab_tui.store.database import Run
+from initlab_tui.store.runs import Run, list_runs
 from initlab_tui.tui.leaderboard_columns import headings, ordered
 from initlab_tui.tui.leaderboard_view import Choice, Group, groups
 from tests.tui.conftest import HOSTILE, WRITTEN_OUT, Bench, Result, by_start, comparison
@@ -18,7 +18,7 @@ BEST_FIRST = ["he_normal", "glorot_uniform", "zeros", "ones"]
 
 
 def board(bench: Bench) -> tuple[Group, ...]:
-    runs = {run.id: run for run in bench.store.runs()}
+    runs = {run.id: run for run in list_runs(bench.store)}
     return groups(leaderboard(run.outcome for run in runs.values()), runs)
 
 
@@ -55,7 +55,7 @@ def four(bench: Bench) -> Bench:
     ],
 )
 def test_the_filter_keeps_what_holds_every_word(four: Bench, words: str, kept: list[str]) -> None:
-    ids = [run.id for run in four.store.runs() if run.spec.initializer.name == "glorot_uniform"]
+    ids = [run.id for run in list_runs(four.store) if run.spec.initializer.name == "glorot_uniform"]
     edits.tag(four.store, ids, "Thesis odd")
     assert names(ordered(board(four), Choice(words=words))) == kept
 
@@ -108,7 +108,7 @@ def test_only_what_differs_has_a_column(bench: Bench) -> None:
 def test_a_status_shows_where_one_is_not_done_and_tags_where_there_are_some(four: Bench) -> None:
     assert "status" in columns(board(four))
     assert "status" not in columns(ordered(board(four), Choice(words="he_normal")))
-    edits.tag(four.store, [four.store.runs()[0].id], "odd")
+    edits.tag(four.store, [list_runs(four.store)[0].id], "odd")
     assert columns(board(four))[-1] == "tags"
 
 

@@ -12,8 +12,9 @@ from initlab_tui.domain.claims.recipe import Experiment, Recipe
 from initlab_tui.domain.events import Evaluated
 from initlab_tui.domain.spec import Comparison, Initializer, RunSpec
 from initlab_tui.recipes import loader
-from initlab_tui.store import edits, queue
-from initlab_tui.store.database import Run, Store
+from initlab_tui.store import edits, progress
+from initlab_tui.store.database import Store
+from initlab_tui.store.runs import Run, list_runs
 from initlab_tui.tui.panes.setup import Settings
 from initlab_tui.tui.screens.claims import ClaimsScreen
 from tests.tui.conftest import NARROW, STEPS, VERY_WIDE, WIDE, Bench, Lab, Result, by_start, comparison, flat, opened
@@ -108,10 +109,10 @@ async def test_r_queues_what_was_chosen(real_store: Store, mnist_folder: Path) -
         await lab.press("enter")
         await lab.until(lambda: describes(lab, LECTURE.experiments[0]))
         await lab.press("r")
-        await lab.until(lambda: real_store.runs())
-        assert specs(run.spec for run in real_store.runs()) == specs(LECTURE.experiments[0].runs())
+        await lab.until(lambda: list_runs(real_store))
+        assert specs(run.spec for run in list_runs(real_store)) == specs(LECTURE.experiments[0].runs())
         await lab.press("X")
-        await lab.until(lambda: all(run.status.is_ended for run in real_store.runs()))
+        await lab.until(lambda: all(run.status.is_ended for run in list_runs(real_store)))
 
 
 async def test_the_claims_stand_beside_the_outcome_and_one_that_fails_is_shown_failing(bench: Bench) -> None:
@@ -188,7 +189,7 @@ async def test_on_the_dataset_that_stands_in_only_what_holds_of_any_is_judged(be
     accuracies = {str(start): 0.2 + 0.1 * place for place, start in enumerate(ladder.experiments[0].initializers)}
     for _ in bench.queue(over(ladder.on(lambda _: "mnist"), 2)):
         run = bench.begin()
-        queue.record(bench.store, run, [Evaluated(STEPS // 2, 1.0, 0.5)])  # after the first of its two epochs
+        progress.record(bench.store, run, [Evaluated(STEPS // 2, 1.0, 0.5)])  # after the first of its two epochs
         bench.end(run, reaching(accuracies)(run))
     async with opened(bench.store, VERY_WIDE) as lab:
         await lab.until("ladder claims: ✓ 1 reproduced, ? 6 undecided")

@@ -8,6 +8,7 @@ import pytest
 from textual.widgets import Input, OptionList
 
 from initlab_tui.store.database import Store
+from initlab_tui.store.runs import list_runs
 from initlab_tui.tui.screens.chart import ChartScreen
 from initlab_tui.tui.screens.details import DetailsScreen
 from initlab_tui.tui.screens.dialogs import Ask, Choose
@@ -89,7 +90,7 @@ async def test_filter_as_it_is_typed_and_escape_shows_all_again(three: Store) ->
         assert names(lab) == []
         assert "No group contains all of “alqx”. Esc shows all 3 groups again." in lab.results
         assert lab.is_at_home
-        assert len(three.runs()) == 9
+        assert len(list_runs(three)) == 9
         await lab.press("backspace", "backspace")
         assert names(lab) == ["he_normal", "random_normal"]
         assert "2 of 3 groups" in lab.results
@@ -148,7 +149,7 @@ async def test_deleted_and_brought_back(three: Store) -> None:
     async with opened(three) as lab:
         await lab.press("3", "down", "d")
         await lab.until(lambda: names(lab) == ["he_normal", "random_normal"])
-        assert len(three.runs()) == 6
+        assert len(list_runs(three)) == 6
         assert "Deleted 3 runs" in lab.told
         await lab.press("space", "delete")
         await lab.until(lambda: names(lab) == ["he_normal"])
@@ -156,7 +157,7 @@ async def test_deleted_and_brought_back(three: Store) -> None:
         await lab.until(lambda: len(names(lab)) == 2)
         await lab.press("ctrl+z")
         await lab.until(lambda: len(names(lab)) == 3)
-        assert len(three.runs()) == 9
+        assert len(list_runs(three)) == 9
         await lab.press("u")
         await lab.until(lambda: "Nothing is deleted" in lab.told)
         await lab.press("space", "space", "space", "d")
@@ -186,7 +187,7 @@ async def test_a_name_and_tags_are_given_shown_and_filtered_by(three: Store) -> 
         await lab.retype("Mine")
         await lab.press("enter")
         await lab.until(lambda: line_of(lab, "Mine"))
-        assert {run.name for run in three.runs()} == {"", "Mine"}
+        assert {run.name for run in list_runs(three)} == {"", "Mine"}
         await lab.press("t", *"b, a b", "enter")
         await lab.until(lambda: line_of(lab, "Mine").endswith(" b a"))
         await lab.clear()

@@ -10,7 +10,9 @@ from textual.widgets import Input, Select
 
 from initlab_tui.domain.spec import Comparison
 from initlab_tui.store.database import Store
+from initlab_tui.store.runs import list_runs
 from initlab_tui.tui.widgets.field import Field
+from tests.database import execute
 from tests.tui.conftest import (
     HOSTILE,
     NARROW,
@@ -65,7 +67,7 @@ async def test_what_is_wrong_is_said_beside_it_and_r_leads_there(store: Store) -
         for name, (words, reason) in WRONG.items():
             await refuse_and_put_right(lab, lab.field(name), words, reason)
             assert starts(lab) == FIRST
-        assert store.runs() == []
+        assert list_runs(store) == []
         for words in ("0", "1 0"):
             await lab.put("learning_rate", words)
             assert lab.setup.count("learning_rate must be a finite number > 0, got 0") == 1
@@ -170,7 +172,7 @@ async def test_your_own_file_has_a_field_and_what_is_wrong_with_it_is_said_there
         await lab.press("ctrl+r")
         await lab.until(lambda: "gone.npz" in lab.told)
         assert lab.field("file").is_wrong
-        assert store.runs() == []
+        assert list_runs(store) == []
         images = np.arange(8 * 4, dtype=np.uint8).reshape(8, 2, 2)
         labels = np.arange(8) % 2
         np.savez(tmp_path / "own.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
@@ -211,7 +213,7 @@ async def test_tab_goes_through_every_field_and_shows_it(store: Store) -> None:
 
 async def test_what_files_and_own_code_are_called_is_text_in_the_form(bench: Bench) -> None:
     bench.queue(comparison(f"import:a.B:[red]={HOSTILE}", seeds=1, dataset=f"npz:/{HOSTILE}.npz"))
-    bench.store.connection.execute("UPDATE runs SET status = 'stopped'")
+    execute(bench.store, "UPDATE runs SET status = 'stopped'")
     async with opened(bench.store, VERY_WIDE) as lab:
         assert f"☒ your own: a.B:[red]={WRITTEN_OUT}" in lab.setup
         await lab.press("r")

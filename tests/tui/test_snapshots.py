@@ -15,8 +15,9 @@ from textual.pilot import Pilot
 
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.execution import supervisor
-from initlab_tui.store import edits, queue
-from initlab_tui.store.database import Run, Store
+from initlab_tui.store import edits, progress
+from initlab_tui.store.database import Store
+from initlab_tui.store.runs import Run
 from initlab_tui.tui.app import LabApp
 from tests.tui.conftest import NARROW, VERY_WIDE, WIDE, Bench, Lab, Result, comparison
 
@@ -50,8 +51,8 @@ def lab_store(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Store:
     edits.tag(store, ids[1::4], "thesis")
     later = bench.queue(comparison("zeros", "ones", "identity", seeds=1, hidden="100x3", epochs=2))
     failed = bench.begin(0.25)
-    queue.release(store, failed, RunStatus.FAILED, "the disk is full")
-    queue.release(store, bench.begin(0.6, Result(0.3)), RunStatus.PAUSED)
+    progress.release(store, failed, RunStatus.FAILED, "the disk is full")
+    progress.release(store, bench.begin(0.6, Result(0.3)), RunStatus.PAUSED)
     for run_id in (*ids, *later):
         bench.set(run_id, busy_seconds=0.5)
     return store

@@ -17,7 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from initlab_tui.store.database import Run, Store
+from initlab_tui.store.database import Store
+from initlab_tui.store.runs import Run, list_runs
 from tests.conftest import Command, command_environment, command_line
 from tests.tui.terminal import CTRL_C, DOWN, END, ENTER, ESCAPE, PATIENCE_SECONDS, Terminal
 
@@ -68,7 +69,7 @@ class Lab:
 
     def runs(self) -> list[Run]:
         with Store.open(self.store_path) as store:
-            return store.runs()
+            return list_runs(store)
 
     def wait_for_runs(self, condition: Callable[[list[Run]], bool]) -> list[Run]:
         """Wait until the store's runs satisfy a condition."""

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.store import queue
+from initlab_tui.store import progress
+from initlab_tui.store.runs import list_runs
 from initlab_tui.tui.screens.details import DetailsScreen
 from initlab_tui.tui.screens.dialogs import Choose
 from tests.tui.conftest import HOSTILE, VERY_WIDE, WIDE, WRITTEN_OUT, Bench, Lab, Result, by_start, comparison, opened
@@ -19,7 +20,7 @@ TWO_LINES = "the loss was nan at step 3, after a training that needs more words 
 
 
 def requests(bench: Bench) -> list[str | None]:
-    return [run.request for run in bench.store.runs()]
+    return [run.request for run in list_runs(bench.store)]
 
 
 def queue_lines(lab: Lab) -> list[str]:
@@ -89,7 +90,7 @@ async def test_skip_pause_resume_and_stop_request_exactly_that(bench: Bench) -> 
         await lab.until(lambda: "asked to pause" in lab.training)
         assert bench.statuses() == ["running", "paused", "queued", "queued"]
         assert requests(bench)[0] == "pause"
-        queue.release(bench.store, run, RunStatus.PAUSED)
+        progress.release(bench.store, run, RunStatus.PAUSED)
         await lab.until(lambda: "press p to continue from here" in lab.training)
         await lab.press("p")
         await lab.until(lambda: bench.statuses() == ["queued"] * 4)
@@ -139,7 +140,7 @@ async def test_a_run_that_failed_or_diverged_shows_the_reason(bench: Bench, tmp_
         bench.end(bench.begin(), Result(0.1, RunStatus.DIVERGED, TWO_LINES, (2.5, 9.0, math.nan)))
         await lab.until(lambda: any(line.startswith("~ diverged 1 ones") for line in queue_lines(lab)))
         run = bench.begin()
-        queue.release(bench.store, run, RunStatus.FAILED, "it broke", log=log)
+        progress.release(bench.store, run, RunStatus.FAILED, "it broke", log=log)
         await lab.until(lambda: "it broke log: MemoryError: no room" in lab.training)
         await lab.until(lambda: "(diverged: 1, failed: 1)" in lab.told)
         await lab.press("2", "down")
@@ -169,7 +170,7 @@ async def test_hostile_reasons_and_logs_are_shown_as_plain_text(bench: Bench, tm
     log = tmp_path / "worker.log"
     log.write_text(f"log {HOSTILE}\n")
     bench.queue(comparison(f"import:a.B:note={HOSTILE}", "zeros", seeds=1, dataset=f"npz:/{HOSTILE}.npz"))
-    queue.release(bench.store, bench.begin(), RunStatus.FAILED, f"reason {HOSTILE}", log=log)
+    progress.release(bench.store, bench.begin(), RunStatus.FAILED, f"reason {HOSTILE}", log=log)
     bench.end(bench.begin(), Result(0.5))
     bench.set(1, name=HOSTILE, tags=HOSTILE)
     async with opened(bench.store, VERY_WIDE) as lab:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.reports.format import plain
-from initlab_tui.store.database import Curve
+from initlab_tui.store.curves import Curve
+from initlab_tui.store.database import StoreError
 from initlab_tui.tui.chart.options import SPLITS
 from initlab_tui.tui.chart.series import Series
 
@@ -45,7 +45,7 @@ class CurveCache:
         self._stale.discard((run_id, split))
         try:
             self._curves[run_id, split] = await self._load(run_id, split)
-        except (InvalidInputError, sqlite3.Error) as error:
+        except (InvalidInputError, StoreError) as error:
             self._curves.setdefault((run_id, split), NOTHING)
             return f"run {run_id} cannot be read: {plain(str(error))}"
         return ""

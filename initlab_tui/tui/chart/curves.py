@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from initlab_tui.domain.statistics.intervals import t_quantile
-from initlab_tui.store.database import Curve
+from initlab_tui.store.curves import Curve
 
 Array = NDArray[np.float64]
 Points = tuple[Array, Array]

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.reports.format import about, initializer_name, number, percent, plain, seconds
-from initlab_tui.store.database import Run
+from initlab_tui.store.runs import Run
 from initlab_tui.tui.status_style import STATUS_STYLES
 from initlab_tui.tui.store_monitor import StoreSnapshot
 from initlab_tui.tui.widgets.table import GAP, Column

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.text import Text
 
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.store.database import Run
+from initlab_tui.store.runs import Run
 from initlab_tui.tui.leaderboard_columns import DIAGNOSIS, DIAGNOSIS_SIGN, LOSS_TREND, NAME, TRENDS, Heading, headings
 from initlab_tui.tui.leaderboard_view import Choice, Group
 from initlab_tui.tui.panes.result_rows import RUN, ResultRows

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from initlab_tui.reports.format import conclusion
-from initlab_tui.store.database import Run
+from initlab_tui.store.runs import Run
 from initlab_tui.tui.leaderboard_columns import ordered
 from initlab_tui.tui.leaderboard_view import Choice, Group
 from initlab_tui.tui.store_monitor import StoreSnapshot

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.store.database import Run
+from initlab_tui.store.runs import Run
 from initlab_tui.tui.chart.series import Series
 from initlab_tui.tui.leaderboard_columns import Heading
 from initlab_tui.tui.panes.result_rows import GROUP, RUN, ResultRows

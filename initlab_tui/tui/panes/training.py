@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.store.database import Run
+from initlab_tui.store.runs import Run
 from initlab_tui.tui.keys import TRAINING, bindings
 from initlab_tui.tui.panes import queue_rows
 from initlab_tui.tui.panes.run_panel import run_panel

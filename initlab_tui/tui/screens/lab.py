@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,8 @@ from initlab_tui.reports.format import about, initializer_name, plain
 from initlab_tui.services.dataset_facts import DatasetFacts, facts_of
 from initlab_tui.services.estimate import expected_seconds
 from initlab_tui.store import edits, queue
-from initlab_tui.store.database import Run, Store
+from initlab_tui.store.database import Store, StoreError
+from initlab_tui.store.runs import Run
 from initlab_tui.tui.keys import LAB, bindings
 from initlab_tui.tui.lab_backend import LabBackend, devices
 from initlab_tui.tui.panes.results import Results
@@ -206,7 +206,7 @@ class LabScreen(Screen[None]):
         except InvalidInputError as error:
             self._refuse(error.problems)
             return
-        except sqlite3.Error as error:
+        except StoreError as error:
             self._refuse([Problem("store", f"the store cannot be written: {error}")])
             return
         self._facts[comparison.base.dataset] = facts
@@ -320,7 +320,7 @@ class LabScreen(Screen[None]):
     async def _write(self, change: Callable[[Store], Sequence[int] | None], told: str) -> None:
         try:
             ids = await self._desk.write(change)
-        except (InvalidInputError, sqlite3.Error) as error:
+        except (InvalidInputError, StoreError) as error:
             self.notify(plain(str(error)), severity="error", timeout=NOTICE_SECONDS, markup=False)
         else:
             self.notify(told.format(len(ids or ())), markup=False)

@@ -6,8 +6,9 @@ import sys
 import time
 from pathlib import Path
 
-from initlab_tui.store import queue
-from initlab_tui.store.database import Run, Store
+from initlab_tui.store import queue, workers
+from initlab_tui.store.database import Store
+from initlab_tui.store.runs import Run
 
 
 def claim() -> tuple[Store, Run]:
@@ -17,7 +18,7 @@ def claim() -> tuple[Store, Run]:
         run = queue.claim(store, worker_id)
         if run:
             return store, run
-        (idle,) = store.connection.execute("SELECT idle FROM workers WHERE id = ?", (worker_id,)).fetchone()
-        if not idle and queue.retire_if_idle(store, worker_id):
+        idle = workers.read_worker(store, worker_id).idle_seconds
+        if not idle and workers.retire_if_idle(store, worker_id):
             sys.exit(0)
         time.sleep(0.05)

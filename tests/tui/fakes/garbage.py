@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from initlab_tui.domain.events import Started
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.store import queue
-from initlab_tui.store.database import Run, Store
+from initlab_tui.store import progress
+from initlab_tui.store.database import Store
+from initlab_tui.store.runs import Run
 from tests.tui.fakes.claiming import claim
 
 # Clears, colours, a title, a C1 control, a question that would be answered as if typed, the mouse, a device
@@ -30,10 +31,10 @@ STARTED = Started(
 
 def spoil(store: Store, run: Run) -> None:
     """Record a run that failed, in garbage."""
-    queue.record_started(store, run, STARTED, {"note": GARBAGE, "device": GARBAGE, "versions": STARTED.versions})
+    progress.record_started(store, run, STARTED, {"note": GARBAGE, "device": GARBAGE, "versions": STARTED.versions})
     log = store.path.with_name("garbage.log")
     log.write_text(GARBAGE * 3)
-    queue.release(store, run, RunStatus.FAILED, GARBAGE, log=log)
+    progress.release(store, run, RunStatus.FAILED, GARBAGE, log=log)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,39 @@
+"""Comparisons in the store, each with the recipe that it came from."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+
+from initlab_tui.domain.claims.recipe_origin import RecipeOrigin
+from initlab_tui.domain.spec import Comparison
+from initlab_tui.store import sql
+from initlab_tui.store.database import Store
+
+
+def insert_comparison(connection: sqlite3.Connection, comparison: Comparison, recipe: RecipeOrigin | None) -> int:
+    """Insert a comparison in the caller's transaction, and return its id."""
+    values = {
+        "created": time.time(),
+        "comparison": comparison.to_json(),
+        "recipe": recipe.name if recipe else None,
+        "recipe_version": recipe.version if recipe else None,
+    }
+    return sql.insert(connection, "comparisons", values)
+
+
+def last_comparison(store: Store) -> tuple[Comparison, str] | None:
+    """Return the newest comparison, and the device that its runs were queued for."""
+    query = (
+        "SELECT comparison, device FROM comparisons JOIN runs ON runs.comparison_id = comparisons.id "
+        "ORDER BY comparisons.id DESC LIMIT 1"
+    )
+    row = sql.connection(store).execute(query).fetchone()
+    return (Comparison.from_json(row[0]), str(row[1])) if row else None
+
+
+def recipe_origin(store: Store, comparison_id: int) -> RecipeOrigin | None:
+    """Return the recipe that a comparison came from; None if it came from none, or from before this was stored."""
+    query = "SELECT recipe, recipe_version FROM comparisons WHERE id = ? AND recipe IS NOT NULL"
+    row = sql.connection(store).execute(query, (comparison_id,)).fetchone()
+    return RecipeOrigin(*row) if row else None

@@ -1,0 +1,40 @@
+"""The state of a store's file and its contents, for the doctor command."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from dataclasses import dataclass
+
+from initlab_tui.store import sql, workers
+from initlab_tui.store.database import Store
+
+
+@dataclass(frozen=True)
+class StoreReport:
+    """`health` is SQLite's `ok`, or what is wrong; `runs` counts them by status, deleted ones included."""
+
+    health: str
+    schema: int
+    journal: str
+    mode: str
+    megabytes: float
+    runs: dict[str, int]
+    workers_alive: int
+
+
+def check_store(store: Store) -> StoreReport | str:
+    """Check an open store; returns SQLite's message if it cannot be read."""
+    connection = sql.connection(store)
+    try:
+        return StoreReport(
+            health=connection.execute("PRAGMA quick_check(1)").fetchone()[0],
+            schema=connection.execute("PRAGMA user_version").fetchone()[0],
+            journal=connection.execute("PRAGMA journal_mode").fetchone()[0],
+            mode=oct(stat.S_IMODE(store.path.stat().st_mode)),
+            megabytes=round(store.path.stat().st_size / 1e6, 1),
+            runs=dict(connection.execute("SELECT status, count(*) FROM runs GROUP BY status").fetchall()),
+            workers_alive=workers.count_alive(store),
+        )
+    except sqlite3.DatabaseError as error:
+        return str(error)

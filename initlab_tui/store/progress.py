@@ -1,0 +1,155 @@
+"""What a worker records of the run that it has claimed, from its start to its release."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from initlab_tui.domain.events import Evaluated, LayersMeasured, Started, Stepped, finite_or_none
+from initlab_tui.domain.run_status import RunStatus
+from initlab_tui.store import layer_statistics, sql
+from initlab_tui.store.database import Store
+from initlab_tui.store.events import note
+from initlab_tui.store.runs import Run
+
+LOG_TAIL_LINES = 20
+LOG_TAIL_BYTES = 8_192
+# What TensorFlow logs at every start, even if nothing is wrong.
+_CHATTER = re.compile(r"[IW]\d{4} |WARNING: All log messages|To enable the following instructions|E\d{4} .*cuInit")
+
+Recorded = Stepped | Evaluated | LayersMeasured
+
+
+class LostRunError(Exception):
+    """The run no longer belongs to this worker: the worker was marked dead, or the run was removed."""
+
+
+def record_started(store: Store, run: Run, event: Started, record: Mapping[str, Any]) -> str | None:
+    """Record that training began, and return the pending request: stop, pause or None.
+
+    Raises:
+        LostRunError: with nothing recorded, when the run no longer belongs to this worker.
+        ValueError: when a paused run would continue on other data.
+    """
+    if run.fingerprint not in (None, event.fingerprint):
+        raise ValueError(f"the data of {run.spec.dataset} changed since the run was paused at step {event.step}")
+    with sql.transaction(store) as connection:
+        # Steps after the checkpoint, recorded before a pause or a crash, are trained again.
+        connection.execute("DELETE FROM metrics WHERE run_id = ? AND step > ?", (run.id, event.step))
+        layer_statistics.forget(connection, run.id, event.step)
+        note(connection, run.id, "started", event.note)
+        return _update(
+            connection,
+            run,
+            total_steps=event.total_steps,
+            steps_per_epoch=event.steps_per_epoch,
+            step=event.step,
+            fingerprint=event.fingerprint,
+            record=json.dumps(record),
+            timed_from=time.time(),
+        )
+
+
+def record(store: Store, run: Run, events: Sequence[Recorded]) -> str | None:
+    """Record what a run did, at least one event, and return the pending request: stop, pause or None.
+
+    Raises:
+        LostRunError: with nothing recorded, when the run no longer belongs to this worker.
+    """
+    steps = [event for event in events if isinstance(event, Stepped)]
+    with sql.transaction(store) as connection:
+        connection.executemany(
+            "INSERT OR REPLACE INTO metrics (run_id, split, step, loss, accuracy) VALUES (?, ?, ?, ?, ?)",
+            [
+                (run.id, split, step, finite_or_none(loss), accuracy)
+                for event in events
+                for split, step, loss, accuracy in _rows(event)
+            ],
+        )
+        connection.execute(
+            "UPDATE runs SET train_seconds = train_seconds + ?, samples = samples + ? WHERE id = ?",
+            (sum(event.seconds for event in steps), sum(event.samples for event in steps), run.id),
+        )
+        for event in events:
+            if isinstance(event, LayersMeasured):
+                layer_statistics.write(connection, run.id, event)
+        return _update(connection, run, **_newest_values(events))
+
+
+def _newest_values(events: Sequence[Recorded]) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for event in events:
+        match event:
+            case Stepped():
+                values["step"] = event.last
+            case Evaluated():
+                values |= {"test_loss": finite_or_none(event.loss), "test_accuracy": event.accuracy}
+    return values
+
+
+def _rows(event: Recorded) -> Iterator[tuple[str, int, float, float]]:
+    match event:
+        case Evaluated():
+            yield "test", event.step, event.loss, event.accuracy
+        case Stepped():
+            for step, (loss, accuracy) in enumerate(zip(event.losses, event.accuracies, strict=True), event.step):
+                yield "train", step, loss, accuracy
+
+
+def release(
+    store: Store,
+    run: Run,
+    status: RunStatus,
+    reason: str = "",
+    *,
+    log: Path | None = None,
+    checkpoint: Path | None = None,
+) -> None:
+    """Give up a claimed run: ended with `status`, or paused with its checkpoint.
+
+    Raises:
+        LostRunError: when the run no longer belongs to this worker.
+    """
+    now = time.time()
+    with sql.transaction(store) as connection:
+        _update(
+            connection,
+            run,
+            status=status,
+            reason=reason,
+            request=None,
+            ended=None if status is RunStatus.PAUSED else now,
+            checkpoint=str(checkpoint) if checkpoint else None,
+            checkpoint_owner=run.owner if checkpoint else None,
+            log_tail=log_tail(log) if log else "",
+        )
+        connection.execute("UPDATE runs SET busy_seconds = busy_seconds + ? - timed_from WHERE id = ?", (now, run.id))
+        note(connection, run.id, status, reason)
+
+
+def _update(connection: sqlite3.Connection, run: Run, **values: object) -> str | None:
+    # Even if nothing changes, this checks that the run still belongs to the worker, and reads the request.
+    settings = ", ".join(f"{name} = ?" for name in values) or "step = step"
+    query = (
+        f"UPDATE runs SET {settings} "  # noqa: S608 - no outside text
+        "WHERE id = ? AND worker_id IS ? AND status = 'running' RETURNING request"
+    )
+    row = connection.execute(query, (*values.values(), run.id, run.worker_id)).fetchone()
+    if row is None:
+        raise LostRunError(f"run {run.id} no longer belongs to worker {run.worker_id}")
+    return None if row[0] is None else str(row[0])
+
+
+def log_tail(log: Path) -> str:
+    """Return the end of a worker's log, for the record of a run that failed."""
+    if not log.is_file():
+        return ""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
+        lines = file.read().decode("utf-8", "replace").splitlines()
+    return "\n".join([line for line in lines if not _CHATTER.match(line)][-LOG_TAIL_LINES:])

@@ -1,0 +1,19 @@
+"""Reads the specs of runs: specs that differ only in the seed are parsed once, because parsing is slow."""
+
+from __future__ import annotations
+
+from initlab_tui.domain.spec import RunSpec
+
+
+class SpecCache:
+    """The specs read so far, by spec hash."""
+
+    def __init__(self) -> None:
+        self._by_spec_hash: dict[str, RunSpec] = {}
+
+    def get(self, spec_hash: str, seed: int, text: str) -> RunSpec:
+        """Return the spec with this spec hash and seed; `text` is its JSON."""
+        known = self._by_spec_hash.get(spec_hash)
+        if known is None:
+            known = self._by_spec_hash[spec_hash] = RunSpec.from_json(text)
+        return known if known.seed == seed else known.model_copy(update={"seed": seed})

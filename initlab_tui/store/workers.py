@@ -1,0 +1,222 @@
+"""The registered workers: who may train queued runs, whether they live, and what the dead left behind."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from initlab_tui.domain.run_status import RunStatus
+from initlab_tui.store import events, paths, sql
+from initlab_tui.store.database import Store
+from initlab_tui.store.progress import log_tail
+
+HEARTBEAT_SECONDS = 2.0  # between two heartbeats of a worker
+
+
+@dataclass(frozen=True)
+class RegisteredWorker:
+    """A worker as the store has it; `pid` is None until its process runs, `monitor_pid` until its monitor does.
+
+    `visible_devices` is its CUDA_VISIBLE_DEVICES: a GPU, or -1. `born` and `monitor_born` are the start times of the
+    processes: a pid alone may belong to another process by now. `heartbeat` is its last sign of life.
+    """
+
+    id: int
+    host: str
+    device: str
+    threads: int
+    visible_devices: str
+    idle_seconds: float
+    monitor_pid: int | None
+    monitor_born: float | None
+    pid: int | None
+    born: float | None
+    heartbeat: float
+    log: Path
+
+
+_COLUMNS = ", ".join(column.name for column in fields(RegisteredWorker))
+# Whether a worker is alive that could take the run.
+HAS_WORKER = """EXISTS (
+    SELECT 1 FROM workers
+    WHERE workers.ended IS NULL AND workers.device = runs.device AND workers.threads = runs.threads)"""
+_HAS_WORK = """EXISTS (
+    SELECT 1 FROM runs
+    WHERE status = 'queued' AND runs.device = workers.device AND runs.threads = workers.threads)"""
+
+
+def read_worker(store: Store, worker_id: int) -> RegisteredWorker:
+    """Return a registered worker, ended or not.
+
+    Raises:
+        KeyError: when there is none with this id.
+    """
+    query = f"SELECT {_COLUMNS} FROM workers WHERE id = ?"  # noqa: S608 - no outside text
+    row = sql.connection(store).execute(query, (worker_id,)).fetchone()
+    if row is None:
+        raise KeyError(worker_id)
+    return _worker(row)
+
+
+def list_alive(store: Store) -> list[RegisteredWorker]:
+    """Return the workers that are registered and not ended."""
+    query = f"SELECT {_COLUMNS} FROM workers WHERE ended IS NULL ORDER BY id"  # noqa: S608 - no outside text
+    return [_worker(row) for row in sql.connection(store).execute(query)]
+
+
+def count_alive(store: Store) -> int:
+    """Return how many workers are registered and not ended."""
+    return int(sql.connection(store).execute("SELECT count(*) FROM workers WHERE ended IS NULL").fetchone()[0])
+
+
+def register(store: Store, device: str, threads: int, *, visible_devices: str = "-1", idle_seconds: float = 0.0) -> int:
+    """Register a worker that is about to be started on this host, and return its id."""
+    with sql.transaction(store) as connection:
+        return _register(store, connection, device, threads, visible_devices, idle_seconds)
+
+
+def register_missing(
+    store: Store, wanted: int, device: str, threads: int, *, gpus: Sequence[str], idle_seconds: float
+) -> list[int]:
+    """Register as many workers as `wanted` exceeds those alive with this device and threads; returns their ids.
+
+    Each sees the one of `gpus` that the fewest workers of this host see; none if there are no `gpus`.
+    """
+    with sql.transaction(store) as connection:
+        (alive,) = connection.execute(
+            "SELECT count(*) FROM workers WHERE ended IS NULL AND device = ? AND threads = ?", (device, threads)
+        ).fetchone()
+        return [
+            _register(store, connection, device, threads, _least_used(connection, gpus), idle_seconds)
+            for _ in range(wanted - alive)
+        ]
+
+
+def register_successor(store: Store, worker: RegisteredWorker) -> int | None:
+    """Register a worker like an ended one and return its id; None if no run is queued for it."""
+    with sql.transaction(store) as connection:
+        query = f"SELECT 1 FROM workers WHERE id = ? AND {_HAS_WORK}"  # noqa: S608 - no outside text
+        if not connection.execute(query, (worker.id,)).fetchone():
+            return None
+        settings = (worker.device, worker.threads, worker.visible_devices, worker.idle_seconds)
+        return _register(store, connection, *settings)
+
+
+def set_monitor(store: Store, worker_id: int, pid: int, born: float | None) -> None:
+    """Record the process that monitors a worker."""
+    _update(store, worker_id, "monitor_pid = ?, monitor_born = ?", pid, born)
+
+
+def set_process(store: Store, worker_id: int, pid: int, born: float | None) -> None:
+    """Record a worker's own process."""
+    _update(store, worker_id, "pid = ?, born = ?", pid, born)
+
+
+def heartbeat(store: Store, worker_id: int) -> None:
+    """Record that a worker's process lives. If the disk is full, the next heartbeat may find space."""
+    try:
+        _update(store, worker_id, "heartbeat = ?", time.time())
+    except sqlite3.OperationalError:
+        return
+
+
+def dismiss(store: Store, worker_ids: Sequence[int]) -> None:
+    """Let workers end as soon as they have no work: idle ones now, others when the queue is empty."""
+    query = f"UPDATE workers SET idle_seconds = 0 WHERE id {sql.IN_LIST}"  # noqa: S608 - no outside text
+    sql.connection(store).execute(query, (sql.json_list(worker_ids),))
+
+
+def retire_if_idle(store: Store, worker_id: int) -> bool:
+    """End a worker's registration unless there is work for it; atomic, so that no run is left behind.
+
+    Returns whether it is ended now, by this call or because it was marked dead before.
+    """
+    with sql.transaction(store) as connection:
+        connection.execute(
+            f"UPDATE workers SET ended = ?, exit = 'idle' WHERE id = ? AND ended IS NULL AND NOT {_HAS_WORK}",  # noqa: S608
+            (time.time(), worker_id),
+        )
+        row = connection.execute("SELECT ended FROM workers WHERE id = ?", (worker_id,)).fetchone()
+    return row is None or row[0] is not None
+
+
+def has_claimed_any(store: Store, worker_id: int) -> bool:
+    """Return whether a worker has ever claimed a run."""
+    query = "SELECT 1 FROM runs WHERE worker_id = ? LIMIT 1"
+    return sql.connection(store).execute(query, (worker_id,)).fetchone() is not None
+
+
+def mark_dead(store: Store, worker_id: int, how: str) -> list[int]:
+    """Record that a worker's process ended, and mark the run it was training as crashed; returns the runs' ids."""
+    now = time.time()
+    with sql.transaction(store) as connection:
+        row = connection.execute(
+            "UPDATE workers SET ended = ?, exit = ? WHERE id = ? AND ended IS NULL RETURNING log, heartbeat",
+            (now, how, worker_id),
+        ).fetchone()
+        if row is None:
+            return []
+        # A death may be noticed much later: the run's time counts up to the last sign of life.
+        last = min(now, row[1] + HEARTBEAT_SECONDS)
+        reason = f"worker {worker_id} died: {how}"
+        crashed = connection.execute(
+            "UPDATE runs SET status = ?, reason = ?, log_tail = ?, ended = ?, request = NULL, "
+            "busy_seconds = busy_seconds + max(0, ? - timed_from) WHERE worker_id = ? AND status = 'running' "
+            "RETURNING id",
+            (RunStatus.CRASHED, reason, log_tail(Path(row[0])), last, last, worker_id),
+        ).fetchall()
+        for (run_id,) in crashed:
+            events.note(connection, run_id, RunStatus.CRASHED, reason)
+    return [run_id for (run_id,) in crashed]
+
+
+def _worker(row: Sequence[Any]) -> RegisteredWorker:
+    values = list(row)
+    values[-1] = Path(values[-1])
+    return RegisteredWorker(*values)
+
+
+def _register(
+    store: Store,
+    connection: sqlite3.Connection,
+    device: str,
+    threads: int,
+    visible_devices: str,
+    idle_seconds: float,
+) -> int:
+    now = time.time()
+    values = {
+        "host": socket.gethostname(),
+        "device": device,
+        "visible_devices": visible_devices,
+        "threads": threads,
+        "idle_seconds": idle_seconds,
+        "started": now,
+        "heartbeat": now,
+        "log": "",
+    }
+    worker_id = sql.insert(connection, "workers", values)
+    log = paths.private_folder(paths.files_beside(store.path)) / f"worker-{worker_id}.log"
+    connection.execute("UPDATE workers SET log = ? WHERE id = ?", (str(log), worker_id))
+    return worker_id
+
+
+def _least_used(connection: sqlite3.Connection, gpus: Sequence[str]) -> str:
+    if not gpus:
+        return "-1"
+    rows = connection.execute(
+        "SELECT visible_devices, count(*) FROM workers WHERE ended IS NULL AND host = ? GROUP BY visible_devices",
+        (socket.gethostname(),),
+    )
+    busy = dict(rows.fetchall())
+    return min(gpus, key=lambda gpu: busy.get(gpu, 0))
+
+
+def _update(store: Store, worker_id: int, settings: str, *values: object) -> None:
+    query = f"UPDATE workers SET {settings} WHERE id = ?"  # noqa: S608 - no outside text
+    sql.connection(store).execute(query, (*values, worker_id))
