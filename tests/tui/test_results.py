@@ -171,7 +171,7 @@ async def test_what_trains_cannot_be_deleted_and_that_is_said(bench: Bench) -> N
     bench.begin()
     async with opened(bench.store) as lab:
         await lab.press("3", "d")
-        await lab.until(lambda: "is not over yet: stop it first" in lab.told)
+        await lab.until(lambda: "cannot delete run 1: stop it first" in lab.told)
         assert bench.statuses() == ["running"]
         assert names(lab) == ["zeros"]
 
