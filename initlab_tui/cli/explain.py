@@ -1,4 +1,4 @@
-"""The command that says what each diagnostic is."""
+"""The command that explains metrics, diagnoses and statistics: explain."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from initlab_tui.reports import glossary
 
 def explain(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="One in full: its formula, how to read it, its source.")
+        str | None, typer.Argument(metavar="NAME", help="One term in full: formula, how to read it, source.")
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Say what each diagnostic, verdict and statistic is."""
+    """Explain every metric, diagnosis and statistic."""
     try:
         terms = [find(name)] if name is not None else list(GLOSSARY.values())
     except ValueError as error:

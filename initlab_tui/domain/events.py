@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from initlab_tui.domain.layers.diagnosis import Measurement
+from initlab_tui.domain.layers.measurement import Measurement
 
 if TYPE_CHECKING:  # NumPy takes a while to import, and followers need none
     import numpy as np
@@ -74,7 +74,7 @@ class LayersMeasured:
     """The layers were measured on the probe batch after `step` steps; `seconds` is wall time."""
 
     step: int
-    health: Measurement
+    measurement: Measurement
     seconds: float
 
 

@@ -1,4 +1,4 @@
-"""What a network's layers are ill of, in signs and words, and a start's forecast in two short lines."""
+"""A diagnosis as signs and words, and an initializer's prediction in two short lines."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from itertools import groupby
 
 from rich.text import Text
 
-from initlab_tui.domain.layers.diagnosis import Diagnosis, Measurement, diagnose_prediction, relative_rms
+from initlab_tui.domain.layers.diagnosis import Diagnosis, diagnose_prediction
+from initlab_tui.domain.layers.measurement import Measurement, relative_rms
 from initlab_tui.domain.spec import Initializer, LayerShape
-from initlab_tui.domain.theory.mean_field import predict
+from initlab_tui.domain.theory.mean_field import Prediction, predict
 from initlab_tui.reports.format import plain, two_digits
 from initlab_tui.reports.sparkline import sparkline
 
-# Never by colour alone: each verdict has its sign.
+# Never by colour alone: each diagnosis has its sign.
 SIGNS = {
     "healthy": "✓",
     "vanishing_forward": "▽",
@@ -27,65 +28,72 @@ SIGNS = {
 }
 WORDS = {name: name.replace("_", " ") for name in SIGNS}
 BARS = 10  # of a forecast
-DECADES = 2.0  # up and down that they show
+DECADES = 2.0  # up and down that the bars show
 
 
-def verdict_text(verdict: Diagnosis) -> Text:
-    """A verdict with its sign."""
-    style = "bold red" if verdict.has_problem else "bold green"
-    return Text(f"{SIGNS[verdict.name]} {WORDS[verdict.name]}", style=style)
+def diagnosis_text(diagnosis: Diagnosis) -> Text:
+    """Return a diagnosis with its sign."""
+    style = "bold red" if diagnosis.has_problem else "bold green"
+    return Text(f"{SIGNS[diagnosis.name]} {WORDS[diagnosis.name]}", style=style)
 
 
 def forecast(initializer: Initializer, kernels: Sequence[LayerShape], activation: str, square: float) -> Text:
-    """What theory foretells of a start, in two lines: weights' deviations, then verdict and signal through depth.
+    """Return the prediction for an initializer in two lines: weight σ by layer; diagnosis and signal through depth.
 
     `square` is the data's mean square. The bars are the logarithm of the signal relative to the input's, from a
     hundredth to a hundred times.
     """
     prediction = predict(initializer, kernels, activation, square)
-    verdict = diagnose_prediction(initializer, kernels, prediction, activation, square)
+    diagnosis = diagnose_prediction(initializer, kernels, prediction, activation, square)
     text = Text.assemble((plain(initializer.name.rpartition(".")[2]), "bold"))
     moments = [initializer.moments(*kernel[1:]) for kernel in kernels]
-    text.append(f"  σ {_in_short([f'{each.stddev:.3g}' if each else '–' for each in moments])}\n ")
-    hidden = prediction.layers[:-1] if prediction else ()
-    if verdict.name == "unknown":
-        return text.append(f"{SIGNS['unknown']} {plain(verdict.reason)}", style="yellow")
-    text.append_text(verdict_text(verdict))
-    if hidden and verdict.name != "symmetric":
-        through = [relative_rms(layer, math.sqrt(square)) for layer in hidden]
-        text.append(f" {bars(through)} ×{two_digits(through[-1])}")
-        if verdict.name == "vanishing_backward":
-            text.append(f", back ×{two_digits(hidden[0].gradient_std / hidden[-1].gradient_std)}")
+    text.append(f"  σ {_abbreviated([f'{each.stddev:.3g}' if each else '–' for each in moments])}\n ")
+    if diagnosis.name == "unknown":
+        return text.append(f"{SIGNS['unknown']} {plain(diagnosis.reason)}", style="yellow")
+    text.append_text(diagnosis_text(diagnosis))
+    if prediction and diagnosis.name != "symmetric":
+        text.append(_through_depth(prediction, math.sqrt(square), diagnosis))
     return text
 
 
-def checkup_text(step: int, health: Measurement, verdict: Diagnosis) -> Text:
-    """A measured network in one line: signal forward and gradient back by layer, and the verdict where it shows.
+def _through_depth(prediction: Prediction, input_rms: float, diagnosis: Diagnosis) -> str:
+    hidden = prediction.layers[:-1]
+    if not hidden:
+        return ""
+    signal = [relative_rms(layer.activation_mean, layer.activation_std, input_rms) for layer in hidden]
+    shown = f" {bars(signal)} ×{two_digits(signal[-1])}"
+    if diagnosis.name == "vanishing_backward":
+        shown += f", gradient ×{two_digits(hidden[0].relative_grad_rms / hidden[-1].relative_grad_rms)}"
+    return shown
+
+
+def measurement_text(step: int, measurement: Measurement, diagnosis: Diagnosis) -> Text:
+    """Return a measurement in one line: signal and gradient by layer, and the diagnosis with the layer that shows it.
 
     The bars are logarithms as in a forecast: of the signal relative to the input's, and of the gradient relative
     to the last hidden layer's.
     """
-    hidden = health.layers[:-1]
     text = Text()
-    if hidden:
-        forward, back = levels(health)
-        text.append(f"{bars(forward)} signal  {bars(back)} gradient  ")
-    text.append_text(verdict_text(verdict))
-    where = f"{verdict.layer}, " if verdict.layer else ""
+    if measurement.hidden:
+        signal, gradient = relative_levels(measurement)
+        text.append(f"{bars(signal)} signal  {bars(gradient)} gradient  ")
+    text.append_text(diagnosis_text(diagnosis))
+    where = f"{diagnosis.layer}, " if diagnosis.layer else ""
     return text.append(f" ({where}step {step})")
 
 
-def levels(health: Measurement) -> tuple[list[float], list[float]]:
-    """Of the hidden layers: signal relative to the input's, gradient relative to the last one's; NaN by nothing."""
-    hidden = health.layers[:-1]
-    last = (hidden[-1].backprop_std if hidden else 0.0) or math.nan
-    return [relative_rms(layer, health.network.input_rms) for layer in hidden], [
-        layer.backprop_std / last for layer in hidden
-    ]
+def relative_levels(measurement: Measurement) -> tuple[list[float], list[float]]:
+    """Return for the hidden layers the signal relative to the input's and the gradient relative to the last one's.
+
+    A gradient relative to 0 is NaN.
+    """
+    gradients = [layer.value("preactivation_grad_rms") for layer in measurement.hidden]
+    last = (gradients[-1] if gradients else 0.0) or math.nan
+    return [*measurement.relative_rms()[:-1]], [gradient / last for gradient in gradients]
 
 
 def bars(ratios: Sequence[float]) -> str:
-    """Their logarithms, from a hundredth to a hundred times."""
+    """Draw the logarithms of ratios, from a hundredth to a hundred."""
     return sparkline([_decades(ratio) for ratio in ratios], BARS, low=-DECADES, high=DECADES)
 
 
@@ -95,8 +103,8 @@ def _decades(ratio: float) -> float:
     return max(-DECADES, min(DECADES, math.log10(ratio))) if ratio > 0 else -DECADES
 
 
-def _in_short(values: Sequence[str]) -> str:
-    """`0.05, 0.18 ×9`: neighbours that are the same once, and no more than four of them."""
+def _abbreviated(values: Sequence[str]) -> str:
+    """`0.05, 0.18 ×9`: equal neighbours once, and no more than four entries."""
     runs = [(value, len(list(same))) for value, same in groupby(values)]
     shown = [value if count == 1 else f"{value} ×{count}" for value, count in runs]
     return ", ".join(shown if len(shown) <= 4 else [*shown[:2], "…", shown[-1]])

@@ -8,6 +8,8 @@ from typing import Any
 
 from initlab_tui.domain.catalog.initializers import Entry
 from initlab_tui.domain.events import json_ready
+from initlab_tui.domain.layers.inspection import Inspection
+from initlab_tui.domain.layers.metrics import LAYER_METRICS
 from initlab_tui.domain.spec import Comparison, RunSpec
 from initlab_tui.domain.statistics.intervals import Estimate
 from initlab_tui.domain.statistics.leaderboard import Row, leaderboard
@@ -75,7 +77,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "spec": spec_document(run.spec),
         "status": run.status,
         "reason": run.reason,
-        "verdict_at_step_0": run.verdict,
+        "verdict_at_step_0": run.diagnosis,
         "test_accuracy": run.test_accuracy,
         "test_loss": run.test_loss,
         "step": run.step,
@@ -120,19 +122,42 @@ def show_document(store: Store, run: Run) -> dict[str, Any]:
     return run_document(run) | {
         "metrics": {split: curve_document(read_curve(store, run.id, split)) for split in ("train", "test")},
         "events": [{"at": at, "kind": kind, "detail": detail} for at, kind, detail in read_events(store, run.id)],
-        "layers": [checkup_document(checkup) for checkup in layer_statistics.read(store, run.id)],
+        "layers": [measurement_document(measured) for measured in layer_statistics.read(store, run.id)],
         "log_tail": run.log_tail,
     }
 
 
-def checkup_document(checkup: StoredMeasurement) -> dict[str, Any]:
-    """What was measured of a run's layers after a step, and what it was judged to be."""
+def measurement_document(measured: StoredMeasurement) -> dict[str, Any]:
+    """A measurement of a run's layers after a step, and its diagnosis."""
     return {
-        "step": checkup.step,
-        "verdict": checkup.verdict.name,
-        "reason": checkup.verdict.reason,
-        "network": checkup.health.network._asdict(),
-        "layers": [layer._asdict() for layer in checkup.health.layers],
+        "step": measured.step,
+        "verdict": measured.diagnosis.name,
+        "reason": measured.diagnosis.reason,
+        **measured.measurement.document(),
+    }
+
+
+def inspection_document(found: Inspection) -> dict[str, Any]:
+    """One initializer: its diagnosis, predicted and measured, and the statistics of each layer."""
+    measured = found.measurement
+    return {
+        "initializer": str(found.initializer),
+        "verdict": found.diagnosis.name,
+        "reason": found.diagnosis.reason,
+        "predicted_verdict": found.predicted_diagnosis.name,
+        "predicted_reason": found.predicted_diagnosis.reason,
+        "network": measured.network.document(),
+        "layers": [
+            {
+                "name": layer.layer,
+                **{f"predicted_{name}": value for name, value in predicted.items()},
+                "relative_rms": relative_rms,
+                **{name: layer[name] for name in LAYER_METRICS},
+            }
+            for layer, relative_rms, predicted in zip(
+                measured.layers, measured.relative_rms(), found.predicted, strict=True
+            )
+        ],
     }
 
 

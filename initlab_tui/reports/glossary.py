@@ -1,4 +1,4 @@
-"""The glossary as pages."""
+"""The glossary as tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from initlab_tui.reports.tables import table
 
 
 def glossary_table() -> Table:
-    """Every name with one line of what it is."""
+    """Return every name with its summary in one line."""
     made = table("name", "what it is", folded=["what it is"])
     for term in GLOSSARY.values():
         made.add_row(cell(term.name, "bold"), cell(term.summary))
@@ -19,11 +19,11 @@ def glossary_table() -> Table:
 
 
 def term_page(term: Term) -> RenderableType:
-    """One term in full."""
+    """Return one term in full."""
     facts = table("", "", folded=[""])
     for name, value in (
         *(("what it is", term.summary), ("formula", term.formula)),
-        *(("to read it", term.reading), ("source", term.source)),
+        *(("reading", term.reading), ("source", term.source)),
     ):
         facts.add_row(cell(name, "dim"), cell(value))
     return Group(cell(" · ".join((term.name, *term.also)), "bold"), facts)

@@ -42,7 +42,7 @@ def run_page(store: Store, run: Run) -> RenderableType:
         parts += [_evaluations(test), Text()]
     measured = layer_statistics.read(store, run.id)
     if measured:
-        parts += [*layers.health_parts(measured), Text()]
+        parts += [*layers.measurement_parts(measured), Text()]
     happened = table("when", "event", "", folded=[""])
     for at, kind, detail in read_events(store, run.id):
         happened.add_row(cell(when(at)), cell(kind), cell(detail))

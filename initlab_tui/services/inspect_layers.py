@@ -1,4 +1,4 @@
-"""Has TensorFlow measure some starts' layers, in a process of its own, before any training."""
+"""Measure the layers of some initializers before training, with TensorFlow in a process of its own."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from initlab_tui.domain.errors import InvalidInputError
-from initlab_tui.domain.layers.diagnosis import LayerStatistics, Measurement, NetworkStatistics
 from initlab_tui.domain.layers.inspection import Inspection, inspection
+from initlab_tui.domain.layers.measurement import Measurement
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution.tensorflow_process import ask
 from initlab_tui.services import preflight
 
 
 def inspect(specs: Sequence[RunSpec], data_dir: Path | None, import_folder: Path) -> list[Inspection]:
-    """The starts of `specs`, which share all but the initializer.
+    """Measure the layers of `specs`, which differ in the initializer only, in a process of their own.
 
     Raises:
-        InvalidInputError: when the data is not to be had, the network does not fit, or a start cannot be drawn.
+        InvalidInputError: if the data is not available, the network does not fit, or an initializer fails.
     """
-    # No step is taken: a batch larger than the data is no trouble here.
+    # No step is taken, so a batch larger than the data is no problem here.
     specs = [spec.model_copy(update={"batch_size": 1}) for spec in specs]
     facts = preflight.check(specs, data_dir, import_folder).facts
     answer = ask(
@@ -34,10 +34,6 @@ def inspect(specs: Sequence[RunSpec], data_dir: Path | None, import_folder: Path
         raise InvalidInputError.of("initializer", answer["error"])
     kernels = specs[0].layer_shapes(facts.shape, facts.classes)
     return [
-        inspection(
-            spec,
-            kernels,
-            Measurement(tuple(map(LayerStatistics._make, found["layers"])), NetworkStatistics._make(found["network"])),
-        )
-        for spec, found in zip(specs, answer["healths"], strict=True)
+        inspection(spec, kernels, Measurement.of_document(document))
+        for spec, document in zip(specs, answer["measurements"], strict=True)
     ]

@@ -35,15 +35,15 @@ def _by_epoch(store: Store, run: Run) -> Mapping[str, Sequence[float]]:
 
 def _layer_ratios(measured: Sequence[layer_statistics.StoredMeasurement]) -> Mapping[str, Sequence[float]]:
     """The ratios between the first and the last hidden layer before the first step."""
-    if not measured or measured[0].step or len(measured[0].health.layers) < 3:
+    if not measured or measured[0].step or len(measured[0].measurement.layers) < 3:
         return {}
-    first, *_, last, _ = measured[0].health.layers
+    first, *_, last, _ = measured[0].measurement.layers
     ratios = {
-        "activation_ratio": _ratio(last.activation_std, first.activation_std),
-        "backprop_ratio": _ratio(first.backprop_std, last.backprop_std),
+        "activation_ratio": _ratio(last["activation_std"], first["activation_std"]),
+        "backprop_ratio": _ratio(first["preactivation_grad_rms"], last["preactivation_grad_rms"]),
     }
     return {name: [value] for name, value in ratios.items() if math.isfinite(value)}
 
 
-def _ratio(value: float, other: float) -> float:
-    return value / other if other else math.nan
+def _ratio(value: float | None, other: float | None) -> float:
+    return value / other if value is not None and other else math.nan

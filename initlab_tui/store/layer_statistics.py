@@ -1,102 +1,94 @@
-"""The health of a run's layers over its steps, in the store."""
+"""The measurements of a run's layers in the store, one column per metric.
+
+A row of `measurements` is one network at one step, a row of `layer_statistics` one of its layers. A metric that the
+registry has and the tables lack gets its column at the first measurement that has it, so a new metric needs no
+migration. As JSON keyed by metric name a measurement of ten layers would take 1.5 times the space, since a number of
+full float32 precision is longer as text than the eight bytes of a REAL.
+"""
 
 from __future__ import annotations
 
-import math
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 from initlab_tui.domain.events import LayersMeasured, finite_or_none
-from initlab_tui.domain.layers.diagnosis import Diagnosis, LayerStatistics, Measurement, NetworkStatistics, diagnose
+from initlab_tui.domain.layers.diagnosis import Diagnosis, diagnose
+from initlab_tui.domain.layers.measurement import LayerStatistics, Measurement, NetworkStatistics
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import note
 from initlab_tui.store.sql import connection as connection_of
 from initlab_tui.store.sql import insert
 
-_LAYER, _NETWORK = ", ".join(LayerStatistics._fields), ", ".join(NetworkStatistics._fields)
-# What is NULL where there is no such figure, rather than where it was not finite.
-_OPTIONAL = ("dead", "saturated", "update_ratio")
+_KEYS = frozenset({"run_id", "step", "number", "layer", "diagnosis", "reason"})  # the columns that are no metrics
 
 
 @dataclass(frozen=True)
 class StoredMeasurement:
-    """A network's health after `step` steps, and what it was judged to be; NaN where a figure was not finite."""
+    """A measurement after `step` steps and its diagnosis; a value that was not finite is None."""
 
     step: int
-    health: Measurement
-    verdict: Diagnosis
+    measurement: Measurement
+    diagnosis: Diagnosis
 
 
 def write(connection: sqlite3.Connection, run_id: int, event: LayersMeasured) -> None:
-    """Keep a measurement, judged, in the caller's transaction; the verdict at step 0 is kept with the run too."""
-    verdict = diagnose(event.health)
+    """Store a measurement and its diagnosis in the caller's transaction; the diagnosis at step 0 also with the run."""
+    diagnosis = diagnose(event.measurement)
     at = {"run_id": run_id, "step": event.step}
-    # Training again what came after a checkpoint measures again what was measured.
+    # A run that resumes from a checkpoint measures again what it had measured after it.
     forget(connection, run_id, event.step - 1)
-    judged = {"verdict": verdict.name, "reason": verdict.reason, "layer": verdict.layer}
-    insert(connection, "network_health", {**at, **judged, **_finite(event.health.network)})
-    for number, layer in enumerate(event.health.layers):
-        insert(connection, "layer_health", {**at, "number": number, **_finite(layer)})
+    found = {"diagnosis": diagnosis.name, "reason": diagnosis.reason, "layer": diagnosis.layer}
+    _insert(connection, "measurements", {**at, **found}, event.measurement.network.metrics)
+    for number, layer in enumerate(event.measurement.layers):
+        _insert(connection, "layer_statistics", {**at, "number": number, "layer": layer.layer}, layer.metrics)
     if event.step == 0:
-        connection.execute("UPDATE runs SET verdict = ? WHERE id = ?", (verdict.name, run_id))
-        note(connection, run_id, "measured", f"{verdict.name} before the first step: {verdict.reason}")
+        connection.execute("UPDATE runs SET diagnosis = ? WHERE id = ?", (diagnosis.name, run_id))
+        note(connection, run_id, "measured", f"{diagnosis.name} before the first step: {diagnosis.reason}")
 
 
 def forget(connection: sqlite3.Connection, run_id: int, step: int) -> None:
-    """Remove what was measured after `step`."""
-    for table in ("network_health", "layer_health"):
+    """Remove the measurements after `step`."""
+    for table in ("measurements", "layer_statistics"):
         connection.execute(f"DELETE FROM {table} WHERE run_id = ? AND step > ?", (run_id, step))  # noqa: S608
 
 
 def read(store: Store, run_id: int, *, last_only: bool = False) -> list[StoredMeasurement]:
-    """All that was measured of a run's layers, or the last measurement, by step."""
-    which = "step = (SELECT max(step) FROM network_health WHERE run_id = :run)" if last_only else "step >= 0"
-    rows = (
-        connection_of(store)
-        .execute(
-            f"SELECT step, verdict, reason, layer, {_NETWORK} FROM network_health "  # noqa: S608 - no outside text
-            f"WHERE run_id = :run AND {which} ORDER BY step",
-            {"run": run_id},
-        )
-        .fetchall()
-    )
-    layers = _layers(
-        connection_of(store).execute(
-            f"SELECT step, {_LAYER} FROM layer_health "  # noqa: S608 - no outside text
-            f"WHERE run_id = :run AND {which} ORDER BY step, number",
-            {"run": run_id},
-        )
-    )
+    """Return all measurements of a run, or the last one, in the order of their steps."""
+    which = "step = (SELECT max(step) FROM measurements WHERE run_id = :run)" if last_only else "step >= 0"
+    networks = _rows(store, f"SELECT * FROM measurements WHERE run_id = :run AND {which} ORDER BY step", run_id)  # noqa: S608
+    rows = _rows(store, f"SELECT * FROM layer_statistics WHERE run_id = :run AND {which} ORDER BY step, number", run_id)  # noqa: S608
+    layers = {step: tuple(map(_layer, of_step)) for step, of_step in groupby(rows, lambda row: row["step"])}
     return [
         StoredMeasurement(
-            step,
-            Measurement(layers.get(step, ()), NetworkStatistics(*map(_or_nan, figures))),
-            Diagnosis(name, reason, layer),
+            row["step"],
+            Measurement(layers.get(row["step"], ()), NetworkStatistics(_metrics(row))),
+            Diagnosis(row["diagnosis"], row["reason"], row["layer"]),
         )
-        for step, name, reason, layer, *figures in rows
+        for row in networks
     ]
 
 
-def _layers(rows: Iterable[tuple[Any, ...]]) -> dict[int, tuple[LayerStatistics, ...]]:
-    by_step = groupby(rows, lambda row: row[0])
-    return {step: tuple(_layer_of(figures) for _, *figures in of_step) for step, of_step in by_step}
+def _insert(
+    connection: sqlite3.Connection, table: str, keys: Mapping[str, object], metrics: Mapping[str, float | None]
+) -> None:
+    known = {column for _, column, *_ in connection.execute(f"PRAGMA table_info({table})")}
+    for name in metrics.keys() - known:
+        connection.execute(f'ALTER TABLE {table} ADD COLUMN "{name}" REAL')
+    insert(connection, table, {**keys, **{name: finite_or_none(value) for name, value in metrics.items()}})
 
 
-def _layer_of(figures: list[Any]) -> LayerStatistics:
-    pairs = zip(LayerStatistics._fields, figures, strict=True)
-    return LayerStatistics._make(
-        value if name == "layer" or name in _OPTIONAL else _or_nan(value) for name, value in pairs
-    )
+def _rows(store: Store, query: str, run_id: int) -> list[dict[str, Any]]:
+    cursor = connection_of(store).execute(query, {"run": run_id})
+    names = [column for column, *_ in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
-def _finite(figures: NamedTuple) -> dict[str, Any]:
-    return {
-        name: finite_or_none(value) if isinstance(value, float) else value for name, value in figures._asdict().items()
-    }
+def _layer(row: Mapping[str, Any]) -> LayerStatistics:
+    return LayerStatistics(row["layer"], _metrics(row))
 
 
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else value
+def _metrics(row: Mapping[str, Any]) -> dict[str, float | None]:
+    return {name: value for name, value in row.items() if name not in _KEYS}

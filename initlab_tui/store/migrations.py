@@ -223,6 +223,22 @@ MIGRATIONS: tuple[Migration, ...] = (
         "ALTER TABLE comparisons ADD COLUMN recipe TEXT",  # its name; NULL where the comparison came from none
         "ALTER TABLE comparisons ADD COLUMN recipe_version TEXT",  # changes with the recipe's content
     ),
+    # Measurements by the names of the registry (`domain/layers/metrics.py`); `layer_statistics.py` adds the columns
+    # of new metrics.
+    (
+        "ALTER TABLE runs RENAME COLUMN verdict TO diagnosis",
+        "ALTER TABLE network_health RENAME TO measurements",
+        "ALTER TABLE measurements RENAME COLUMN verdict TO diagnosis",
+        "ALTER TABLE layer_health RENAME TO layer_statistics",
+        "ALTER TABLE layer_statistics RENAME COLUMN dead TO dead_share",
+        "ALTER TABLE layer_statistics RENAME COLUMN saturated TO saturated_share",
+        "ALTER TABLE layer_statistics RENAME COLUMN gradient_norm TO kernel_grad_norm",
+        "ALTER TABLE layer_statistics RENAME COLUMN gradient_std TO kernel_grad_std",
+        "ALTER TABLE layer_statistics RENAME COLUMN backprop_std TO preactivation_grad_rms",
+        "ALTER TABLE layer_statistics RENAME COLUMN cosine TO max_cosine",
+        "ALTER TABLE layer_statistics RENAME COLUMN twins TO duplicate_units",
+        "ALTER TABLE layer_statistics RENAME COLUMN correlation TO input_correlation",
+    ),
 )
 
 

@@ -76,4 +76,4 @@ def _rank_may_differ(before: Run | None, now: Run) -> bool:
 
 
 def _rank_key(run: Run) -> tuple[object, ...]:
-    return run.status, run.name, run.tags, run.fingerprint, run.total_steps, run.verdict
+    return run.status, run.name, run.tags, run.fingerprint, run.total_steps, run.diagnosis

@@ -22,7 +22,7 @@ from initlab_tui.store.spec_cache import SpecCache
 class Run:
     """A run as the store has it; times are seconds since 1970, losses that are not finite are None.
 
-    `name` and `tags` (words separated by spaces) are given by the user. `verdict` is the diagnosis of the layers at
+    `name` and `tags` (words separated by spaces) are given by the user. `diagnosis` is that of the layers at
     step 0, empty if they were not measured.
     """
 
@@ -59,7 +59,7 @@ class Run:
     record_json: str = field(repr=False)
     name: str
     tags: str
-    verdict: str
+    diagnosis: str
 
     @cached_property
     def spec(self) -> RunSpec:
@@ -101,7 +101,7 @@ class Run:
             samples_per_second=self.samples_per_second,
             total_steps=self.total_steps,
             fingerprint=self.fingerprint,
-            diagnosis=self.verdict,
+            diagnosis=self.diagnosis,
         )
 
 

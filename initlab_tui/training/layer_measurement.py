@@ -1,39 +1,130 @@
-"""Measures a network's layers on a probe batch: what goes forward, what comes back, what the last step changed."""
+"""Measure the layers of a network on a probe batch, each metric of the registry by one function.
+
+To add a metric, declare it in `domain/layers/metrics.py` and add the function that measures it to MEASURES.
+"""
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from initlab_tui.domain.layers.diagnosis import (
-    FLAT,
-    LEAST_FAN_IN,
-    PARALLEL,
-    LayerStatistics,
-    Measurement,
-    NetworkStatistics,
-)
+from initlab_tui.domain.layers.measurement import LayerStatistics, Measurement, NetworkStatistics
+from initlab_tui.domain.layers.metrics import LAYER_METRICS
+from initlab_tui.domain.layers.thresholds import FLAT, MIN_FAN_IN, PARALLEL
 from initlab_tui.training import network
 
 PROBE_IMAGES = 256
 JACOBIAN_IMAGES = 8
-UNITS = 256  # of a layer that are held against each other: all pairs of more would take longer than a step
+UNITS = 256  # of a layer that are compared in pairs: all pairs of more would take longer than a training step
+NEEDS_A_STEP = frozenset({"update_ratio"})  # measured against the kernels before the last step
 
-Floats = npt.NDArray[np.float64]
+
+class Moments(NamedTuple):
+    """Mean, standard deviation and root mean square of each array of a stack."""
+
+    mean: tf.Tensor
+    std: tf.Tensor
+    rms: tf.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class LayerStack:
+    """Layers with kernels of one shape, measured together: the first axis of every tensor counts the layers.
+
+    Outputs and their gradients are (layers, images, units), kernels and theirs (layers, fan_in, fan_out).
+    `activation` is that of the layers; it is `linear` for the logits, which have a stack of their own.
+    """
+
+    activation: str
+    preactivations: tf.Tensor
+    activations: tf.Tensor
+    kernels: tf.Tensor
+    kernels_before: tf.Tensor
+    kernel_grads: tf.Tensor
+    preactivation_grads: tf.Tensor
+
+    @cached_property
+    def preactivation_moments(self) -> Moments:
+        return _moments(self.preactivations)
+
+    @cached_property
+    def activation_moments(self) -> Moments:
+        return _moments(self.activations)
+
+    @cached_property
+    def kernel_grad_moments(self) -> Moments:
+        return _moments(self.kernel_grads)
+
+    @cached_property
+    def nearest_cosines(self) -> tf.Tensor:
+        """Largest |cosine| of each unit's weights with those of another unit: (layers, units)."""
+        return _nearest_cosines(self.kernels[:, :, :UNITS])
+
+
+def _dead_share(stack: LayerStack) -> tf.Tensor | None:
+    if stack.activation != "relu":
+        return None
+    return tf.reduce_mean(tf.cast(tf.reduce_all(stack.activations == 0.0, axis=1), tf.float32), 1)
+
+
+def _saturated_share(stack: LayerStack) -> tf.Tensor | None:
+    flat = FLAT.get(stack.activation)
+    if flat is None:
+        return None
+    return tf.reduce_mean(tf.cast(tf.abs(stack.preactivations) > flat, tf.float32), [1, 2])
+
+
+def _kernel_grad_norm(stack: LayerStack) -> tf.Tensor:
+    return stack.kernel_grad_moments.rms * math.sqrt(math.prod(stack.kernel_grads.shape[1:]))
+
+
+def _update_ratio(stack: LayerStack) -> tf.Tensor:
+    return _moments(stack.kernels - stack.kernels_before).rms / _moments(stack.kernels_before).rms
+
+
+def _max_cosine(stack: LayerStack) -> tf.Tensor:
+    return tf.minimum(tf.reduce_max(stack.nearest_cosines, axis=1), 1.0)
+
+
+def _duplicate_units(stack: LayerStack) -> tf.Tensor:
+    # With few inputs random units are parallel by chance.
+    if stack.kernels.shape[1] < MIN_FAN_IN:
+        return tf.zeros_like(stack.nearest_cosines[:, 0])
+    return tf.reduce_mean(tf.cast(stack.nearest_cosines > PARALLEL, tf.float32), axis=1)
+
+
+# Each returns one value per layer of the stack, or None where the metric does not apply to its layers.
+_measures: dict[str, Callable[[LayerStack], tf.Tensor | None]] = {
+    "preactivation_mean": lambda stack: stack.preactivation_moments.mean,
+    "preactivation_std": lambda stack: stack.preactivation_moments.std,
+    "activation_mean": lambda stack: stack.activation_moments.mean,
+    "activation_std": lambda stack: stack.activation_moments.std,
+    "dead_share": _dead_share,
+    "saturated_share": _saturated_share,
+    "kernel_grad_norm": _kernel_grad_norm,
+    "kernel_grad_std": lambda stack: stack.kernel_grad_moments.std,
+    "preactivation_grad_rms": lambda stack: _moments(stack.preactivation_grads).rms,
+    "update_ratio": _update_ratio,
+    "max_cosine": _max_cosine,
+    "duplicate_units": _duplicate_units,
+    "input_correlation": lambda stack: _correlation(stack.preactivations),
+}
+MEASURES: Mapping[str, Callable[[LayerStack], tf.Tensor | None]] = MappingProxyType(_measures)
 
 
 class Probe:
-    """A network's probe: the same images at every measurement.
+    """The measurement of one model: the same images every time.
 
-    `images` are float32 as the network gets them, `labels` their classes. Traced at the first measurement, in
-    about half a second for ten layers.
+    `images` are float32 as the network gets them, `labels` their classes. The first measurement traces the functions.
     """
 
     def __init__(self, model: keras.Model, activation: str, images: tf.Tensor, labels: tf.Tensor) -> None:
@@ -41,102 +132,93 @@ class Probe:
         self._activation = activation
         self._images = tf.reshape(images, [len(images), -1])
         self._labels = labels
-        self._chance = math.log(int(self._layers[-1].kernel.shape[1]))
-        self._rms = float(_moments(self._images[None])[2][0])
-        self._alike = _alike(self._layers)
-        # As a graph in every case: XLA is no quicker at this, and takes five times as long to compile it.
+        self._input_rms = float(_moments(self._images[None]).rms[0])
+        self._groups = _of_one_shape(self._layers)
+        # Always as a graph: XLA is no faster at this, and takes five times as long to compile it.
         self._measure = tf.function(self._measure_body, autograph=False)
         self._jacobian = tf.function(self._jacobian_body, autograph=False)
 
     def kernels(self) -> list[tf.Tensor]:
-        """Copies of the kernels as they are: what `measure` is told of the state before the last step."""
+        """Return copies of the present kernels: after a step, what `measure` needs as the state before it."""
         return [tf.identity(layer.kernel.value) for layer in self._layers]
 
     def measure(self, before: Sequence[tf.Tensor] | None = None) -> Measurement:
-        """The network as it is; `before` are the kernels before the last step, None where none was taken."""
+        """Measure the network; `before` are the kernels before the last step, None if none was taken."""
         loss, stacks = self._measure(self.kernels() if before is None else before)
-        figures = dict(zip(itertools.chain(*self._alike), np.concatenate(stacks), strict=True))
+        values: list[dict[str, float]] = [{} for _ in self._layers]
+        for numbers, of_stack in zip(self._groups, stacks, strict=True):
+            for name, tensor in of_stack.items():
+                if before is not None or name not in NEEDS_A_STEP:
+                    for number, value in zip(numbers, tensor.numpy().tolist(), strict=True):
+                        values[number][name] = value
         layers = tuple(
-            self._layer(layer.name, figures[number].tolist(), before is not None, layer is self._layers[-1])
-            for number, layer in enumerate(self._layers)
+            LayerStatistics(layer.name, {name: measured.get(name) for name in LAYER_METRICS})
+            for layer, measured in zip(self._layers, values, strict=True)
         )
-        first, last = layers[0].gradient_norm, layers[-1].gradient_norm
-        # Where activations are not numbers a ReLU's gradient is 0, which says nothing of the Jacobian.
-        sound = math.isfinite(float(loss))
-        mean_square, condition = singular_values(self._jacobian().numpy()) if sound else (math.nan, math.nan)
-        ratio = first / last if last else math.nan
-        return Measurement(
-            layers, NetworkStatistics(self._rms, float(loss), self._chance, ratio, mean_square, condition)
+        return Measurement(layers, self._network(float(loss), layers))
+
+    def _network(self, loss: float, layers: Sequence[LayerStatistics]) -> NetworkStatistics:
+        first, last = layers[0].value("kernel_grad_norm"), layers[-1].value("kernel_grad_norm")
+        # If activations are not numbers a ReLU's gradient is 0, which says nothing of the Jacobian.
+        finite = math.isfinite(loss)
+        mean_square, condition = singular_values(self._jacobian().numpy()) if finite else (math.nan, math.nan)
+        return NetworkStatistics(
+            {
+                "input_rms": self._input_rms,
+                "loss": loss,
+                "chance_loss": math.log(int(self._layers[-1].kernel.shape[1])),
+                "gradient_ratio": first / last if last else math.nan,
+                "jacobian_mean_square": mean_square,
+                "jacobian_condition": condition,
+            }
         )
 
-    def _layer(self, name: str, figures: Sequence[float], has_stepped: bool, is_last: bool) -> LayerStatistics:
-        measured = LayerStatistics(name, *figures)
-        return measured._replace(
-            dead=measured.dead if self._activation == "relu" and not is_last else None,
-            saturated=measured.saturated if self._activation in FLAT and not is_last else None,
-            update_ratio=measured.update_ratio if has_stepped else None,
-        )
-
-    def _measure_body(self, before: Sequence[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def _measure_body(self, before: Sequence[tf.Tensor]) -> tuple[tf.Tensor, list[dict[str, tf.Tensor]]]:
         kernels = [layer.kernel.value for layer in self._layers]
         with tf.GradientTape() as tape:
-            passed = network.pass_forward(self._layers, self._images)
-            logits = passed[-1].preactivations
-            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(self._labels, logits))
-        gradients, backs = tape.gradient(loss, [kernels, [layer.preactivations for layer in passed]])
-        columns = (
-            *([layer.preactivations for layer in passed], [layer.activations for layer in passed]),
-            *(kernels, before, gradients, backs),
+            outputs = network.pass_forward(self._layers, self._images)
+            preactivations = [layer.preactivations for layer in outputs]
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(self._labels, preactivations[-1]))
+        kernel_grads, preactivation_grads = tape.gradient(loss, [kernels, preactivations])
+        by_layer = (
+            *(preactivations, [layer.activations for layer in outputs]),
+            *(kernels, before, kernel_grads, preactivation_grads),
         )
         return loss, [
-            self._figures(*(tf.stack([column[number] for number in numbers]) for column in columns))
-            for numbers in self._alike
+            _measured(LayerStack(activation, *(tf.stack([values[n] for n in numbers]) for values in by_layer)))
+            for numbers in self._groups
+            for activation in ["linear" if numbers == [len(kernels) - 1] else self._activation]
         ]
 
-    def _figures(
-        self,
-        pre: tf.Tensor,
-        post: tf.Tensor,
-        kernel: tf.Tensor,
-        before: tf.Tensor,
-        gradient: tf.Tensor,
-        back: tf.Tensor,
-    ) -> tf.Tensor:
-        """LayerHealth's figures of layers of one shape, in its order: (layers, figures)."""
-        whole, flat = [1, 2], FLAT.get(self._activation, math.inf)
-        is_dead = tf.reduce_all(post == 0.0, axis=1)
-        is_flat = tf.abs(pre) > flat
-        _, deviation, size = _moments(gradient)
-        columns = (
-            *(*_moments(pre)[:2], *_moments(post)[:2]),
-            *(tf.reduce_mean(tf.cast(is_dead, tf.float32), 1), tf.reduce_mean(tf.cast(is_flat, tf.float32), whole)),
-            *(size * math.sqrt(math.prod(gradient.shape[1:])), deviation, _moments(back)[2]),
-            *(_moments(kernel - before)[2] / _moments(before)[2], *_cosines(kernel[:, :, :UNITS]), _correlation(pre)),
-        )
-        return tf.stack(columns, axis=1)
-
     def _jacobian_body(self) -> tf.Tensor:
-        """∂logits/∂input at some of the images: (images, classes, inputs)."""
+        """Return ∂logits/∂input at some of the images: (images, classes, inputs)."""
         images, classes = self._images[:JACOBIAN_IMAGES], self._layers[-1].kernel.shape[1]
-        # One image for each logit, so that one gradient of their sum has all the rows.
+        # Repeat each image for each logit, so that one gradient of the sum has all the rows.
         repeated = tf.repeat(images, classes, axis=0)
         with tf.GradientTape() as tape:
             tape.watch(repeated)
             logits = network.pass_forward(self._layers, repeated)[-1].preactivations
-            own = tf.reduce_sum(logits * tf.tile(tf.eye(classes), [images.shape[0], 1]))
-        return tf.reshape(tape.gradient(own, repeated), [images.shape[0], classes, -1])
+            selected = tf.reduce_sum(logits * tf.tile(tf.eye(classes), [images.shape[0], 1]))
+        return tf.reshape(tape.gradient(selected, repeated), [images.shape[0], classes, -1])
 
 
-def _alike(layers: Sequence[keras.layers.Dense]) -> list[list[int]]:
-    """The layers' numbers by the shape of their kernels: those of one shape are measured together."""
-    shapes = [tuple(layer.kernel.shape) for layer in layers]
-    return [[number for number, other in enumerate(shapes) if other == shape] for shape in dict.fromkeys(shapes)]
+def _of_one_shape(layers: Sequence[keras.layers.Dense]) -> list[list[int]]:
+    """Return the numbers of the hidden layers in groups with kernels of one shape, then that of the logits."""
+    shapes = [tuple(layer.kernel.shape) for layer in layers[:-1]]
+    groups = [[number for number, other in enumerate(shapes) if other == shape] for shape in dict.fromkeys(shapes)]
+    return [*groups, [len(layers) - 1]]
+
+
+def _measured(stack: LayerStack) -> dict[str, tf.Tensor]:
+    values = {name: measure(stack) for name, measure in MEASURES.items()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def singular_values(jacobians: npt.NDArray[np.floating[Any]]) -> tuple[float, float]:
-    """Mean of their squares, and the median over inputs of largest over smallest; NaN where they are not finite.
+    """Return the singular values' mean square, and the median over inputs of largest over smallest.
 
-    A smallest one within float32's rounding of the largest is none: the ratio is infinite then.
+    Both are NaN if the Jacobians are not finite. A smallest value within float32's rounding of the largest counts as
+    0: the ratio is infinite then.
     """
     if not np.isfinite(jacobians).all():
         return math.nan, math.nan
@@ -147,42 +229,35 @@ def singular_values(jacobians: npt.NDArray[np.floating[Any]]) -> tuple[float, fl
     return float((values**2).mean()), float(np.median(conditions))
 
 
-def _moments(stack: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Mean, deviation and root mean square of each array of a stack.
-
-    In units of its largest value: the squares of 1e-20 or of 1e20 are beyond float32, which holds both.
-    """
+def _moments(stack: tf.Tensor) -> Moments:
+    # In units of the largest value: the squares of 1e-20 or of 1e20 are beyond float32, which holds both.
     largest = _largest(stack, [1, 2])
     scaled = stack / largest
-    moments = (
-        tf.reduce_mean(scaled, [1, 2]),
-        tf.math.reduce_std(scaled, [1, 2]),
-        tf.sqrt(tf.reduce_mean(scaled**2, [1, 2])),
+    largest = largest[:, 0, 0]
+    return Moments(
+        tf.reduce_mean(scaled, [1, 2]) * largest,
+        tf.math.reduce_std(scaled, [1, 2]) * largest,
+        tf.sqrt(tf.reduce_mean(scaled**2, [1, 2])) * largest,
     )
-    return tuple(moment * largest[:, 0, 0] for moment in moments)
 
 
 def _largest(values: tf.Tensor, axes: Sequence[int]) -> tf.Tensor:
-    """The largest size along some axes, which are kept; 1 where all is 0 or something is not finite."""
+    """Return the largest magnitude along some axes, which are kept; 1 if all is 0 or a value is not finite."""
     largest = tf.reduce_max(tf.abs(values), axes, keepdims=True)
     return tf.where((largest > 0) & tf.math.is_finite(largest), largest, 1.0)
 
 
-def _cosines(kernels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Largest |cosine| between two units' weights, the columns of a kernel; and the share of units with a twin."""
+def _nearest_cosines(kernels: tf.Tensor) -> tf.Tensor:
     _, inputs, units = kernels.shape
     norms = tf.norm(kernels, axis=1, keepdims=True)
     # Units without any weights are alike too.
     unit = tf.where(norms > 0, kernels / tf.where(norms > 0, norms, 1.0), 1 / math.sqrt(inputs))
     cosines = tf.abs(tf.matmul(unit, unit, transpose_a=True)) * (1 - tf.eye(units))
-    nearest = tf.reduce_max(cosines, axis=1)
-    # Among few inputs random units are parallel by chance.
-    twins = tf.cast(nearest > PARALLEL, tf.float32) if inputs >= LEAST_FAN_IN else tf.zeros_like(nearest)
-    return tf.minimum(tf.reduce_max(nearest, axis=1), 1.0), tf.reduce_mean(twins, axis=1)
+    return tf.reduce_max(cosines, axis=1)
 
 
 def _correlation(values: tf.Tensor) -> tf.Tensor:
-    """Mean cosine between the batch's first half and its second."""
+    """Return the mean cosine between inputs of the first half of the batch and of the second."""
     values, half = values / _largest(values, [2]), values.shape[1] // 2
     one, other = values[:, :half], values[:, half : 2 * half]
     products = tf.reduce_sum(one * other, axis=2)

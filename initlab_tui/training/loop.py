@@ -136,8 +136,8 @@ def _checkup(
     program: CompiledTrainer, data: DeviceDataset, step: int, before: Sequence[tf.Tensor] | None
 ) -> LayersMeasured:
     started = time.perf_counter()
-    health = program.probe(data).measure(before)
-    return LayersMeasured(step, health, time.perf_counter() - started)
+    measurement = program.probe(data).measure(before)
+    return LayersMeasured(step, measurement, time.perf_counter() - started)
 
 
 def schedule(total: int) -> list[int]:

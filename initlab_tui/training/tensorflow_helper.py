@@ -58,18 +58,17 @@ def draw(specs: list[str], shape: list[int], classes: int, import_folder: str) -
 
 
 def inspect(specs: list[str], data_file: str | None, import_folder: str) -> dict[str, Any]:
-    """The health of some specs' networks before any training, as the figures of each layer and of the whole."""
+    """Measure the networks of some specs before any training."""
     read = [RunSpec.from_json(spec) for spec in specs]
     data = DeviceDataset(arrays.load(read[0].dataset, Path(data_file) if data_file else None))
     model = network.build(read[0], data.shape, data.classes)
     probe = probe_of(model, read[0].activation, data)
-    healths = []
+    measurements = []
     with importing_from(import_folder):
         for spec in read:
             network.initialize(model, spec.initializer, spec.seed, data.pixels(sample(spec, data)))
-            health = probe.measure()
-            healths.append({"layers": health.layers, "network": health.network})
-    return {"healths": healths}
+            measurements.append(probe.measure().document())
+    return {"measurements": measurements}
 
 
 def devices() -> dict[str, Any]:

@@ -170,8 +170,8 @@ CHART = (
 )
 
 LAYERS = (
-    Key("m,right_square_bracket", "figure(1)", "Next figure", "draw the next figure of the layers"),
-    Key("n,left_square_bracket", "figure(-1)", "Previous", "draw the figure before"),
+    Key("m,right_square_bracket", "metric(1)", "Next metric", "show the next layer metric"),
+    Key("n,left_square_bracket", "metric(-1)", "Previous", "show the previous metric"),
     Key("left", "move(0, -1)", "Earlier", "move the cursor to the measurement before"),
     Key("right", "move(0, 1)", "Later", "move the cursor to the next measurement"),
     Key("up", "move(-1, 0)", "Up", "move the cursor to the layer before", show=False),

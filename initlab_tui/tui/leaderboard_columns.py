@@ -89,13 +89,13 @@ LOSS_TREND = Heading("loss curve", "train loss", _nothing, LOSS.order, right=Fal
 ACCURACY_TREND = Heading("acc curve", "train acc", _nothing, ACCURACY.order, right=False)
 TRENDS = (LOSS_TREND, ACCURACY_TREND)
 STATUS = _heading(columns.STATUS, lambda run: run.status, most=24)
-DIAGNOSIS = _heading(columns.DIAGNOSIS, lambda run: run.verdict.replace("_", " "), most=20)
+DIAGNOSIS = _heading(columns.DIAGNOSIS, lambda run: run.diagnosis.replace("_", " "), most=20)
 # The signs of the diagnoses, where there is no room for the words.
 DIAGNOSIS_SIGN = replace(
     DIAGNOSIS,
     title="init",
     of_group=lambda group: "".join(SIGNS.get(name, "?") for name, _ in group.row.diagnoses),
-    of_run=lambda run: SIGNS.get(run.verdict, ""),
+    of_run=lambda run: SIGNS.get(run.diagnosis, ""),
 )
 COSTS = (_heading(columns.SECONDS, lambda run: seconds(run.seconds)), _heading(columns.SPEED))
 FINGERPRINT = _heading(columns.FINGERPRINT)

@@ -1,8 +1,8 @@
-"""What measuring the layers costs, of the training that it goes with.
+"""The cost of measuring the layers, as a share of the training time.
 
     python -m tests.benchmarks.layers [--data-dir ../shared/data]
 
-A share of one run's own time, so that a busy machine changes both alike. Step 0 is told by itself.
+A share of the same run's time, so that a busy machine affects both alike. Step 0 is listed on its own.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, default=Path("../shared/data"))
     file = parser.parse_args().data_dir / "mnist.npz"
     data, programs = DeviceDataset(arrays.load("mnist", file)), CompiledTrainerCache()
-    print("MNIST, relu      epochs  training     of it measured  times  each, median    at step 0")
+    print("MNIST, relu      epochs  training     of it measuring  times  each, median    at step 0")
     for hidden, epochs in RUNS:
         measure(RunSpec.checked(dataset="mnist", hidden=hidden, epochs=epochs, initializer="he_normal"), data, programs)
 
 
 def measure(spec: RunSpec, data: DeviceDataset, programs: CompiledTrainerCache) -> None:
-    """Train once and print what part of it the measurements were."""
+    """Train once and print the share of the measurements."""
     events = list(train(spec, data, programs))
     training = sum(event.seconds for event in events if isinstance(event, Stepped))
     first, *others = (event.seconds for event in events if isinstance(event, LayersMeasured))

@@ -75,7 +75,7 @@ def files(tmp_path: Path) -> None:
         ("show 3", ["there is no store"]),
         ("stop", ["--all"]),
         ("initializers he", ["unknown initializer 'he'"]),
-        ("explain ded_units", ["unknown diagnostic 'ded_units': did you mean dead_units"]),
+        ("explain ded_units", ["unknown term 'ded_units': did you mean dead_units"]),
         ("rum", ["rum"]),
     ],
 )

@@ -94,11 +94,11 @@ def test_a_run_is_recorded_with_what_it_takes_to_repeat_it(lab: Store) -> None:
     assert run.record["device"].startswith("CPU")
     assert run.created <= (run.started or 0) <= (run.ended or 0)
     assert [kind for _, kind, _ in read_events(lab, run.id)] == ["queued", "claimed", "started", "measured", "done"]
-    assert run.verdict == "healthy"
+    assert run.diagnosis == "healthy"
     first = layer_statistics.read(lab, run.id)[0]
-    assert (first.step, first.verdict.name) == (0, "healthy")
-    assert [layer.layer for layer in first.health.layers] == ["dense_1", "dense_2", "logits"]
-    assert first.health.network.chance_loss == pytest.approx(math.log(10))
+    assert (first.step, first.diagnosis.name) == (0, "healthy")
+    assert [layer.layer for layer in first.measurement.layers] == ["dense_1", "dense_2", "logits"]
+    assert first.measurement.network["chance_loss"] == pytest.approx(math.log(10))
 
 
 def test_how_a_start_was_fitted_to_the_data_is_in_its_record_and_on_its_page(lab: Store) -> None:

@@ -68,8 +68,8 @@ def test_the_schema_after_all_migrations(store: Store) -> None:
         name: {row[1] for row in sql.connection(store).execute(f"PRAGMA table_info({name})")}
         for (name,) in sql.connection(store).execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     }
-    health = {"layer_health", "network_health"}
-    assert set(tables) == {"comparisons", "workers", "runs", "metrics", "events", "sqlite_sequence", *health}
+    measured = {"measurements", "layer_statistics"}
+    assert set(tables) == {"comparisons", "workers", "runs", "metrics", "events", "sqlite_sequence", *measured}
     assert {"name", "tags", "deleted"} < tables["runs"]
     indices = {
         name for (name,) in sql.connection(store).execute("SELECT name FROM sqlite_master WHERE sql LIKE '%INDEX%'")

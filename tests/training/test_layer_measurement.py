@@ -1,21 +1,33 @@
-"""What is measured of layers: against theory on wide nets, against NumPy, and what it is judged to be."""
+"""The measurement of layers, compared with theory on wide networks and with NumPy, and its diagnosis."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from rich.console import Console
 
 from initlab_tui.data.arrays import load
+from initlab_tui.domain.events import LayersMeasured
 from initlab_tui.domain.fields import ACTIVATIONS
-from initlab_tui.domain.layers.diagnosis import VERDICTS, Measurement, diagnose, diagnose_prediction
+from initlab_tui.domain.layers import metrics
+from initlab_tui.domain.layers.diagnosis import DIAGNOSES, diagnose, diagnose_prediction
+from initlab_tui.domain.layers.measurement import Measurement, NetworkStatistics
+from initlab_tui.domain.layers.metrics import LAYER_METRICS, NETWORK_METRICS
 from initlab_tui.domain.spec import Initializer, RunSpec
 from initlab_tui.domain.theory.mean_field import correlations, predict
-from initlab_tui.training import network
-from initlab_tui.training.layer_measurement import UNITS, Probe
+from initlab_tui.reports.documents import show_document
+from initlab_tui.reports.layers import measurement_parts, metric_text
+from initlab_tui.store import layer_statistics, progress
+from initlab_tui.store.database import Store
+from initlab_tui.training import layer_measurement, network
+from initlab_tui.training.layer_measurement import MEASURES, UNITS, Probe
+from initlab_tui.tui.heatmap import heat_map
+from tests.store.test_database import claimed
 
 DIGITS = load("digits", None)
 IMAGES = tf.constant(DIGITS.x_train[:256].astype(np.float32) / 16)
@@ -34,28 +46,30 @@ def measured(written: str, hidden: str, activation: str = "relu", seed: int = 0)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_theory_foretells_what_is_measured_on_a_wide_net(activation: str) -> None:
+def test_theory_predicts_what_is_measured_on_a_wide_network(activation: str) -> None:
     kernels = RunSpec.checked(hidden="500x4").layer_shapes(DIGITS.shape, DIGITS.classes)
-    start = Initializer.parse("variance_scaling:scale=1.5,mode=fan_in")
-    # A mean over starts, since the first layer's units all see the same images.
-    found = [measured(str(start), "500x4", activation, seed) for seed in range(3)]
-    prediction = predict(start, kernels, activation, found[0].network.input_rms ** 2)
+    initializer = Initializer.parse("variance_scaling:scale=1.5,mode=fan_in")
+    # A mean over seeds, since the first layer's units all see the same images.
+    found = [measured(str(initializer), "500x4", activation, seed) for seed in range(3)]
+    prediction = predict(initializer, kernels, activation, found[0].network.value("input_rms") ** 2)
     assert prediction is not None
-    alike = [np.mean([health.layers[number].correlation for health in found]) for number in range(4)]
+    alike = [np.mean([each.layers[number].value("input_correlation") for each in found]) for number in range(4)]
     assert correlations(activation, prediction, float(alike[0]))[:4] == pytest.approx(alike, abs=0.03)
     for number, expected in enumerate(prediction.layers[:-1]):
-        layers = [health.layers[number] for health in found]
-        top = [health.layers[-1].backprop_std for health in found]
-        assert np.mean([layer.preactivation_std for layer in layers]) == pytest.approx(expected.predicted_std, rel=0.1)
-        assert np.mean([layer.activation_std for layer in layers]) == pytest.approx(expected.activation_std, rel=0.1)
-        means = np.mean([layer.activation_mean for layer in layers])
+        layers = [each.layers[number] for each in found]
+        at_logits = [each.layers[-1].value("preactivation_grad_rms") for each in found]
+        for name in ("preactivation_std", "activation_std"):
+            stds = np.mean([layer.value(name) for layer in layers])
+            assert stds == pytest.approx(getattr(expected, name), rel=0.1)
+        means = np.mean([layer.value("activation_mean") for layer in layers])
         assert means == pytest.approx(expected.activation_mean, abs=0.1 * expected.activation_std)
-        back = np.mean([layer.backprop_std / last for layer, last in zip(layers, top, strict=True)])
-        assert back == pytest.approx(expected.gradient_std, rel=0.2)  # ten logits are not many
+        gradients = [layer.value("preactivation_grad_rms") for layer in layers]
+        relative = np.mean([gradient / top for gradient, top in zip(gradients, at_logits, strict=True)])
+        assert relative == pytest.approx(expected.relative_grad_rms, rel=0.2)  # ten logits are not many
 
 
 @pytest.mark.parametrize(
-    ("written", "hidden", "activation", "verdict"),
+    ("written", "hidden", "activation", "diagnosis"),
     [
         ("he_normal", "100x30", "relu", "healthy"),
         ("glorot_uniform", "100x30", "relu", "vanishing_forward"),
@@ -71,75 +85,76 @@ def test_theory_foretells_what_is_measured_on_a_wide_net(activation: str) -> Non
         ("random_normal:stddev=100.0", "none", "relu", "exploding"),
     ],
 )
-def test_a_start_is_judged_by_what_was_measured(written: str, hidden: str, activation: str, verdict: str) -> None:
+def test_each_problem_is_diagnosed(written: str, hidden: str, activation: str, diagnosis: str) -> None:
     found = diagnose(measured(written, hidden, activation))
-    assert found.name == verdict, found.reason
-    assert found.name in VERDICTS
-    assert found.has_problem == (verdict != "healthy")
+    assert found.name == diagnosis, found.reason
+    assert found.name in DIAGNOSES
+    assert found.has_problem == (diagnosis != "healthy")
 
 
-def test_a_signal_beyond_floats_is_told_before_the_gradient_that_it_takes_along() -> None:
-    health = measured("random_normal:stddev=1e6", "50x10")
-    found = diagnose(health)
+def test_a_signal_that_overflows_is_reported_before_its_gradient() -> None:
+    measurement = measured("random_normal:stddev=1e6", "50x10")
+    found = diagnose(measurement)
     assert (found.name, found.layer) == ("exploding", "dense_6")
-    assert found.reason == "the signal is beyond the range of floats in dense_6"
-    assert not math.isfinite(health.layers[0].backprop_std)
+    assert found.reason == "the signal exceeds the range of floats in dense_6"
+    assert not math.isfinite(measurement.layers[0].value("preactivation_grad_rms"))
 
 
 @pytest.mark.parametrize(
     ("written", "hidden", "activation"),
     [("glorot_uniform", "100x30", "sigmoid"), ("random_normal:stddev=1000", "64x8", "relu")],
 )
-def test_what_float32_holds_is_measured_though_its_square_is_beyond(written: str, hidden: str, activation: str) -> None:
+def test_values_whose_square_exceeds_float32_are_measured(written: str, hidden: str, activation: str) -> None:
     """Gradients down to 1e-22 and signals up to 1e33."""
-    start, kernels = Initializer.parse(written), RunSpec.checked(hidden=hidden).layer_shapes(DIGITS.shape, 10)
-    health = measured(written, hidden, activation)
-    prediction = predict(start, kernels, activation, health.network.input_rms**2)
+    initializer, kernels = Initializer.parse(written), RunSpec.checked(hidden=hidden).layer_shapes(DIGITS.shape, 10)
+    measurement = measured(written, hidden, activation)
+    prediction = predict(initializer, kernels, activation, measurement.network.value("input_rms") ** 2)
     assert prediction is not None
-    first, expected, top = health.layers[0], prediction.layers, health.layers[-1]
-    assert math.log10(first.backprop_std / top.backprop_std) == pytest.approx(
-        math.log10(expected[0].gradient_std), abs=0.5
-    )
-    assert math.log10(top.preactivation_std) == pytest.approx(math.log10(expected[-1].predicted_std), abs=0.5)
-    assert math.isfinite(top.correlation) and first.gradient_norm > 0
+    first, expected, logits = measurement.layers[0], prediction.layers, measurement.layers[-1]
+    ratio = first.value("preactivation_grad_rms") / logits.value("preactivation_grad_rms")
+    assert math.log10(ratio) == pytest.approx(math.log10(expected[0].relative_grad_rms), abs=0.5)
+    std = logits.value("preactivation_std")
+    assert math.log10(std) == pytest.approx(math.log10(expected[-1].preactivation_std), abs=0.5)
+    assert math.isfinite(logits.value("input_correlation")) and first.value("kernel_grad_norm") > 0
 
 
-def test_units_that_are_one_leave_a_jacobian_of_one_direction() -> None:
-    assert measured("ones", "16,16").network.jacobian_condition == math.inf
-    assert measured("orthogonal", "64x3", "linear").network.jacobian_condition == pytest.approx(1, abs=0.01)
+def test_equal_units_leave_a_jacobian_of_one_direction() -> None:
+    assert measured("ones", "16,16").network["jacobian_condition"] == math.inf
+    assert measured("orthogonal", "64x3", "linear").network["jacobian_condition"] == pytest.approx(1, abs=0.01)
 
 
 @pytest.mark.parametrize("written", ["he_normal", "glorot_uniform", "random_normal:stddev=1.0", "zeros"])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_what_theory_is_judged_to_be_is_what_is_measured(written: str, activation: str) -> None:
-    start, kernels = Initializer.parse(written), RunSpec.checked(hidden="100x12").layer_shapes(DIGITS.shape, 10)
-    health = measured(written, "100x12", activation)
-    square = health.network.input_rms**2
-    foretold = diagnose_prediction(start, kernels, predict(start, kernels, activation, square), activation, square)
-    assert foretold.name == diagnose(health).name
+def test_prediction_and_measurement_have_the_same_diagnosis(written: str, activation: str) -> None:
+    initializer, kernels = Initializer.parse(written), RunSpec.checked(hidden="100x12").layer_shapes(DIGITS.shape, 10)
+    measurement = measured(written, "100x12", activation)
+    square = measurement.network.value("input_rms") ** 2
+    prediction = predict(initializer, kernels, activation, square)
+    predicted = diagnose_prediction(initializer, kernels, prediction, activation, square)
+    assert predicted.name == diagnose(measurement).name
 
 
-def test_the_bounds_are_those_of_a_start_and_not_of_a_net_that_has_learned() -> None:
+def test_a_network_that_has_learned_is_healthy_whatever_its_signal() -> None:
     grown = measured("random_normal:stddev=1.0", "64,64")
     assert diagnose(grown).name == "exploding"
-    learned = diagnose(Measurement(grown.layers, grown.network._replace(loss=0.01)))
-    assert (learned.name, learned.reason) == ("healthy", "it has learned: the loss is 0.01, of guessing 2.3")
+    learned = diagnose(Measurement(grown.layers, NetworkStatistics({**grown.network.metrics, "loss": 0.01})))
+    assert (learned.name, learned.reason) == ("healthy", "the network has learned: its loss is 0.01, guessing has 2.3")
 
 
-def test_the_dead_share_does_not_tell_glorot_from_he() -> None:
-    glorot, he = (measured(start, "100x30") for start in ("glorot_normal", "he_normal"))
-    # The same draws but for their scale, which moves no ReLU's sign.
-    assert [layer.dead for layer in glorot.layers] == [layer.dead for layer in he.layers]
-    assert (glorot.layers[-2].dead or 0.0) > 0.2
+def test_the_dead_share_does_not_distinguish_glorot_from_he() -> None:
+    glorot, he = (measured(written, "100x30") for written in ("glorot_normal", "he_normal"))
+    # The same draws except for their scale, which changes no sign of a ReLU's input.
+    assert [layer["dead_share"] for layer in glorot.layers] == [layer["dead_share"] for layer in he.layers]
+    assert glorot.layers[-2].value("dead_share") > 0.2
 
 
-def test_a_linear_orthogonal_net_is_an_isometry() -> None:
+def test_a_linear_orthogonal_network_is_an_isometry() -> None:
     found = measured("orthogonal", "64x10", "linear").network
-    assert found.jacobian_mean_square == pytest.approx(1, rel=1e-3)
-    assert found.jacobian_condition == pytest.approx(1, rel=1e-3)
+    assert found["jacobian_mean_square"] == pytest.approx(1, rel=1e-3)
+    assert found["jacobian_condition"] == pytest.approx(1, rel=1e-3)
 
 
-def test_singular_values_are_those_of_the_networks_own_jacobian() -> None:
+def test_singular_values_are_those_of_the_models_jacobian() -> None:
     model, probe = probed("he_normal", "20,20", "tanh")
     images = IMAGES[:8]
     with tf.GradientTape() as tape:
@@ -148,47 +163,86 @@ def test_singular_values_are_those_of_the_networks_own_jacobian() -> None:
     jacobian = tape.batch_jacobian(logits, images).numpy().reshape(8, 10, 64)
     values = np.linalg.svd(jacobian, compute_uv=False)
     found = probe.measure().network
-    assert found.jacobian_mean_square == pytest.approx(np.mean(values**2), rel=1e-4)
-    assert found.jacobian_condition == pytest.approx(np.median(values[:, 0] / values[:, -1]), rel=1e-3)
+    assert found["jacobian_mean_square"] == pytest.approx(np.mean(values**2), rel=1e-4)
+    assert found["jacobian_condition"] == pytest.approx(np.median(values[:, 0] / values[:, -1]), rel=1e-3)
 
 
-def test_gradients_and_the_last_update_are_those_of_the_model() -> None:
+def test_kernel_gradients_and_the_last_update_are_those_of_the_model() -> None:
     model, probe = probed("he_normal", "20,20")
     before = probe.kernels()
     optimizer = keras.optimizers.SGD(0.1)
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(LABELS, model(IMAGES)))
     gradients = tape.gradient(loss, [variable.value for variable in model.trainable_variables])
-    at_start = probe.measure()
-    assert at_start.network.loss == pytest.approx(float(loss), rel=1e-5)
-    assert [layer.gradient_norm for layer in at_start.layers] == pytest.approx(
+    untrained = probe.measure()
+    assert untrained.network["loss"] == pytest.approx(float(loss), rel=1e-5)
+    assert [layer["kernel_grad_norm"] for layer in untrained.layers] == pytest.approx(
         [float(tf.norm(gradient)) for gradient in gradients[::2]], rel=1e-4
     )
-    assert [layer.gradient_std for layer in at_start.layers] == pytest.approx(
+    assert [layer["kernel_grad_std"] for layer in untrained.layers] == pytest.approx(
         [float(tf.math.reduce_std(gradient)) for gradient in gradients[::2]], rel=1e-4
     )
-    assert all(layer.update_ratio is None for layer in at_start.layers)
+    assert all(layer["update_ratio"] is None for layer in untrained.layers)
     optimizer.apply(gradients, model.trainable_variables)
-    assert [layer.update_ratio for layer in probe.measure(before).layers] == pytest.approx(
+    assert [layer["update_ratio"] for layer in probe.measure(before).layers] == pytest.approx(
         [0.1 * float(tf.norm(g) / tf.norm(w)) for g, w in zip(gradients[::2], before, strict=True)], rel=1e-3
     )
 
 
-def test_units_that_are_parallel_are_found_among_the_first(digit: int = 3) -> None:
+def test_parallel_units_are_found(digit: int = 3) -> None:
     model, probe = probed("he_normal", "20,20")
-    assert probe.measure().layers[0].cosine < 0.9
+    assert probe.measure().layers[0].value("max_cosine") < 0.9
     kernel = model.layers[1].kernel
     weights = kernel.numpy()
     weights[:, digit] = -2 * weights[:, 0]
     kernel.assign(weights)
     found = probe.measure().layers[0]
-    assert found.cosine == pytest.approx(1, abs=1e-5)
-    assert found.twins == pytest.approx(2 / 20)
+    assert found["max_cosine"] == pytest.approx(1, abs=1e-5)
+    assert found["duplicate_units"] == pytest.approx(2 / 20)
     assert UNITS >= 20
 
 
-def test_what_is_beyond_floats_is_said_and_not_hidden() -> None:
-    health = measured("random_normal:stddev=1000.0", "64x20")
-    assert not math.isfinite(health.layers[-1].preactivation_std)
-    assert math.isnan(health.network.jacobian_mean_square)
-    assert diagnose(health).name == "exploding"
+def test_overflow_is_reported() -> None:
+    measurement = measured("random_normal:stddev=1000.0", "64x20")
+    assert not math.isfinite(measurement.layers[-1].value("preactivation_std"))
+    assert math.isnan(measurement.network.value("jacobian_mean_square"))
+    assert diagnose(measurement).name == "exploding"
+
+
+def test_every_metric_of_the_registry_is_measured() -> None:
+    assert set(MEASURES) == set(LAYER_METRICS)
+    network_metrics = measured("he_normal", "20,20").network.metrics
+    assert set(network_metrics) == set(NETWORK_METRICS)
+
+
+def test_a_metric_applies_to_its_layers_only() -> None:
+    def layers_with(name: str, activation: str) -> list[str]:
+        layers = measured("he_normal", "10,10", activation).layers
+        return [layer.layer for layer in layers if layer[name] is not None]
+
+    # The logits have the kernel shape of the second hidden layer here.
+    assert layers_with("dead_share", "relu") == layers_with("saturated_share", "tanh") == ["dense_1", "dense_2"]
+    assert layers_with("dead_share", "tanh") == layers_with("saturated_share", "relu") == []
+
+
+def test_a_new_metric_is_one_entry_and_one_function(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is then measured, stored, printed as JSON and in a table, and drawn as a heat map."""
+    entry = replace(LAYER_METRICS["kernel_grad_norm"], name="kernel_max", heading="max W", title="largest weight")
+    monkeypatch.setitem(metrics._layer_metrics, "kernel_max", entry)
+    monkeypatch.setitem(
+        layer_measurement._measures, "kernel_max", lambda stack: tf.reduce_max(tf.abs(stack.kernels), [1, 2])
+    )
+    model, probe = probed("he_normal", "20,20")
+    measurement = probe.measure()
+    values = [layer.value("kernel_max") for layer in measurement.layers]
+    assert values == [float(np.abs(layer.kernel.numpy()).max()) for layer in network.dense_layers(model)]
+    run = claimed(store)
+    progress.record(store, run, [LayersMeasured(0, measurement, 0.01)])
+    stored = layer_statistics.read(store, run.id)
+    (document,) = show_document(store, run)["layers"]
+    assert [layer["kernel_max"] for layer in document["layers"]] == values
+    console = Console(width=120, record=True)
+    console.print(*measurement_parts(stored))
+    page = console.export_text()
+    assert "max W" in page and all(metric_text("kernel_max", value) in page for value in values)
+    assert heat_map(stored, LAYER_METRICS["kernel_max"]).values == tuple((value,) for value in values)

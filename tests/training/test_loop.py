@@ -204,8 +204,8 @@ def test_layers_are_measured_at_step_0_and_over_the_whole_of_a_run_that_takes_a_
     assert measured[0].step == 0
     assert {event.step for event in measured[1:]} < set(schedule(120 * 44))
     assert measured[-1].step == 120 * 44
-    assert measured[0].health.layers[0].update_ratio is None
-    assert all(0 < (layer.update_ratio or 0) < 1 for event in measured[1:] for layer in event.health.layers)
+    assert measured[0].measurement.layers[0]["update_ratio"] is None
+    assert all(0 < (layer["update_ratio"] or 0) < 1 for event in measured[1:] for layer in event.measurement.layers)
 
 
 @pytest.mark.parametrize(("seconds_per_step", "cost"), [(1e-4, 0.009), (1e-3, 0.02), (0.1, 0.06), (1e-4, 1.0)])

@@ -1,44 +1,66 @@
-"""A start before any training: what theory foretells of each layer beside what was measured."""
+"""One initializer before training: the prediction for each layer next to what was measured."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from initlab_tui.domain.layers.diagnosis import Diagnosis, LayerStatistics, Measurement, diagnose, diagnose_prediction
+from initlab_tui.domain.layers.diagnosis import Diagnosis, diagnose, diagnose_prediction
+from initlab_tui.domain.layers.measurement import Measurement, relative_rms
 from initlab_tui.domain.spec import Initializer, LayerShape, RunSpec
-from initlab_tui.domain.theory.mean_field import LayerPrediction, correlations, predict
+from initlab_tui.domain.theory.mean_field import Prediction, correlations, predict
+
+PREDICTED = (
+    *("preactivation_std", "relative_rms", "activation_mean", "activation_std"),
+    *("preactivation_grad_rms", "input_correlation", "chi1"),
+)
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """One start's layers, measured and foretold (None where theory is silent), and both verdicts.
+    """The layers of one initializer's network, measured and predicted, and the diagnosis of each.
 
-    The foretold `correlations` of two inputs set out from the one measured in the first layer.
+    `predicted` holds for each layer the value of every name in PREDICTED, None where there is no prediction. Gradients
+    are predicted relative to the one measured at the logits, correlations from the one measured in the first layer.
     """
 
     initializer: Initializer
-    health: Measurement
-    verdict: Diagnosis
-    foretold: Diagnosis
-    predictions: tuple[LayerPrediction | None, ...]
-    correlations: tuple[float | None, ...]
-
-    @property
-    def layers(self) -> list[tuple[LayerStatistics, LayerPrediction | None, float | None]]:
-        return list(zip(self.health.layers, self.predictions, self.correlations, strict=True))
+    measurement: Measurement
+    diagnosis: Diagnosis
+    predicted_diagnosis: Diagnosis
+    predicted: tuple[Mapping[str, float | None], ...]
 
 
-def inspection(spec: RunSpec, kernels: Sequence[LayerShape], health: Measurement) -> Inspection:
-    """Put what was measured of `spec`'s network beside what theory foretells for the same data."""
-    square = health.network.input_rms**2
+def inspection(spec: RunSpec, kernels: Sequence[LayerShape], measurement: Measurement) -> Inspection:
+    """Compare what was measured of `spec`'s network with the prediction for the same data."""
+    square = measurement.network.value("input_rms") ** 2
     prediction = predict(spec.initializer, kernels, spec.activation, square) if square else None
-    first, silent = health.layers[0].correlation, (None,) * len(kernels)
     return Inspection(
         spec.initializer,
-        health,
-        diagnose(health),
+        measurement,
+        diagnose(measurement),
         diagnose_prediction(spec.initializer, kernels, prediction, spec.activation, square),
-        prediction.layers if prediction else silent,
-        correlations(spec.activation, prediction, first) if prediction else silent,
+        _predicted(spec.activation, prediction, measurement)
+        if prediction
+        else tuple(dict.fromkeys(PREDICTED) for _ in kernels),
+    )
+
+
+def _predicted(
+    activation: str, prediction: Prediction, measurement: Measurement
+) -> tuple[Mapping[str, float | None], ...]:
+    input_rms = measurement.network.value("input_rms")
+    at_logits = measurement.layers[-1].value("preactivation_grad_rms")
+    alike = correlations(activation, prediction, measurement.layers[0].value("input_correlation"))
+    return tuple(
+        {
+            "preactivation_std": layer.preactivation_std,
+            "relative_rms": relative_rms(layer.activation_mean, layer.activation_std, input_rms),
+            "activation_mean": layer.activation_mean,
+            "activation_std": layer.activation_std,
+            "preactivation_grad_rms": layer.relative_grad_rms * at_logits,
+            "input_correlation": correlation,
+            "chi1": layer.chi1,
+        }
+        for layer, correlation in zip(prediction.layers, alike, strict=True)
     )

@@ -51,12 +51,12 @@ class LayerPrediction(NamedTuple):
 
     # A tuple rather than a dataclass: thousands are built at every key of a form.
     layer: str
-    stddev: float
-    predicted_std: float
+    weight_std: float
+    preactivation_std: float
     activation_mean: float
     activation_std: float
-    gain: float
-    gradient_std: float
+    variance_gain: float
+    relative_grad_rms: float
     chi1: float
 
 
@@ -121,7 +121,7 @@ def correlations(activation: str, prediction: Prediction, first: float) -> tuple
     """
     found: list[float | None] = [first if math.isfinite(first) else None]
     for layer in prediction.layers[:-1]:
-        found.append(_next_correlation(activation, layer.predicted_std * layer.predicted_std, found[-1]))
+        found.append(_next_correlation(activation, layer.preactivation_std * layer.preactivation_std, found[-1]))
     return tuple(found)
 
 

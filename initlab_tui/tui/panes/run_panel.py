@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.reports.diagnosis import checkup_text
+from initlab_tui.reports.diagnosis import measurement_text
 from initlab_tui.reports.format import about, initializer_name, number, percent, plain, rate, seconds, short
 from initlab_tui.store.runs import Run
 from initlab_tui.tui.status_style import STATUS_STYLES
@@ -39,7 +39,7 @@ def run_panel(run: Run | None, trend: Trend | None, room: int, *, is_training: b
     if trend and trend.measurement:
         measured = trend.measurement
         text.append(f"{'layers':<{LABEL}}", style="dim")
-        text.append_text(checkup_text(measured.step, measured.health, measured.verdict)).append("\n")
+        text.append_text(measurement_text(measured.step, measured.measurement, measured.diagnosis)).append("\n")
     status = STATUS_STYLES[run.status]
     first, *more = _story_lines(run, room, len(status.label) + 2, is_training=is_training)
     text.append(status.label, style=status.colour)

@@ -113,7 +113,7 @@ class Training(Vertical):
 
         trend = self._trends.get(run) if run else None
         measured = trend.measurement if trend else None
-        return layer_lines(measured.health, measured.verdict, most) if measured else ()
+        return layer_lines(measured.measurement, measured.diagnosis, most) if measured else ()
 
     # Keys
 

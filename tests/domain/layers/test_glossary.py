@@ -4,14 +4,15 @@ import math
 
 import pytest
 
-from initlab_tui.domain.layers.diagnosis import VERDICTS
+from initlab_tui.domain.layers.diagnosis import DIAGNOSES
 from initlab_tui.domain.layers.glossary import GLOSSARY, find
+from initlab_tui.domain.layers.metrics import LAYER_METRICS, NETWORK_METRICS
 from initlab_tui.domain.theory.gaussian_moments import expectations
 from initlab_tui.domain.theory.mean_field import chi1, critical_sigma_w2
 
 
 @pytest.mark.parametrize("name", GLOSSARY)
-def test_each_term_is_told_in_a_few_lines(name: str) -> None:
+def test_each_term_takes_a_few_lines(name: str) -> None:
     term = GLOSSARY[name]
     assert len(term.summary) <= 100
     assert all((term.formula, term.reading, term.source))
@@ -19,31 +20,53 @@ def test_each_term_is_told_in_a_few_lines(name: str) -> None:
     assert len(term.formula) + len(term.reading) < 500
 
 
-def test_every_name_is_of_one_term() -> None:
+def test_every_name_means_one_term() -> None:
     names = [name for term in GLOSSARY.values() for name in (term.name, *term.also)]
     assert len(names) == len(set(names))
-    assert set(VERDICTS) <= set(GLOSSARY)
+    assert set(DIAGNOSES) <= set(GLOSSARY)
 
 
-@pytest.mark.parametrize("written", ["dead_units", "Dead Units", "dead-units", " dead  units "])
+@pytest.mark.parametrize("written", ["dead_share", "Dead Share", "dead-share", " dead  share ", "dead_units"])
 def test_a_name_is_found_however_it_is_written(written: str) -> None:
-    assert find(written).name == "dead_units"
+    assert find(written).name == "dead_share"
 
 
-def test_other_names_are_known_and_unknown_ones_told_with_the_nearest() -> None:
-    assert find("edge of chaos").name == "chi1"
-    assert find("dynamical isometry").name == "jacobian_singular_values"
-    assert [find(column).name for column in ("std", "act", "flat", "back", "corr", "cos", "update")] == [
-        *("preactivation_std", "activation_std", "saturated_units", "gradient_std", "input_correlation"),
-        *("weight_cosine", "update_ratio"),
-    ]
-    with pytest.raises(ValueError, match="unknown diagnostic 'updates': did you mean update"):
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("edge of chaos", "chi1"),
+        ("dynamical isometry", "jacobian_condition"),
+        ("gradient_std", "kernel_grad_std"),
+        ("backprop_std", "preactivation_grad_rms"),
+        ("twins", "duplicate_units"),
+        ("level", "relative_rms"),
+        ("dead", "dead"),
+        ("saturated_units", "saturated_share"),
+        ("weight_cosine", "max_cosine"),
+        ("initial loss", "loss"),
+        ("correlation", "input_correlation"),
+        ("verdict", "healthy"),
+    ],
+)
+def test_earlier_and_other_names_are_found(written: str, name: str) -> None:
+    assert find(written).name == name
+
+
+def test_every_metric_is_explained_and_found_by_its_heading() -> None:
+    assert {*LAYER_METRICS, *NETWORK_METRICS} < set(GLOSSARY)
+    for metric in LAYER_METRICS.values():
+        assert find(metric.heading).name in (metric.name, metric.heading)
+    assert "∂L/∂W" in find("kernel_grad_std").formula and "∂L/∂z" in find("preactivation_grad_rms").formula
+
+
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match="unknown term 'updates': did you mean update"):
         find("updates")
     with pytest.raises(ValueError, match="he_normal is an initializer: see initlab-tui initializers he_normal"):
         find("He normal")
 
 
-def test_the_figures_that_it_gives_are_those_of_the_theory() -> None:
+def test_the_numbers_in_the_glossary_are_those_of_the_theory() -> None:
     assert chi1("relu", 7.0, 2.0) == 1.0 and critical_sigma_w2("tanh") == pytest.approx(1.0)
     # The unit is saturated from these on, with these slopes.
     assert math.tanh(2.1) == pytest.approx(0.97, abs=1e-3) and 1 - 0.97**2 < 0.06

@@ -409,12 +409,12 @@ def test_signals_and_gradients_of_wide_nets_are_as_predicted(
         # Ten logits of ten inputs are few numbers, of which a root mean square is known to a tenth.
         # gelu and swish magnify a draw's own deviation from layer to layer: one net in three is off by a tenth.
         rel = 0.2 if layer.layer == "logits" else 0.08 if activation in ("gelu", "swish") else 0.04
-        assert layer.predicted_std == pytest.approx(math.sqrt(before), rel=rel), layer
+        assert layer.preactivation_std == pytest.approx(math.sqrt(before), rel=rel), layer
         assert math.hypot(layer.activation_mean, layer.activation_std) == pytest.approx(math.sqrt(after), rel=rel)
         if layer.layer != "logits":
             assert layer.activation_mean == pytest.approx(mean, abs=0.03 * math.sqrt(after))
-        assert layer.gain == pytest.approx(after / size, rel=2 * rel)
-        assert layer.gradient_std == pytest.approx(math.sqrt(gradient / loss), rel=0.1), layer
+        assert layer.variance_gain == pytest.approx(after / size, rel=2 * rel)
+        assert layer.relative_grad_rms == pytest.approx(math.sqrt(gradient / loss), rel=0.1), layer
         size = after
 
 
@@ -428,8 +428,8 @@ def test_the_starts_that_train_are_as_predicted(written: str) -> None:
         nets.append(measure(drawn, [("relu", [1.0] * len(kernels))], x)[0])
     layers, loss = predicted(written, "900,600,900", input_mean_square=0.64), np.mean(nets, axis=0)[-1][3]
     for layer, figures in zip(layers[:-1], np.mean(nets, axis=0), strict=False):
-        assert layer.predicted_std == pytest.approx(math.sqrt(figures[0]), rel=0.06)
-        assert layer.gradient_std == pytest.approx(math.sqrt(figures[3] / loss), rel=0.1)
+        assert layer.preactivation_std == pytest.approx(math.sqrt(figures[0]), rel=0.06)
+        assert layer.relative_grad_rms == pytest.approx(math.sqrt(figures[3] / loss), rel=0.1)
 
 
 def test_close_inputs_part_by_chi1() -> None:
@@ -439,7 +439,7 @@ def test_close_inputs_part_by_chi1() -> None:
         x: Floats = inputs(random)
         y: Floats = x + random.normal(0, 1e-4, x.shape)
         for layer in layers[:-1]:
-            w = random.normal(0, layer.stddev, (x.shape[1], 2000))
+            w = random.normal(0, layer.weight_std, (x.shape[1], 2000))
             apart = np.mean((x - y) ** 2)
             x, y = of_keras(activation, x @ w), of_keras(activation, y @ w)
             assert np.mean((x - y) ** 2) / apart == pytest.approx(layer.chi1, rel=0.06)
@@ -451,26 +451,26 @@ def test_close_inputs_part_by_chi1() -> None:
 def test_layers_tell_their_weights_and_their_names() -> None:
     layers = predicted("glorot_normal", "256,128")
     assert [layer.layer for layer in layers] == ["dense_1", "dense_2", "logits"]
-    assert [layer.stddev for layer in layers] == pytest.approx(
+    assert [layer.weight_std for layer in layers] == pytest.approx(
         [math.sqrt(2 / (784 + 256)), math.sqrt(2 / (256 + 128)), math.sqrt(2 / (128 + 10))]
     )
-    assert layers[-1].gradient_std == 1
+    assert layers[-1].relative_grad_rms == 1
     # Of one layer: from ten logits through ReLU, which lets half of it pass.
-    assert layers[-2].gradient_std == pytest.approx(math.sqrt(10 * 2 / (128 + 10) / 2))
+    assert layers[-2].relative_grad_rms == pytest.approx(math.sqrt(10 * 2 / (128 + 10) / 2))
     assert [layer.chi1 for layer in layers] == pytest.approx([784 / 1040, 256 / 384, 128 / 69])
 
 
 def test_he_keeps_relu_level_at_any_depth() -> None:
     layers = predicted("he_normal", f"512x{MAX_DEPTH}", input_mean_square=0.3, classes=512)
-    assert [layer.predicted_std for layer in layers] == pytest.approx([math.sqrt(0.6)] * (MAX_DEPTH + 1))
-    assert [layer.gain for layer in layers] == pytest.approx([1.0] * MAX_DEPTH + [2.0])
-    assert layers[0].gradient_std == pytest.approx(1)
+    assert [layer.preactivation_std for layer in layers] == pytest.approx([math.sqrt(0.6)] * (MAX_DEPTH + 1))
+    assert [layer.variance_gain for layer in layers] == pytest.approx([1.0] * MAX_DEPTH + [2.0])
+    assert layers[0].relative_grad_rms == pytest.approx(1)
 
 
 def test_a_critical_tanh_fades_by_a_power_and_not_exponentially() -> None:
     """q falls as 1/(2l): Roberts, Yaida & Hanin 2022, chapter 5."""
     layers = predicted("lecun_normal", f"512x{MAX_DEPTH}", "tanh")
-    assert layers[MAX_DEPTH - 1].predicted_std ** 2 == pytest.approx(1 / (2 * MAX_DEPTH), rel=0.05)
+    assert layers[MAX_DEPTH - 1].preactivation_std ** 2 == pytest.approx(1 / (2 * MAX_DEPTH), rel=0.05)
 
 
 def test_tables_carry_hundreds_of_layers() -> None:
@@ -478,16 +478,16 @@ def test_tables_carry_hundreds_of_layers() -> None:
         layers = predicted("he_normal", f"512x{MAX_DEPTH}", activation)
         q = 2.0
         for layer in layers[:-1]:
-            assert layer.predicted_std == pytest.approx(math.sqrt(q), rel=1e-4)
+            assert layer.preactivation_std == pytest.approx(math.sqrt(q), rel=1e-4)
             q = length_map(activation, q, 2.0)
 
 
 def test_zeros_are_silent() -> None:
     for activation in ACTIVATIONS:
         layers = predicted("zeros", "64,64", activation)
-        assert [layer.predicted_std for layer in layers] == [0, 0, 0]
+        assert [layer.preactivation_std for layer in layers] == [0, 0, 0]
         assert [layer.activation_std for layer in layers] == [0, 0, 0]
-        assert [layer.gradient_std for layer in layers] == [0, 0, 1]
+        assert [layer.relative_grad_rms for layer in layers] == [0, 0, 1]
         assert [layer.activation_mean for layer in layers[:-1]] == pytest.approx([FORMULAS[activation](0.0)] * 2)
 
 
@@ -514,4 +514,7 @@ def test_every_start_is_told_at_any_depth(written: str, activation: str) -> None
         )
         for layer in prediction.layers if prediction else ():
             assert not any(math.isnan(figure) for figure in layer[1:]), layer
-            assert all(figure >= 0 for figure in (layer.predicted_std, layer.gain, layer.gradient_std, layer.chi1))
+            assert all(
+                figure >= 0
+                for figure in (layer.preactivation_std, layer.variance_gain, layer.relative_grad_rms, layer.chi1)
+            )
