@@ -134,6 +134,11 @@ def about(value: float) -> str:
     return f"{value / 3600:.1f} h" if minutes < 600 else f"{value / 3600:.0f} h"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return e.g. `1 run` or `3 runs`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def when(at: float | None) -> str:
     """A time, in seconds since 1970, by the clock on the wall here."""
     return "–" if at is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))

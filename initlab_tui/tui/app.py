@@ -1,4 +1,4 @@
-"""The lab as a program: it follows a store, and shows the lab, the chart, the details and the help over it."""
+"""The application: opens the lab on a store, follows the store, and ends workers that are no longer needed."""
 
 from __future__ import annotations
 
@@ -18,36 +18,37 @@ from textual.app import App, SystemCommand
 from textual.screen import Screen
 
 from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import Comparison
 from initlab_tui.execution import supervisor
-from initlab_tui.reports.format import plain
+from initlab_tui.reports.format import counted, plain
 from initlab_tui.store import queue
 from initlab_tui.store.comparisons import last_comparison
 from initlab_tui.store.database import Store, StoreError
 from initlab_tui.tui.keys import EVERYWHERE, LAB, RESULTS, SETUP, TRAINING, Key, bindings
 from initlab_tui.tui.lab_backend import LabBackend
-from initlab_tui.tui.messages import StoreChanged
+from initlab_tui.tui.messages import NOTICE_SECONDS, StoreChanged
 from initlab_tui.tui.panes.setup import AUTO, Settings
 from initlab_tui.tui.screens.dialogs import Choose
 from initlab_tui.tui.screens.help import HelpScreen
-from initlab_tui.tui.screens.lab import NOTICE_SECONDS, LabScreen
+from initlab_tui.tui.screens.lab import LabScreen
 from initlab_tui.tui.store_monitor import EndedComparison
 from initlab_tui.tui.trends import Trends
 
-LOOK_SECONDS = 0.2
+POLL_SECONDS = 0.2
 UNUSABLE = 2
-LETTING_GO_SECONDS = 3.0
-LEAVING = (
-    ("keep", "Leave and keep them going; the next start shows them"),
-    ("stop", "Leave and stop them; what they recorded is kept"),
-    ("stay", "Stay"),
+DISMISS_SECONDS = 3.0
+QUIT_ANSWERS = (
+    ("keep", "Keep running in the background"),
+    ("stop", "Stop runs; recorded results are kept"),
+    ("cancel", "Cancel"),
 )
 
 
 class LabApp(App[None]):
-    """The lab over `store`; `demo` is trained as soon as it is open.
+    """The lab on `store`; `demo` is queued as soon as the lab is open.
 
-    A person's own `import:` is found from `folder`. `warm` has a worker import TensorFlow while the person reads.
+    Modules of an `import:` are found in `folder`. With `warm`, a worker imports TensorFlow ahead of the first run.
     """
 
     CSS_PATH = "app.tcss"
@@ -63,25 +64,25 @@ class LabApp(App[None]):
         *,
         warm: bool = True,
     ) -> None:
-        # Without colours none is written, not even greys: that is for a theme of the terminal's own.
+        # With NO_COLOR nothing is written in colour, not even grey: use the terminal's own theme.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self._demo, self._warm = demo, warm
-        self._desk = LabBackend(store.path, data_dir, folder or Path.cwd())
+        self._backend = LabBackend(store.path, data_dir, folder or Path.cwd())
         self._trends = Trends()
-        self.lab = LabScreen(self._desk, self._trends, _settings(store, demo))
+        self.lab = LabScreen(self._backend, self._trends, _settings(store, demo))
 
     def get_default_screen(self) -> Screen[None]:
-        """The lab lies under all other screens."""
+        """Put the lab under all other screens."""
         return self.lab
 
     def on_mount(self) -> None:
-        self._suit_the_terminal()
+        self._adapt_to_terminal()
         if not self.is_headless:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
             signal.signal(signal.SIGHUP, self._abandon)
 
     def on_ready(self) -> None:
-        """The first paint is done: follow the store, and have a worker ready."""
+        """Follow the store and prepare a worker, now that the first paint is done."""
         gc.enable()
         gc.freeze()
         self._follow()
@@ -92,49 +93,49 @@ class LabApp(App[None]):
             self._prepare(comparison)
 
     def _abandon(self, number: int, _frame: FrameType | None) -> None:
-        """The terminal is gone: what is written to it blocks for ever, so nothing is drawn or put back."""
-        letting_go = threading.Thread(target=self._desk.dismiss, daemon=True)
-        letting_go.start()
-        letting_go.join(LETTING_GO_SECONDS)
+        """Exit without drawing: the terminal is gone, and writing to it would block forever."""
+        dismissing = threading.Thread(target=self._backend.dismiss, daemon=True)
+        dismissing.start()
+        dismissing.join(DISMISS_SECONDS)
         os._exit(128 + number)
 
-    def _suit_the_terminal(self) -> None:
+    def _adapt_to_terminal(self) -> None:
         if self.is_headless:
             return
         poor = self.no_color or self.console.color_system == "standard"
         if poor and "TEXTUAL_THEME" not in os.environ:
-            self.theme = "ansi-dark"  # sixteen colours are the terminal's own
+            self.theme = "ansi-dark"  # uses the terminal's own sixteen colours
         if "SSH_CONNECTION" in os.environ and "TEXTUAL_ANIMATIONS" not in os.environ:
             self.animation_level = "none"
 
     @work(group="prepare")
     async def _prepare(self, comparison: Comparison) -> None:
-        await self._desk.warm(len(list(comparison.runs())), self.lab.setup.device)
-        # The first chart need not wait for NumPy either.
+        await self._backend.warm(len(list(comparison.runs())), self.lab.setup.device)
+        # Import NumPy now, so that the first chart opens quickly.
         await asyncio.to_thread(importlib.import_module, "initlab_tui.tui.screens.chart")
 
     @work(group="follow")
     async def _follow(self) -> None:
         try:
             while True:
-                await self._look()
-                await asyncio.sleep(LOOK_SECONDS)
+                await self._poll()
+                await asyncio.sleep(POLL_SECONDS)
         except InvalidInputError as error:
-            told = str(error)
-            if not told.startswith("store "):
-                told = f"the store has a record that cannot be read: {told} (see initlab-tui doctor)"
-            self.exit(return_code=UNUSABLE, message=Text(plain(told)))
+            message = str(error)
+            if not message.startswith("store "):
+                message = f"the store has a record that cannot be read: {message} (see initlab-tui doctor)"
+            self.exit(return_code=UNUSABLE, message=Text(plain(message)))
         except StoreError as error:
-            told = f"the store cannot be used: {error}; what trains goes on (see initlab-tui doctor)"
-            self.exit(return_code=UNUSABLE, message=Text(plain(told)))
+            message = f"the store cannot be used: {error}; training continues (see initlab-tui doctor)"
+            self.exit(return_code=UNUSABLE, message=Text(plain(message)))
 
-    async def _look(self) -> None:
-        view = await self._desk.look()
+    async def _poll(self) -> None:
+        view = await self._backend.poll()
         if view is not None:
             self.post_message(StoreChanged(view))
         wanted = self._trends.take()
         if wanted:
-            self._trends.keep(await self._desk.trends(wanted))
+            self._trends.keep(await self._backend.trends(wanted))
             self.lab.refresh_trends({run.id for run in wanted})
 
     @on(StoreChanged)
@@ -145,11 +146,11 @@ class LabApp(App[None]):
             if follow:
                 follow(message.snapshot)
         for ended in message.snapshot.ended:
-            self._tell_end(ended)
+            self._announce(ended)
 
-    def _tell_end(self, ended: EndedComparison) -> None:
+    def _announce(self, ended: EndedComparison) -> None:
         self.notify(
-            plain(ended.sentence) or "One start alone: nothing to rank.",
+            plain(ended.sentence) or "Only one initializer: nothing to rank.",
             title=plain(ended.title),
             severity="information" if ended.is_complete else "warning",
             timeout=NOTICE_SECONDS,
@@ -157,14 +158,14 @@ class LabApp(App[None]):
         )
 
     def action_help(self) -> None:
-        """Show all keys; again: close them."""
+        """Show or close the help."""
         if isinstance(self.screen, HelpScreen):
             self.screen.dismiss()
         else:
             self.push_screen(HelpScreen())
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Every action of the lab, and Textual's own, the themes among them."""
+        """Yield every action of the lab, then Textual's own, e.g. to choose a theme."""
         for pane, keys in (("", LAB), ("setup", SETUP), ("training", TRAINING), ("results", RESULTS)):
             for key in keys:
                 title = f"{pane.capitalize()}: {key.label}" if pane else key.label
@@ -185,13 +186,13 @@ class LabApp(App[None]):
         return later
 
     async def action_quit(self) -> None:
-        """Leave; what trains is kept going unless it is to be stopped."""
-        going_on = sum(run.status != "paused" for run in self.lab.active)
-        if not going_on or (isinstance(self.screen, Choose) and self.screen.answers == LEAVING):
+        """Quit; if runs are active, ask whether to stop them."""
+        active = sum(run.status is not RunStatus.PAUSED for run in self.lab.active)
+        if not active or (isinstance(self.screen, Choose) and self.screen.answers == QUIT_ANSWERS):
             self.exit()
             return
-        runs = "1 run trains or waits" if going_on == 1 else f"{going_on} runs train or wait"
-        self.push_screen(Choose(f"{runs}.", LEAVING), self._leave)
+        verb = "is" if active == 1 else "are"
+        self.push_screen(Choose(f"{counted(active, 'run')} {verb} queued or running.", QUIT_ANSWERS), self._leave)
 
     def _leave(self, answer: str | None) -> None:
         if answer == "stop":
@@ -202,21 +203,21 @@ class LabApp(App[None]):
     @work
     async def _stop_and_exit(self) -> None:
         ids = [run.id for run in self.lab.active]
-        await self._desk.write(lambda store: queue.stop(store, ids))
+        await self._backend.write(lambda store: queue.stop(store, ids))
         self.exit()
 
     def close(self) -> None:
-        """Let go of the store and of idle workers, after the screen is left."""
-        self._desk.close()
+        """Release the store and idle workers, after the app has ended."""
+        self._backend.close()
 
 
 def _settings(store: Store, demo: Comparison | None) -> Settings:
-    """The demo, or the last comparison of the store, or what a first start begins with."""
+    """Return the form's first content: the demo, the store's last comparison, or the default."""
     last = last_comparison(store)
     if demo:
         return Settings(demo)
     if last is None:
         return Settings()
     comparison, device = last
-    # Where there is no choice, the CPU was nobody's.
+    # Without a GPU the device was not chosen by anyone.
     return Settings(comparison, AUTO if device == "cpu" and not supervisor.gpus() else device)

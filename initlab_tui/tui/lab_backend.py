@@ -1,4 +1,4 @@
-"""What the lab asks of the store and of processes, off the screen's thread, so that nothing holds up a key."""
+"""Background access to the store and to worker processes, so that no key waits for them."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from initlab_tui.services.recipes import RecipeResult
 
 T = TypeVar("T")
-IDLE_SECONDS = 600.0  # that a worker waits for the next comparison before it frees its memory
+IDLE_SECONDS = 600.0  # an idle worker ends after this and frees its memory
 KEPT_DELETED_SECONDS = 7 * 24 * 3600.0
 CHART_POINTS = 400
-DISMISS_SECONDS = 2.0  # who leaves is not to wait for another's lock
+DISMISS_SECONDS = 2.0  # quitting waits no longer than this for another process's lock
 
 
 class StoreThread:
-    """Does what it is given, one after the other, with a connection that only its thread uses."""
+    """Runs functions one after the other, on one thread that owns a connection to the store."""
 
     def __init__(self, path: Path, name: str) -> None:
         self._path = path
@@ -45,7 +45,7 @@ class StoreThread:
         self._store: Store | None = None
 
     async def do(self, work: Callable[[Store], T]) -> T:
-        """The result of `work`, or what it raised."""
+        """Return the result of `work`, or raise what it raised."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._on_thread, work)
 
     def _on_thread(self, work: Callable[[Store], T]) -> T:
@@ -54,7 +54,7 @@ class StoreThread:
         return work(self._store)
 
     def close(self) -> None:
-        """Close the connection once what was given before is done."""
+        """Finish what was submitted, then close the connection."""
         self._executor.submit(self._close)
         self._executor.shutdown(wait=True)
 
@@ -64,26 +64,26 @@ class StoreThread:
 
 
 class LabBackend:
-    """A store to look at and to write requests into, and the workers that were started for it.
+    """Reads and changes a store in the background, and starts and ends its workers.
 
-    `folder` is where a person's own `import:` is found.
+    Modules of an `import:` are found in `folder`.
     """
 
     def __init__(self, path: Path, data_dir: Path | None, folder: Path) -> None:
         self._path, self._data_dir, self._folder = path, data_dir, folder
-        # Reading must not wait for a writer that waits for the lock.
+        # Two threads: reading must not wait while a write waits for the lock.
         self._reading = StoreThread(path, "reading")
         self._writing = StoreThread(path, "writing")
-        self._watcher = StoreMonitor()
-        self._growing: dict[int, StreamingCurve] = {}
+        self._monitor = StoreMonitor()
+        self._streaming: dict[int, StreamingCurve] = {}
         self._workers: list[int] = []
 
-    async def look(self) -> StoreSnapshot | None:
-        """The store as it is now; None where nothing is new."""
-        return await self._reading.do(self._watcher.poll)
+    async def poll(self) -> StoreSnapshot | None:
+        """Return the current state of the store, or None if nothing has changed."""
+        return await self._reading.do(self._monitor.poll)
 
     async def trends(self, runs: Sequence[Run]) -> dict[int, Trend]:
-        """The curves behind the sparklines of some runs."""
+        """Read the curves behind the sparklines of these runs."""
         return await self._reading.do(lambda store: {run.id: self._trend(store, run) for run in runs})
 
     def _trend(self, store: Store, run: Run) -> Trend:
@@ -92,22 +92,22 @@ class LabBackend:
 
     def _points(self, store: Store, run: Run) -> Curve:
         if run.status.is_ended:
-            self._growing.pop(run.id, None)
+            self._streaming.pop(run.id, None)
             return read_trend(store, run.id, "train", POINTS)
-        if run.id not in self._growing:
-            self._growing[run.id] = StreamingCurve(run.id, POINTS)
-        return self._growing[run.id].read(store)
+        if run.id not in self._streaming:
+            self._streaming[run.id] = StreamingCurve(run.id, POINTS)
+        return self._streaming[run.id].read(store)
 
-    async def checkups(self, run_id: int) -> list[layer_statistics.StoredMeasurement]:
-        """All that was measured of a run's layers."""
+    async def measurements(self, run_id: int) -> list[layer_statistics.StoredMeasurement]:
+        """Read all measurements of a run's layers."""
         return await self._reading.do(lambda store: layer_statistics.read(store, run_id))
 
     async def curve(self, run_id: int, split: str) -> Curve:
-        """A run's curve, as fine as a chart can draw it."""
+        """Read a run's curve at the resolution of a chart."""
         return await self._reading.do(lambda store: read_trend(store, run_id, split, CHART_POINTS))
 
     async def page(self, run_id: int) -> RenderableType | None:
-        """All that is known of a run; None where there is none."""
+        """Return the page of a run's details, or None if there is no such run."""
         from initlab_tui.reports.run_page import run_page  # the first paint does without
 
         def read(store: Store) -> RenderableType | None:
@@ -116,37 +116,37 @@ class LabBackend:
 
         return await self._reading.do(read)
 
-    async def recipes(self) -> list[Recipe]:
-        """The recipes that come with the program."""
+    async def recipes(self) -> Sequence[Recipe]:
+        """Load the packaged recipes."""
 
-        def read() -> list[Recipe]:
-            from initlab_tui.recipes import loader  # the first paint does without
+        def read() -> Sequence[Recipe]:
+            from initlab_tui.services import recipes  # the first paint does without
 
-            return loader.packaged()
+            return recipes.packaged()
 
         return await asyncio.to_thread(read)
 
     async def claims(self, runs: Sequence[Run], comparison_id: int | None = None) -> list[RecipeResult]:
-        """What the recipes that were trained claim, and what came of it; of one comparison or of all."""
+        """Evaluate the claims of the recipes that were run, in one comparison or in all of them."""
 
-        def learn() -> Callable[[Store], list[RecipeResult]]:
+        def prepare() -> Callable[[Store], list[RecipeResult]]:
             from initlab_tui.services import recipes  # the first paint does without
 
             recipes.packaged_variants()
             return lambda store: recipes.all_results(store, runs, comparison_id)
 
-        # The recipes are parsed beside the thread that reads, which has curves to bring meanwhile.
-        return await self._reading.do(await asyncio.to_thread(learn))
+        # Parse the recipes on another thread, so that the reading thread can read curves meanwhile.
+        return await self._reading.do(await asyncio.to_thread(prepare))
 
     async def launch(self, comparison: Comparison, device: str | None) -> DatasetFacts:
-        """Check a comparison, download its data where need be, queue it and see to workers; returns its data's facts.
+        """Check a comparison, download its data if needed, queue it and start workers; return the facts of its data.
 
         Raises:
-            InvalidInputError: with nothing queued, naming what stands in the way.
+            InvalidInputError: nothing was queued; the problems say why.
         """
-        place = submit.Resources(device=device)
+        resources = submit.Resources(device=device)
         submission = await _abandonable(
-            lambda: submit.prepare(comparison, self._data_dir, self._folder, place, quiet=True)
+            lambda: submit.prepare(comparison, self._data_dir, self._folder, resources, quiet=True)
         )
 
         submitted = await self._writing.do(lambda store: submit.submit(store, submission, idle=IDLE_SECONDS))
@@ -154,7 +154,7 @@ class LabBackend:
         return submitted.facts
 
     async def warm(self, runs: int, device: str | None) -> None:
-        """Have a worker import TensorFlow for a comparison of so many runs that may come."""
+        """Start a worker that imports TensorFlow, ready for a comparison of `runs` runs."""
         plan = await asyncio.to_thread(supervisor.plan, runs, device, None, None, 0)
         one = supervisor.WorkerPlan(1, plan.threads, plan.device)
 
@@ -173,34 +173,34 @@ class LabBackend:
         return await self._writing.do(change)
 
     async def resume(self, ids: Sequence[int]) -> list[int]:
-        """Let paused runs go on, with workers where none live."""
+        """Resume paused runs, and start workers if there are none."""
 
-        def go_on(store: Store) -> list[int]:
+        def resume(store: Store) -> list[int]:
             resumed = queue.resume(store, ids)
             for plan in supervisor.needed_again(store, ids):
                 self._workers += supervisor.start_workers(store, plan, idle=IDLE_SECONDS)
             return resumed
 
-        return await self._writing.do(go_on)
+        return await self._writing.do(resume)
 
     def close(self) -> None:
-        """Let go of the store, and of the workers that only wait; those that train end when nothing is left."""
+        """Close the store and end idle workers; busy workers end when no runs are left."""
         self._reading.close()
         self._writing.close()
-        # Of a store that cannot be used the lab has told already; its workers end when they have stood idle.
+        # The lab has already reported an unusable store; its workers end after IDLE_SECONDS.
         with contextlib.suppress(InvalidInputError, StoreError):
             self.dismiss()
 
     def dismiss(self) -> None:
-        """Let the workers end that were started here, once nothing is left for them."""
-        store = Store.open_existing(self._path, busy_seconds=DISMISS_SECONDS)
+        """Ask the workers started here to end as soon as no runs are left."""
+        store = Store.open_existing(self._path)
         if store:
             with store:
                 workers.dismiss(store, self._workers)
 
 
 async def _abandonable(work: Callable[[], T]) -> T:
-    """The result of `work` on a thread that nobody waits for when the program ends, though it may be downloading."""
+    """Run `work` on a daemon thread, so that a download does not delay the end of the program."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -218,7 +218,7 @@ async def _abandonable(work: Callable[[], T]) -> T:
             result = work()
         except BaseException as error:
             failure = error
-        with contextlib.suppress(RuntimeError):  # the loop is closed: the program has ended
+        with contextlib.suppress(RuntimeError):  # the loop is closed because the program has ended
             loop.call_soon_threadsafe(settle, result, failure)
 
     threading.Thread(target=run, daemon=True).start()
@@ -226,6 +226,6 @@ async def _abandonable(work: Callable[[], T]) -> T:
 
 
 def devices() -> list[str]:
-    """The devices that may be asked for on this machine."""
+    """Return the names of the devices of this machine."""
     found = supervisor.gpus()
     return ["cpu", *(["gpu"] if found else []), *(f"gpu:{number}" for number in range(len(found)))]

@@ -6,6 +6,8 @@ from textual.message import Message
 
 from initlab_tui.tui.store_monitor import StoreSnapshot
 
+NOTICE_SECONDS = 15.0  # that a notification with something to read stays
+
 
 class StoreChanged(Message):
     """The store was polled, and something changed."""

@@ -287,7 +287,7 @@ async def opened(
         async with app.run_test(size=size, notifications=True) as pilot:
             lab = Lab(app, pilot)
             try:
-                await lab.until(lambda: app.lab._view is not None)
+                await lab.until(lambda: app.lab.snapshot is not None)
                 await pilot.pause()
                 yield lab
             finally:

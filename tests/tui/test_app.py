@@ -101,7 +101,7 @@ async def see_it_train(lab: Lab, store: Store) -> None:
 async def asked_before_it_is_queued_twice(lab: Lab, store: Store) -> None:
     await lab.press("r")
     assert isinstance(lab.app.screen, Choose)
-    assert "The same comparison is queued or trains already." in lab.text
+    assert "The same comparison is already queued or running." in lab.text
     await lab.press("enter")
     assert lab.is_at_home
     assert len(list_runs(store)) == 9 + 6
@@ -177,7 +177,7 @@ async def test_leaving_can_be_thought_over_and_ctrl_c_twice_leaves(bench: Bench)
     bench.queue(comparison("zeros", seeds=2))
     async with opened(bench.store) as lab:
         await lab.press("q")
-        assert "2 runs train or wait." in lab.text
+        assert "2 runs are queued or running." in lab.text
         await lab.press("down", "down", "enter")
         assert lab.is_at_home
         await lab.press("q", "escape")

@@ -74,29 +74,29 @@ async def test_no_digit_of_a_rate_is_lost_in_the_form(store: Store) -> None:
 async def test_a_recipe_is_chosen_by_its_part_and_says_what_it_claims(store: Store, size: tuple[int, int]) -> None:
     async with opened(store, size) as lab:
         await lab.press("e")
-        await lab.until("Fill the setup with")
+        await lab.until("Fill the setup from a recipe")
         for recipe, part in PARTS:
             assert f"{recipe.name} {part.name}".rstrip() in lab.text
         await lab.press("down", "down", "down", "enter")
         await lab.until(lambda: describes(lab, DEEP.experiments[1]))
-        assert "10 runs: 2 starts × 5 seeds" in lab.setup
+        assert "10 runs: 2 initializers × 5 seeds" in lab.setup
         await lab.until(lambda: "Adam hides the stall" in lab.told)
-        assert "r trains the 10 runs." in lab.told
+        assert "Press r to train the 10 runs." in lab.told
 
 
 async def test_it_says_which_dataset_stands_in(store: Store) -> None:
     async with opened(store) as lab:
         await lab.press("e")
-        await lab.until("Fill the setup with")
+        await lab.until("Fill the setup from a recipe")
         await lab.press("down", "down", "down", "down", "down", "down", "enter")
-        await lab.until(lambda: "Where fashion_mnist cannot be had, choose mnist" in lab.told)
+        await lab.until(lambda: "If fashion_mnist is not available, choose mnist" in lab.told)
 
 
 async def test_a_chooser_that_is_left_changes_nothing(store: Store) -> None:
     async with opened(store) as lab:
         before = lab.app.lab.setup.comparison
         await lab.press("e")
-        await lab.until("Fill the setup with")
+        await lab.until("Fill the setup from a recipe")
         await lab.press("escape")
         assert lab.is_at_home
         assert lab.app.lab.setup.comparison == before
@@ -105,7 +105,7 @@ async def test_a_chooser_that_is_left_changes_nothing(store: Store) -> None:
 async def test_r_queues_what_was_chosen(real_store: Store, mnist_folder: Path) -> None:
     async with opened(real_store, data_dir=mnist_folder) as lab:
         await lab.press("e")
-        await lab.until("Fill the setup with")
+        await lab.until("Fill the setup from a recipe")
         await lab.press("enter")
         await lab.until(lambda: describes(lab, LECTURE.experiments[0]))
         await lab.press("r")

@@ -159,7 +159,7 @@ async def test_deleted_and_brought_back(three: Store) -> None:
         await lab.until(lambda: len(names(lab)) == 3)
         assert len(list_runs(three)) == 9
         await lab.press("u")
-        await lab.until(lambda: "Nothing is deleted" in lab.told)
+        await lab.until(lambda: "There are no deleted runs" in lab.told)
         await lab.press("space", "space", "space", "d")
         await lab.until(lambda: names(lab) == [])
         await lab.press("u")

@@ -46,7 +46,7 @@ async def test_a_first_start_has_the_digits_comparison_ticked_and_foretells_it(s
     async with opened(store) as lab:
         assert starts(lab) == FIRST
         assert described(lab).base.dataset == "digits"
-        assert "9 runs: 3 starts × 3 seeds, about" in lab.setup
+        assert "9 runs: 3 initializers × 3 seeds, about" in lab.setup
         assert "▽ vanishing forward" in lab.setup
         assert "✓ healthy" in lab.setup
         assert "☒ random_normal σ=0.05" in lab.setup
@@ -94,7 +94,7 @@ async def test_a_form_with_everything_set_is_what_would_be_run(store: Store) -> 
         typed = {"hidden": "8 9x3", "learning_rate": "1 .1", "batch_size": "64", "epochs": "2", "eval_every": "5"}
         for field, words in {**typed, "seeds": "2 from 7"}.items():
             await lab.put(field, words)
-        await lab.until(lambda: "24 runs: 3 starts × 4 settings × 2 seeds" in lab.setup)
+        await lab.until(lambda: "24 runs: 3 initializers × 4 settings × 2 seeds" in lab.setup)
         wanted = described(lab)
         base = wanted.base
         assert (wanted.hidden, wanted.learning_rates) == (((8,), (9, 9, 9)), (1.0, 0.1))
@@ -193,7 +193,7 @@ async def test_the_last_comparison_is_in_the_form_again(bench: Bench) -> None:
     bench.queue(wanted)
     async with opened(bench.store, VERY_WIDE) as lab:
         assert list(described(lab).runs()) == list(wanted.runs())
-        assert "24 runs: 3 starts × 4 settings × 2 seeds" in lab.setup
+        assert "24 runs: 3 initializers × 4 settings × 2 seeds" in lab.setup
         await lab.until(lambda: "scaled from run 1" in lab.setup)
 
 

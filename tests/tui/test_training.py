@@ -116,7 +116,7 @@ async def test_stopping_runs_after_minutes_of_training_needs_a_confirmation(benc
     async with opened(bench.store) as lab:
         await lab.press("2", "x")
         assert isinstance(lab.app.screen, Choose)
-        assert "1 run would end here, after 5 min" in lab.text
+        assert "Stop 1 run after 5 min" in lab.text
         await lab.press("escape")
         assert requests(bench)[-1] is None
         await lab.press("X", "enter")

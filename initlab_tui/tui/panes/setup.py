@@ -194,13 +194,13 @@ class Setup(Vertical):
             field.complain(said.pop(field.name or "", ""))
         if problems:
             others = [message for name, message in said.items() if name != "initializer" or not self._wrong_start]
-            self.tell(f"✗ {(others or ['not ready to run: see the marked field'])[0]}", wrong=True)
+            self.show_summary(f"✗ {(others or ['not ready to run: see the marked field'])[0]}", wrong=True)
 
     @property
     def _wrong_start(self) -> bool:
         return self.query_one(InitializerList).wrong is not None
 
-    def tell(self, text: str, *, wrong: bool = False) -> None:
+    def show_summary(self, text: str, *, wrong: bool = False) -> None:
         """The line under the form: what would be run, or what is wrong with the whole."""
         summary = self.query_one("#summary", Static)
         summary.update(Text(plain(text), style="bold red" if wrong else ""))

@@ -1,0 +1,73 @@
+"""Pause, resume and stop runs, and queue failed ones again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from initlab_tui.domain.run_status import RunStatus
+from initlab_tui.reports.format import about, counted
+from initlab_tui.store import queue
+from initlab_tui.store.runs import Run
+from initlab_tui.tui.lab_backend import LabBackend
+from initlab_tui.tui.screens.dialogs import Choose
+
+if TYPE_CHECKING:
+    from initlab_tui.tui.screens.lab import LabScreen
+
+CONFIRM_FROM_SECONDS = 30.0
+
+
+class RunControl:
+    """Controls the runs that are queued, running or paused."""
+
+    def __init__(self, screen: LabScreen, backend: LabBackend) -> None:
+        self._screen, self._backend = screen, backend
+
+    def _current_comparison(self) -> list[Run]:
+        """Return the active runs of the comparison under the training pane's cursor, by default of the first one."""
+        active, current = self._screen.active, self._screen.training.current
+        chosen = current if current and current.status.is_active else next(iter(active), None)
+        if chosen is None or chosen.comparison_id is None:
+            return [chosen] if chosen else []
+        return [run for run in active if run.comparison_id == chosen.comparison_id]
+
+    def pause_or_resume(self) -> None:
+        """Pause the comparison, or resume it if all of its runs are paused."""
+        runs = self._current_comparison()
+        unpaused = [run.id for run in runs if run.status is not RunStatus.PAUSED]
+        if unpaused:
+            self._screen.write(lambda store: queue.pause(store, unpaused), "Pausing {}. Press p to resume.")
+        elif runs:
+            self._screen.run_worker(self._resume([run.id for run in runs]), group="write")
+
+    async def _resume(self, ids: list[int]) -> None:
+        resumed = await self._backend.resume(ids)
+        self._screen.notify(f"Resumed {counted(len(resumed), 'run')}.", markup=False)
+
+    def skip(self, run_id: int) -> None:
+        """Stop one run."""
+        self._screen.write(lambda store: queue.stop(store, [run_id]), "Skipping {}.")
+
+    def stop(self) -> None:
+        """Stop the comparison."""
+        self._stop(self._current_comparison())
+
+    def stop_all(self) -> None:
+        """Stop every active run."""
+        self._stop(self._screen.active)
+
+    def _stop(self, runs: Sequence[Run]) -> None:
+        """Stop runs; ask first if they have trained for a while, because stopping cannot be undone."""
+        ids, trained = [run.id for run in runs], sum(run.seconds for run in runs)
+
+        def answered(answer: str | None) -> None:
+            if answer == "stop":
+                self._screen.write(lambda store: queue.stop(store, ids), "Stopping {}. Recorded results are kept.")
+
+        if trained < CONFIRM_FROM_SECONDS:
+            answered("stop")
+            return
+        question = f"Stop {counted(len(ids), 'run')} after {about(trained)} of training?"
+        answers = [("stop", "Stop runs; recorded results are kept"), ("cancel", "Keep running")]
+        self._screen.app.push_screen(Choose(question, answers), answered)
