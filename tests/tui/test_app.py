@@ -112,7 +112,7 @@ async def pause_and_go_on(lab: Lab, store: Store) -> None:
     await lab.until(lambda: set(statuses(store)) == {"paused"})
     before = latest(store)[0].step
     assert before
-    await lab.until(lambda: "p lets it go on from where it was" in lab.training)
+    await lab.until(lambda: "press p to continue from here" in lab.training)
     await lab.press("p")
     await lab.until(lambda: len(training(store)) == 2)
     await lab.until(lambda: latest(store)[0].step > before)

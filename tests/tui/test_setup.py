@@ -217,6 +217,15 @@ async def test_what_files_and_own_code_are_called_is_text_in_the_form(bench: Ben
     async with opened(bench.store, VERY_WIDE) as lab:
         assert f"☒ your own: a.B:[red]={WRITTEN_OUT}" in lab.setup
         await lab.press("r")
+        await lab.until(lambda: f"import:a.B:[red]={WRITTEN_OUT}: no module named 'a' in" in lab.told)
+        await lab.until(lambda: f"✗ import:a.B:[red]={WRITTEN_OUT}" in lab.setup)
+
+
+async def test_the_name_of_a_missing_file_is_plain_text_in_its_refusal(bench: Bench) -> None:
+    bench.queue(comparison("he_normal", seeds=1, dataset=f"npz:/{HOSTILE}.npz"))
+    execute(bench.store, "UPDATE runs SET status = 'stopped'")
+    async with opened(bench.store, VERY_WIDE) as lab:
+        await lab.press("r")
         await lab.until(lambda: f"/{WRITTEN_OUT}.npz does not exist" in lab.told)
         await lab.until(lambda: f"✗ /{WRITTEN_OUT}.npz does not exist" in lab.setup)
 

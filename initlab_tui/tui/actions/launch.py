@@ -32,7 +32,7 @@ class Launcher:
         """Show the number of runs, the estimated time and the predictions for the form's comparison."""
         setup = self._screen.setup
         comparison = setup.comparison
-        if comparison is None:
+        if comparison is None or setup.is_refused:
             return
         facts = self._facts_of(comparison.base.dataset)
         if facts is None:

@@ -179,8 +179,13 @@ class Setup(Vertical):
             raise InvalidInputError(unsound)
         return comparison
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether the comparison was refused, for reasons that are on the screen, and has not been edited since."""
+        return bool(self._refused)
+
     def refuse(self, problems: Sequence[Problem]) -> None:
-        """Show what stands in the comparison's way that the form alone cannot know."""
+        """Show why the comparison cannot be queued, for problems that the form alone cannot find."""
         self._refused = tuple(problems)
         self.check()
 
