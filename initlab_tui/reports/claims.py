@@ -74,10 +74,10 @@ def claims_list(rows: Iterable[ClaimRow], heading: str = "observed") -> Renderab
     for row in rows:
         style = STYLES[row.verdict] if row.verdict else "dim"
         words = f"{MARKS[row.verdict]} {VERDICTS[row.verdict]}" if row.verdict else "not run yet"
-        seeds = f", n {row.seeds}" if row.verdict else ""
+        result = f" · {heading}: {row.observed}, n {row.seeds}" if row.seeds else ""
         lines = [
             cell(row.statement, "bold"),
-            cell(f"{row.kind} ({row.source}): {row.expected} · {heading}: {row.observed}{seeds}"),
+            cell(f"{row.kind} ({row.source}): {row.expected}{result}"),
             *([cell(row.reason, style)] if row.reason else []),
         ]
         made.add_row(cell(words, style), Text("\n").join(lines))
