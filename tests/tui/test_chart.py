@@ -1,4 +1,4 @@
-"""The chart in a pilot: keys change what is drawn and said."""
+"""The chart in a pilot: what the keys change in the drawing and the texts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def line(*values: float) -> Curve:
 
 
 class Recorded:
-    """Curves in memory, and what was asked of them."""
+    """Curves in memory, and which of them were read."""
 
     def __init__(self, **curves: Curve) -> None:
         self.curves = {(int(name[1:]), split): curve for name, curve in curves.items() for split in ("test", "train")}
@@ -49,7 +49,7 @@ def recorded() -> Recorded:
 
 
 class Shown:
-    """What a person can see of the chart."""
+    """What a person sees of the chart."""
 
     def __init__(self, pilot: Pilot[None]) -> None:
         self.pilot = pilot
@@ -113,7 +113,7 @@ async def chart(
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_it_opens_on_the_test_accuracy_and_reads_off_the_last_step(size: tuple[int, int]) -> None:
+async def test_it_opens_with_the_test_accuracy_and_the_values_at_the_last_step(size: tuple[int, int]) -> None:
     async with chart(recorded(), HE, GLOROT, size=size) as shown:
         assert shown.title == "test accuracy % · 2 groups · 95% band"
         assert shown.drawn() == [[20, 50, 85], [10, 50, 70]]
@@ -129,7 +129,7 @@ async def test_it_opens_on_the_test_accuracy_and_reads_off_the_last_step(size: t
         assert sum("│" in row for row in rows) > len(rows) / 2
 
 
-async def test_loss_accuracy_train_test_and_log() -> None:
+async def test_keys_switch_metric_split_and_logarithmic_axis() -> None:
     source = recorded()
     source.curves[3, "train"] = line(10, 0, 100)
     async with chart(source, GLOROT) as shown:
@@ -148,7 +148,7 @@ async def test_loss_accuracy_train_test_and_log() -> None:
         assert shown.title == "train accuracy % · 1 run"
 
 
-async def test_smoothing_goes_up_and_down_between_its_ends() -> None:
+async def test_smoothing_increases_and_decreases_within_its_limits() -> None:
     async with chart(recorded(), GLOROT) as shown:
         await shown.press("m")
         assert shown.title == "test accuracy % · 1 run · smoothing 0.5"
@@ -160,7 +160,7 @@ async def test_smoothing_goes_up_and_down_between_its_ends() -> None:
         assert shown.drawn() == [[10, 50, 70]]
 
 
-async def test_seeds_as_a_band_as_thin_lines_or_their_mean_alone() -> None:
+async def test_seeds_are_drawn_as_a_band_as_thin_lines_or_as_their_mean_alone() -> None:
     async with chart(recorded(), HE) as shown:
         assert len(shown.drawn(Band)) == 1
         await shown.press("b")
@@ -172,7 +172,7 @@ async def test_seeds_as_a_band_as_thin_lines_or_their_mean_alone() -> None:
         assert shown.drawn() == [[20, 50, 85]]
 
 
-async def test_a_gap_is_not_bridged() -> None:
+async def test_a_line_does_not_bridge_a_gap() -> None:
     async with chart(Recorded(_3=line(1, 2, math.nan, 4, 5)), GLOROT) as shown:
         assert shown.drawn() == [[10, 20], [40, 50]]
         await shown.press("comma", "comma")
@@ -180,19 +180,19 @@ async def test_a_gap_is_not_bridged() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_a_single_point_can_be_seen(size: tuple[int, int]) -> None:
+async def test_a_single_point_is_visible(size: tuple[int, int]) -> None:
     async with chart(Recorded(_3=line(5)), GLOROT, size=size) as shown:
         assert shown.drawn(ScatterPlot) == [[50]]
         assert any("●" in row for row in shown.canvas)
 
 
-async def test_points_in_one_place_have_their_signs_side_by_side() -> None:
+async def test_signs_of_points_in_one_place_are_drawn_side_by_side() -> None:
     alike = Recorded(_1=line(5), _2=line(5.01), _3=line(4.99))
     async with chart(alike, *(Series("he", (number,)) for number in (1, 2, 3))) as shown:
         assert any(all(sign in row for sign in "●123") for row in shown.canvas)
 
 
-async def test_the_axis_of_a_loss_that_ran_away_can_be_read() -> None:
+async def test_the_axis_labels_of_a_huge_loss_are_readable() -> None:
     async with chart(Recorded(_3=line(1, 1e30, 4e120)), GLOROT, size=(80, 24)) as shown:
         await shown.press("l")
         margin = ["".join(row).strip() for row in shown.screen.query_one("#margin-left", PlotCanvas)._buffer]
@@ -204,7 +204,7 @@ async def test_the_axis_of_a_loss_that_ran_away_can_be_read() -> None:
         assert "1" in margin
 
 
-async def test_the_cursor_reads_values_off_without_reading_or_drawing_again() -> None:
+async def test_moving_the_cursor_shows_values_without_reading_or_drawing_again() -> None:
     source = recorded()
     async with chart(source, HE, GLOROT) as shown:
         asked, datasets = list(source.asked), list(shown.plot._datasets)
@@ -223,7 +223,7 @@ async def test_the_cursor_reads_values_off_without_reading_or_drawing_again() ->
         assert all(now is before for now, before in zip(shown.plot._datasets, datasets, strict=True))
 
 
-async def test_zoom_pan_fit_and_all_again() -> None:
+async def test_zoom_pan_fit_and_reset() -> None:
     async with chart(recorded(), HE, GLOROT) as shown:
         home = shown.plot._viewport
         await shown.press("plus")
@@ -246,7 +246,7 @@ async def test_zoom_pan_fit_and_all_again() -> None:
         assert shown.plot._viewport.top < 10
 
 
-async def test_no_key_shows_a_part_where_nothing_is() -> None:
+async def test_no_key_moves_the_view_away_from_the_curves() -> None:
     async with chart(recorded(), HE) as shown:
         home = shown.screen.axes.home
         assert home is not None
@@ -256,14 +256,14 @@ async def test_no_key_shows_a_part_where_nothing_is() -> None:
             assert shown.plot._viewport.is_readable_in(home)
 
 
-async def test_the_cursor_takes_the_view_along() -> None:
+async def test_the_view_follows_the_cursor() -> None:
     async with chart(Recorded(_3=line(*range(100))), GLOROT) as shown:
         await shown.press("z", "z", "z", *["less_than_sign"] * 9)
         assert shown.reading[0] == "step 90"
         assert shown.plot._viewport.left <= 90 <= shown.plot._viewport.right
 
 
-async def test_runs_that_train_grow_and_a_chosen_view_stays() -> None:
+async def test_running_curves_grow_while_a_chosen_view_stays() -> None:
     source = recorded()
     async with chart(source, HE, GLOROT) as shown:
         source.curves[3, "test"] = line(1, 5, 7, 9)
@@ -278,7 +278,7 @@ async def test_runs_that_train_grow_and_a_chosen_view_stays() -> None:
         assert shown.plot._viewport == held
 
 
-async def test_however_often_runs_grow_they_are_read_at_most_twice_a_second() -> None:
+async def test_growing_runs_are_read_at_most_twice_a_second() -> None:
     source = recorded()
     async with chart(source, GLOROT) as shown:
         begun, before = asyncio.get_running_loop().time(), len(source.asked)
@@ -288,7 +288,7 @@ async def test_however_often_runs_grow_they_are_read_at_most_twice_a_second() ->
         assert asyncio.get_running_loop().time() - begun >= 0.5
 
 
-async def test_the_other_split_is_read_once_and_stale_runs_again() -> None:
+async def test_the_other_split_is_read_once_and_again_only_after_a_change() -> None:
     source = recorded()
     async with chart(source, HE, GLOROT) as shown:
         await shown.press("t", "t", "t")
@@ -299,7 +299,7 @@ async def test_the_other_split_is_read_once_and_stale_runs_again() -> None:
         assert source.asked[6:] == [(1, "train"), (1, "test")]
 
 
-async def test_it_says_how_far_it_has_read() -> None:
+async def test_the_title_shows_the_progress_of_reading() -> None:
     source, gate = recorded(), asyncio.Event()
 
     async def load(run_id: int, split: str) -> Curve:
@@ -318,7 +318,7 @@ async def test_it_says_how_far_it_has_read() -> None:
         assert shown.drawn()
 
 
-async def test_nothing_yet_is_said_in_words() -> None:
+async def test_an_empty_chart_says_why_and_which_key_helps() -> None:
     source = recorded()
     source.curves[3, "test"] = NOTHING
     async with chart(source, GLOROT) as shown:
@@ -329,7 +329,7 @@ async def test_nothing_yet_is_said_in_words() -> None:
         assert shown.drawn() == [[10, 50, 70]]
 
 
-async def test_what_cannot_be_drawn_is_said_in_words() -> None:
+async def test_values_that_cannot_be_drawn_are_explained() -> None:
     async with chart(Recorded(_3=line(math.nan, math.nan)), GLOROT) as shown:
         assert "is finite" in shown.text("#chart-empty")
     async with chart(Recorded(_3=line(0, 0)), GLOROT) as shown:
@@ -339,14 +339,14 @@ async def test_what_cannot_be_drawn_is_said_in_words() -> None:
         assert "mark groups" in shown.text("#chart-empty")
 
 
-async def test_a_seed_that_has_not_begun_is_counted() -> None:
+async def test_seeds_without_data_are_counted_in_the_legend() -> None:
     source = recorded()
     source.curves[2, "test"] = NOTHING
     async with chart(source, HE) as shown:
         assert "he_normal 1 of 2" in shown.reading[1]
 
 
-async def test_a_run_that_cannot_be_read_is_told() -> None:
+async def test_a_run_that_cannot_be_read_is_named_with_the_error() -> None:
     source = recorded()
 
     async def load(run_id: int, split: str) -> Curve:
@@ -364,7 +364,7 @@ async def test_a_run_that_cannot_be_read_is_told() -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36), (60, 15)])
-async def test_names_that_do_not_fit_can_be_turned_to(size: tuple[int, int]) -> None:
+async def test_names_that_do_not_fit_can_be_paged_through(size: tuple[int, int]) -> None:
     names = [f"random_normal with a very long name σ=0.{number:02}" for number in range(50)]
     source = Recorded(**{f"_{number}": line(1, number / 5) for number in range(50)})
     async with chart(source, *(Series(name, (number,)) for number, name in enumerate(names)), size=size) as shown:
@@ -377,7 +377,7 @@ async def test_names_that_do_not_fit_can_be_turned_to(size: tuple[int, int]) -> 
 
 
 @pytest.mark.parametrize("theme", ["textual-dark", "textual-light", "ansi-dark"])
-async def test_it_draws_in_every_theme_and_without_colour(theme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_draws_in_every_theme_and_without_colours(theme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with chart(recorded(), HE, GLOROT, theme=theme) as shown:
         assert shown.drawn()
     monkeypatch.setenv("NO_COLOR", "1")
@@ -385,7 +385,7 @@ async def test_it_draws_in_every_theme_and_without_colour(theme: str, monkeypatc
         assert sum(row.count("2") for row in shown.canvas) == 2
 
 
-async def test_a_terminal_that_changes_its_size() -> None:
+async def test_it_fits_a_resized_terminal() -> None:
     async with chart(recorded(), HE, GLOROT) as shown:
         for size in [(80, 24), (200, 50), (40, 10), (120, 36)]:
             await shown.pilot.resize_terminal(*size)
@@ -402,7 +402,7 @@ async def test_it_closes(key: str) -> None:
         assert not isinstance(shown.pilot.app.screen, ChartScreen)
 
 
-async def test_every_key_is_explained_and_free_of_alt() -> None:
+async def test_every_key_has_a_help_text_and_none_needs_alt() -> None:
     names = [name for key in CHART for name in key.keys.split(",")]
     assert len(set(names)) == len(names)
     assert not [name for name in names if "alt" in name]

@@ -37,7 +37,7 @@ def columns(found: list[Group] | tuple[Group, ...]) -> list[str]:
 
 @pytest.fixture
 def four(bench: Bench) -> Bench:
-    """Four starts, of which `ones` diverged and has nothing to sort by."""
+    """Four initializers; `ones` diverged and has no value to sort by."""
     bench.train(comparison("zeros", "ones", "glorot_uniform", "he_normal"), by_start)
     return bench
 
@@ -54,7 +54,7 @@ def four(bench: Bench) -> Bench:
         ("relu adam digits he_", ["he_normal"]),
     ],
 )
-def test_the_filter_keeps_what_holds_every_word(four: Bench, words: str, kept: list[str]) -> None:
+def test_the_filter_keeps_groups_that_contain_every_word(four: Bench, words: str, kept: list[str]) -> None:
     ids = [run.id for run in list_runs(four.store) if run.spec.initializer.name == "glorot_uniform"]
     edits.tag(four.store, ids, "Thesis odd")
     assert names(ordered(board(four), Choice(words=words))) == kept
@@ -69,14 +69,14 @@ def test_the_filter_keeps_what_holds_every_word(four: Bench, words: str, kept: l
         ("initializer", ["glorot_uniform", "he_normal", "ones", "zeros"]),
     ],
 )
-def test_a_column_sorts_its_best_to_the_top_and_the_other_way_round(four: Bench, sort: str, order: list[str]) -> None:
+def test_a_column_sorts_the_best_to_the_top_and_in_reverse(four: Bench, sort: str, order: list[str]) -> None:
     assert names(ordered(board(four), Choice(sort))) == order
     back = names(ordered(board(four), Choice(sort, reverse=True)))
     without_value = ["ones"] if sort in ("acc %", "loss") else []
     assert back == [name for name in reversed(order) if name not in without_value] + without_value
 
 
-def test_every_column_can_be_sorted_by_both_ways(four: Bench) -> None:
+def test_every_column_can_be_sorted_by_in_both_directions(four: Bench) -> None:
     four.train(comparison("zeros", learning_rate=0.1, hidden="64", epochs=2), by_start)
     found = board(four)
     for heading in headings(found):
@@ -90,11 +90,11 @@ def test_numbers_are_sorted_as_numbers(bench: Bench) -> None:
     assert shown(ordered(board(bench), Choice("learning_rate")), "learning_rate") == ["0.0005", "0.02", "0.1"]
 
 
-def test_a_column_that_is_no_more_leaves_the_ranking(four: Bench) -> None:
+def test_sorting_by_a_column_that_is_gone_keeps_the_ranking(four: Bench) -> None:
     assert names(ordered(board(four), Choice("learning_rate"))) == BEST_FIRST
 
 
-def test_only_what_differs_has_a_column(bench: Bench) -> None:
+def test_only_fields_that_differ_have_a_column(bench: Bench) -> None:
     bench.train(comparison("he_normal", "zeros"), by_start)
     assert columns(board(bench))[:3] == ["#", "initializer", "acc %"]
     assert not {"status", "tags", "data"} & set(columns(board(bench)))
@@ -105,7 +105,7 @@ def test_only_what_differs_has_a_column(bench: Bench) -> None:
     )
 
 
-def test_a_status_shows_where_one_is_not_done_and_tags_where_there_are_some(four: Bench) -> None:
+def test_the_columns_of_status_and_tags_appear_only_where_they_are_needed(four: Bench) -> None:
     assert "status" in columns(board(four))
     assert "status" not in columns(ordered(board(four), Choice(words="he_normal")))
     edits.tag(four.store, [list_runs(four.store)[0].id], "odd")
@@ -116,7 +116,7 @@ def accuracy(better: str) -> Callable[[Run], Result]:
     return lambda run: Result(0.9 if run.spec.initializer.name == better else 0.5)
 
 
-def test_datasets_are_ranked_apart(bench: Bench) -> None:
+def test_datasets_are_ranked_separately(bench: Bench) -> None:
     bench.train(comparison("zeros", "ones"), accuracy("ones"), "a" * 16)
     bench.train(comparison("zeros", "ones", dataset="mnist"), accuracy("zeros"), "b" * 16)
     found = board(bench)
@@ -126,7 +126,7 @@ def test_datasets_are_ranked_apart(bench: Bench) -> None:
     assert columns(found)[2] == "dataset"
 
 
-def test_contents_of_one_name_are_ranked_apart_too(bench: Bench) -> None:
+def test_datasets_of_one_name_with_different_contents_are_ranked_separately(bench: Bench) -> None:
     for fingerprint in ("a1" * 8, "b2" * 8):
         bench.train(comparison("zeros", seeds=1), by_start, fingerprint)
     found = board(bench)
@@ -135,7 +135,7 @@ def test_contents_of_one_name_are_ranked_apart_too(bench: Bench) -> None:
     assert len({group.key for group in found}) == 2
 
 
-def test_a_group_has_the_name_that_all_its_runs_have(bench: Bench) -> None:
+def test_a_group_shows_the_name_of_its_runs_unless_they_have_several(bench: Bench) -> None:
     ids = bench.train(comparison("zeros", seeds=2), by_start)
     edits.rename(bench.store, ids[:1], "mine")
     assert names(board(bench)) == ["zeros “mine”"]
@@ -143,7 +143,7 @@ def test_a_group_has_the_name_that_all_its_runs_have(bench: Bench) -> None:
     assert names(board(bench)) == ["zeros"]
 
 
-def test_what_people_and_files_are_called_is_written_out(bench: Bench) -> None:
+def test_hostile_names_tags_and_files_are_written_out(bench: Bench) -> None:
     ids = bench.train(comparison("zeros", seeds=1, dataset=f"npz:/{HOSTILE}.npz"), by_start)
     bench.set(ids[0], name=HOSTILE, tags=HOSTILE)
     bench.train(comparison("zeros", seeds=1), by_start)
@@ -156,6 +156,6 @@ def test_what_people_and_files_are_called_is_written_out(bench: Bench) -> None:
     assert all(cell.isprintable() for cell in cells)
 
 
-def test_a_choice_of_words_leaves_the_order(four: Bench) -> None:
+def test_filtering_keeps_the_order(four: Bench) -> None:
     choice = Choice("initializer", reverse=True)
     assert names(ordered(board(four), replace(choice, words="o"))) == ["zeros", "ones", "he_normal", "glorot_uniform"]

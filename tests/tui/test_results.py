@@ -1,4 +1,4 @@
-"""The results pane over stores made by hand: order, filter, marks, chart, details, names, tags, bin."""
+"""The results pane over stores that the tests write: order, filter, marks, details, names, tags, deleting."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from tests.tui.conftest import HOSTILE, VERY_WIDE, WRITTEN_OUT, Bench, Lab, Resu
 
 pytestmark = pytest.mark.asyncio
 
-STARTS = ("random_normal:stddev=1.0", "glorot_uniform", "he_normal")
+INITIALIZERS = ("random_normal:stddev=1.0", "glorot_uniform", "he_normal")
 
 
 @pytest.fixture
 def three(bench: Bench) -> Store:
-    """One comparison of three starts over three seeds, done."""
-    bench.train(comparison(*STARTS), by_start)
+    """One finished comparison of three initializers over three seeds."""
+    bench.train(comparison(*INITIALIZERS), by_start)
     return bench.store
 
 
 def names(lab: Lab) -> list[str]:
-    """The starts on the board, from the top."""
+    """The initializers in the table, from the top."""
     known = ("he_normal", "glorot_uniform", "random_normal", "zeros", "ones")
     words = [line.split() for line in lab.text_of("#leaderboard").splitlines()[1:]]
     return [word for line in words for word in line if word in known]
@@ -41,8 +41,8 @@ def has_words(lab: Lab, words: str) -> bool:
     return words in lab.results
 
 
-async def test_the_board_ranks_and_says_what_can_be_told_apart_and_what_diverged(bench: Bench) -> None:
-    bench.train(comparison(*STARTS, "ones"), by_start)
+async def test_the_leaderboard_shows_ranks_differences_and_which_group_diverged(bench: Bench) -> None:
+    bench.train(comparison(*INITIALIZERS, "ones"), by_start)
     async with opened(bench.store, VERY_WIDE) as lab:
         assert names(lab) == ["he_normal", "glorot_uniform", "random_normal", "ones"]
         assert "1 he_normal 96.0 ± 2.5 3 " in lab.results
@@ -52,7 +52,7 @@ async def test_the_board_ranks_and_says_what_can_be_told_apart_and_what_diverged
         await lab.until(lambda: all("█" in line_of(lab, name) for name in names(lab)))
 
 
-async def test_n_grows_as_seeds_are_done_and_the_cursor_stays_with_its_row(bench: Bench) -> None:
+async def test_n_grows_as_seeds_finish_and_the_cursor_stays_with_its_row(bench: Bench) -> None:
     bench.train(comparison("zeros", "glorot_uniform"), by_start)
     async with opened(bench.store) as lab:
         await lab.press("3", "down")
@@ -65,7 +65,7 @@ async def test_n_grows_as_seeds_are_done_and_the_cursor_stays_with_its_row(bench
         assert lab.app.lab.results.leaderboard.cursor == 2
 
 
-async def test_sort_by_the_dialog_by_a_header_and_the_other_way_round(three: Store) -> None:
+async def test_sorting_by_dialog_or_header_and_in_reverse(three: Store) -> None:
     async with opened(three) as lab:
         await lab.press("3", "s")
         assert isinstance(lab.app.screen, Choose)
@@ -84,7 +84,7 @@ async def test_sort_by_the_dialog_by_a_header_and_the_other_way_round(three: Sto
         assert names(lab) == ["he_normal", "glorot_uniform", "random_normal"]
 
 
-async def test_filter_as_it_is_typed_and_escape_shows_all_again(three: Store) -> None:
+async def test_the_filter_applies_while_typing_and_escape_clears_it(three: Store) -> None:
     async with opened(three) as lab:
         await lab.press("3", "slash", *"alqx")
         assert names(lab) == []
@@ -106,7 +106,7 @@ async def test_filter_as_it_is_typed_and_escape_shows_all_again(three: Store) ->
         assert len(names(lab)) == 3
 
 
-async def test_a_group_opens_into_its_runs_and_a_run_into_its_details(three: Store) -> None:
+async def test_enter_opens_a_group_into_its_runs_and_a_run_into_its_details(three: Store) -> None:
     async with opened(three) as lab:
         board = lab.app.lab.results.leaderboard
         await lab.click(board, (10, 2))
@@ -128,7 +128,7 @@ async def test_a_group_opens_into_its_runs_and_a_run_into_its_details(three: Sto
         await lab.until("run 2: done")
 
 
-async def test_what_is_marked_is_what_the_chart_draws(three: Store) -> None:
+async def test_the_chart_draws_the_marked_groups_or_else_all(three: Store) -> None:
     async with opened(three) as lab:
         await lab.press("3", "space", "down", "space")
         assert "2 marked" in lab.results
@@ -145,7 +145,7 @@ async def test_what_is_marked_is_what_the_chart_draws(three: Store) -> None:
         assert len(lab.app.screen.series) == 3
 
 
-async def test_deleted_and_brought_back(three: Store) -> None:
+async def test_deleted_runs_can_be_restored(three: Store) -> None:
     async with opened(three) as lab:
         await lab.press("3", "down", "d")
         await lab.until(lambda: names(lab) == ["he_normal", "random_normal"])
@@ -166,7 +166,7 @@ async def test_deleted_and_brought_back(three: Store) -> None:
         await lab.until(lambda: len(names(lab)) == 3)
 
 
-async def test_what_trains_cannot_be_deleted_and_that_is_said(bench: Bench) -> None:
+async def test_deleting_a_running_run_is_refused_with_a_reason(bench: Bench) -> None:
     bench.queue(comparison("zeros", seeds=1))
     bench.begin()
     async with opened(bench.store) as lab:
@@ -176,7 +176,7 @@ async def test_what_trains_cannot_be_deleted_and_that_is_said(bench: Bench) -> N
         assert names(lab) == ["zeros"]
 
 
-async def test_a_name_and_tags_are_given_shown_and_filtered_by(three: Store) -> None:
+async def test_names_and_tags_can_be_given_and_filtered_by(three: Store) -> None:
     async with opened(three, VERY_WIDE) as lab:
         await lab.press("3", "n")
         box = lab.app.screen.query_one(Input)
@@ -200,7 +200,7 @@ async def test_a_name_and_tags_are_given_shown_and_filtered_by(three: Store) -> 
 
 @pytest.fixture
 def hostile(bench: Bench) -> Store:
-    """Two starts of a person's own, whose names, tags and parameters would act on a terminal."""
+    """Two custom initializers with names, tags and parameters that would act on a terminal."""
     wanted = comparison(*(f"import:a.{name}:note={HOSTILE}" for name in "BC"), seeds=2)
     accuracies = iter((0.9, 0.5, 0.91, 0.51))
     ids = bench.train(wanted, lambda run: Result(next(accuracies)))
@@ -209,7 +209,7 @@ def hostile(bench: Bench) -> Store:
     return bench.store
 
 
-async def test_what_people_and_files_are_called_is_text_everywhere(hostile: Store) -> None:
+async def test_hostile_names_tags_and_parameters_are_shown_as_plain_text(hostile: Store) -> None:
     async with opened(hostile, VERY_WIDE) as lab:
         await lab.until(lambda: f"#1 a.B note={WRITTEN_OUT} is better than" in lab.results)
         await lab.press("3", "enter")

@@ -1,7 +1,7 @@
-"""Pictures of the lab over one store made by hand, at three sizes and in the three kinds of theme.
+"""Pictures of the lab over a fixed store, at three sizes and in the three kinds of theme.
 
-They are tied to one version of Textual, since another draws borders, footers or colours a little differently.
-After a change that is meant: `pytest tests/tui/test_snapshots.py --snapshot-update`, and look at what changed.
+They are tied to one version of Textual, since others draw borders, footers or colours a little differently.
+After an intended change run `pytest tests/tui/test_snapshots.py --snapshot-update`, and look at what changed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ACCURACIES = {"he_normal": 0.958, "glorot_uniform": 0.947, "random_normal": 0.74
 
 
 def measured(run: Run) -> Result:
-    """By its initializer, the seeds a little apart; the constant diverges on the way."""
+    """The accuracy of the initializer, a little different for each seed; the constant diverges."""
     if run.spec.initializer.name == "constant":
         return Result(0.1, RunStatus.DIVERGED, "the loss was nan at step 4", (2.5, 4.0, 9.0, math.nan))
     return Result(ACCURACIES[run.spec.initializer.name] + 0.004 * run.seed)
@@ -41,7 +41,7 @@ def measured(run: Run) -> Result:
 
 @pytest.fixture
 def lab_store(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """Two comparisons with every kind of end, one run paused and one queued, names and tags; no time or host shows."""
+    """Two comparisons with every way to end, a paused and a queued run, names and tags; times are fixed."""
     monkeypatch.setattr(supervisor, "cores", lambda: 2)
     store = bench.store
     ids = bench.train(
@@ -67,7 +67,7 @@ def app(lab_store: Store) -> Iterator[LabApp]:
 
 
 def until_still(*keys: str) -> Callable[[Pilot[None]], Awaitable[None]]:
-    """Press keys, and wait until the lab has read everything that it draws."""
+    """Press keys, and wait until the lab has read everything that it shows."""
 
     async def settle(pilot: Pilot[None]) -> None:
         assert isinstance(pilot.app, LabApp)
@@ -76,14 +76,14 @@ def until_still(*keys: str) -> Callable[[Pilot[None]], Awaitable[None]]:
         await lab.press(*keys)
         await lab.until(lambda: "reading" not in lab.text)
         if pilot.app.screen.is_modal:
-            # Textual now and then leaves out what lies under a screen that is not opaque.
+            # Textual sometimes omits the screen below one that is not opaque.
             pilot.app.screen.styles.background = pilot.app.theme_variables["background"]
 
     return settle
 
 
 def is_read(lab: Lab) -> bool:
-    """Whether the runs and the curves of all of them are known."""
+    """Whether all runs and their curves were read."""
     runs = [run for run in lab.app.lab.runs if run.step]
     known = [lab.app._trends.get(run) for run in runs]
     return bool(runs) and all(trend and trend.step == run.step for trend, run in zip(known, runs, strict=True))
@@ -114,5 +114,5 @@ OVER: dict[str, Iterable[str]] = {
 
 
 @pytest.mark.parametrize("screen", OVER)
-def test_what_lies_over_the_lab(snap_compare: SnapCompare, app: LabApp, screen: str) -> None:
+def test_screens_over_the_lab(snap_compare: SnapCompare, app: LabApp, screen: str) -> None:
     assert snap_compare(app, terminal_size=WIDE, run_before=until_still(*OVER[screen]))

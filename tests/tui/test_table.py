@@ -1,4 +1,4 @@
-"""The table alone: ten thousand rows at the price of those on the screen, and no cell painted without a reason."""
+"""The table alone: ten thousand rows cost no more than the visible ones, and only changed cells are painted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BROAD = tuple(Column(f"c{number}", f"title{number}", 12) for number in range(6))
 
 
 class Host(App[None]):
-    """A table alone on the screen; `asked` are the rows whose cells it wanted, `painted` the cells that changed."""
+    """A table alone on the screen; `asked` are the rows whose cells it requested, `painted` counts painted cells."""
 
     CSS = "Table { scrollbar-size: 0 0; }"
 
@@ -74,7 +74,7 @@ class Host(App[None]):
         return [strip.text.rstrip() for strip in self.screen._compositor.render_strips()]
 
     def forget(self) -> None:
-        """Count from here."""
+        """Reset the counts."""
         self.asked, self.painted, self.said = [], 0, []
 
 
@@ -97,7 +97,7 @@ def shown(app: Host) -> list[str]:
     return [line[:10].strip() for line in app.lines[1:] if line]
 
 
-async def test_only_the_rows_on_the_screen_are_asked_for() -> None:
+async def test_only_the_cells_of_visible_rows_are_requested() -> None:
     app = Host(COLUMNS, MANY)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
@@ -113,7 +113,7 @@ async def test_only_the_rows_on_the_screen_are_asked_for() -> None:
         assert shown(app)[0] == "row 9999"
 
 
-async def test_keys_move_the_cursor_and_what_is_in_sight() -> None:
+async def test_keys_move_the_cursor_and_scroll() -> None:
     async with table() as (app, pilot):
         await pilot.press("down", "down", "up")
         assert app.table.current == 1
@@ -126,7 +126,7 @@ async def test_keys_move_the_cursor_and_what_is_in_sight() -> None:
         assert (app.table.current, shown(app)[0]) == (0, "row 0")
 
 
-async def test_the_cursor_stays_with_its_row_wherever_that_goes() -> None:
+async def test_the_cursor_stays_with_its_row_when_rows_are_reordered() -> None:
     async with table(keys=range(100)) as (app, pilot):
         await pilot.press("down", "down", "down")
         app.forget()
@@ -137,7 +137,7 @@ async def test_the_cursor_stays_with_its_row_wherever_that_goes() -> None:
         assert app.said == []
 
 
-async def test_where_its_row_is_gone_the_cursor_keeps_its_place() -> None:
+async def test_the_cursor_keeps_its_place_when_its_row_is_gone() -> None:
     async with table(keys=range(100)) as (app, pilot):
         await pilot.press("end")
         app.forget()
@@ -155,7 +155,7 @@ async def test_where_its_row_is_gone_the_cursor_keeps_its_place() -> None:
         assert app.table.current == 7
 
 
-async def test_only_the_cells_that_changed_are_painted() -> None:
+async def test_only_changed_cells_are_painted() -> None:
     async with table() as (app, pilot):
         app.table.repaint_changed()
         await pilot.pause()
@@ -168,7 +168,7 @@ async def test_only_the_cells_that_changed_are_painted() -> None:
         assert app.lines[3] == "row 2       changed"
 
 
-async def test_what_changed_out_of_sight_is_there_when_it_is_scrolled_to() -> None:
+async def test_a_change_outside_the_screen_is_shown_after_scrolling_to_it() -> None:
     async with table() as (app, pilot):
         await pilot.press("end")
         app.values[1] = "changed"
@@ -177,14 +177,14 @@ async def test_what_changed_out_of_sight_is_there_when_it_is_scrolled_to() -> No
         assert app.lines[2] == "row 1       changed"
 
 
-async def test_a_step_of_the_cursor_paints_two_rows() -> None:
+async def test_moving_the_cursor_paints_two_rows() -> None:
     async with table() as (app, pilot):
         await pilot.press("down")
         assert app.painted == 2 * SIZE[0]
         assert app.asked == []
 
 
-async def test_sideways_by_whole_columns_and_none_is_cut_in_half() -> None:
+async def test_scrolling_sideways_moves_by_whole_columns_and_cuts_none_in_half() -> None:
     async with table(BROAD, range(5)) as (app, pilot):
         assert app.lines[0] == "title0       title1       title2"
         assert app.lines[1] == "row 0        0.1          0.2"
@@ -224,7 +224,7 @@ async def test_a_click_on_a_title_names_the_column_that_is_seen_there() -> None:
         assert [event.column for event in app.said if isinstance(event, Table.HeaderClicked)] == ["c0", "c2"]
 
 
-async def test_a_value_that_is_too_long_is_cut_with_a_sign_and_numbers_stand_at_the_right() -> None:
+async def test_long_values_end_with_an_ellipsis_and_numbers_are_aligned_right() -> None:
     async with table(keys=range(3)) as (app, pilot):
         app.values = {0: "1234567890", 1: "12345678", 2: "重み重み重"}
         app.table.repaint_changed()
@@ -237,7 +237,7 @@ async def test_a_value_that_is_too_long_is_cut_with_a_sign_and_numbers_stand_at_
         assert app.lines[3].startswith("row 2") and "…" in app.lines[3]
 
 
-async def test_a_click_points_to_a_row_a_second_chooses_it_and_a_title_names_its_column() -> None:
+async def test_a_click_moves_the_cursor_a_second_chooses_the_row_and_a_title_names_its_column() -> None:
     async with table(BROAD) as (app, pilot):
         await pilot.press("end", "right")
         app.forget()
