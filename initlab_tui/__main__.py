@@ -1,16 +1,24 @@
 """`python -m initlab_tui` and the `initlab-tui` command."""
 
 import gc
+import sys
+
+from initlab_tui.cli import interrupts
 
 
 def main() -> None:
     """Run the command line."""
-    # Imports make much that lives long and nothing to collect: looking for it takes a tenth of the start.
+    interrupts.exit_at_once()
+    # Imports create many lasting objects and no garbage: collecting would take a tenth of the start-up time.
     gc.disable()
     from initlab_tui.cli import app
 
     gc.enable()
-    app.main()
+    try:
+        code = app.main()
+    except KeyboardInterrupt:
+        code = interrupts.INTERRUPTED
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import io
 import sys
+import traceback
 import unicodedata
-from typing import Annotated
+from types import TracebackType
+from typing import Annotated, Any
 
 import typer
 
 import initlab_tui
-from initlab_tui.cli import control, explain, inspect, lab, options, query, recipe, train
+from initlab_tui.cli import control, explain, inspect, interrupts, lab, options, query, recipe, train
 from initlab_tui.cli.context import Places, complain, store_path
 from initlab_tui.cli.context import data_dir as data_folder
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.store.database import StoreError
+from initlab_tui.reports.format import plain
 
 BAD_INPUT = 2
+# The base of Typer's errors about a command line: click's class, or the one of Typer's copy of click.
+USAGE_ERRORS: tuple[type[Exception], ...] = (typer.BadParameter.__mro__[1],)
 COMMANDS = {
     "Train": (train.demo, train.run, train.compare),
     "Look": (
@@ -64,21 +69,43 @@ def root(
         raise typer.Exit(lab.open_lab(store_path(context, None), data_folder(context, None)))
 
 
-def main() -> None:
-    """The `initlab-tui` command."""
+def main() -> int:
+    """Run the command that the arguments name, and return the exit code."""
+    sys.excepthook = _print_traceback
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without σ shows ?, and no traceback
+            stream.reconfigure(errors="replace")  # a terminal without σ shows ? instead
+    try:
+        interrupts.raise_interrupt()
+        return _run()
+    except KeyboardInterrupt:
+        return interrupts.INTERRUPTED
+    finally:
+        interrupts.exit_at_once()
+
+
+def _run() -> int:
     for argument in sys.argv[1:]:
         if any(unicodedata.category(character) == "Cc" for character in argument):
-            complain(f"argument {argument} has control characters, which no option allows")
-            sys.exit(BAD_INPUT)
+            complain(f"argument {argument} contains control characters, which no option allows")
+            return BAD_INPUT
     try:
-        app(prog_name="initlab-tui")
+        # Not standalone: Typer would print errors with the text of the arguments as it is.
+        return app(prog_name="initlab-tui", standalone_mode=False) or 0
+    except USAGE_ERRORS as error:
+        complain(_usage_message(error))
     except InvalidInputError as error:
         for message in dict.fromkeys(problem.message for problem in error.problems):
             complain(message)
-        sys.exit(BAD_INPUT)
     except StoreError as error:
         complain(f"the store cannot be used: {error} (see initlab-tui doctor, or name another with --store)")
-        sys.exit(BAD_INPUT)
+    return BAD_INPUT
+
+
+def _usage_message(error: Any) -> str:
+    """Return what Typer says about a wrong command line, and where to look."""
+    return f"{error.format_message()} (see {error.ctx.command_path if error.ctx else 'initlab-tui'} --help)"
+
+
+def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    sys.stderr.write(plain("".join(traceback.format_exception(kind, error, trace))))

@@ -64,26 +64,31 @@ def open_store(context: typer.Context, here: Path | None) -> Store:
 
 
 def out() -> Console:
-    """stdout, wide where nobody reads it on a screen."""
-    console = Console(highlight=False)
+    """Return stdout, wide if it is not a terminal."""
+    console = Console(highlight=False, emoji=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = WIDTH_OF_NO_TERMINAL
     return console
 
 
 def err() -> Console:
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, emoji=False)
+
+
+def say(text: str) -> None:
+    """Print a sentence on stdout."""
+    out().print(plain(text), markup=False)
 
 
 def hint(text: str) -> None:
-    """Tell the person something on stderr that is neither data nor an error."""
+    """Print something on stderr that is neither data nor an error."""
     err().print(plain(text), style="dim", markup=False)
 
 
 def complain(message: str) -> None:
-    """Tell of an error on stderr."""
+    """Print an error on stderr."""
     console = err()
-    # Wrapped between words for a reader; one line for each error for a program.
+    # A terminal wraps between words; a program gets one line for each error.
     console.print(f"initlab-tui: {plain(message)}", markup=False, soft_wrap=not console.is_terminal)
 
 

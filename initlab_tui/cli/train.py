@@ -129,7 +129,7 @@ def _print(trained: Trained) -> None:
         here.print_page(lambda width: tables.leaderboard_tables(rows, width))
     sentence = conclusion(rows)
     if sentence:
-        here.out().print(sentence, markup=False)
+        here.say(sentence)
     for run in trained.runs:
         if run.status in (RunStatus.FAILED, RunStatus.CRASHED):
             here.complain(f"run {run.id} {run.status}: {run.reason} (initlab-tui show {run.id})")
