@@ -13,35 +13,37 @@ import typer
 
 import initlab_tui
 from initlab_tui.cli import control, explain, inspect, interrupts, lab, options, query, recipe, train
+from initlab_tui.cli.commands import Command, CommandGroup
 from initlab_tui.cli.context import Places, complain, store_path
 from initlab_tui.cli.context import data_dir as data_folder
 from initlab_tui.domain.errors import InvalidInputError
-from initlab_tui.store.database import StoreError
 from initlab_tui.reports.format import plain
+from initlab_tui.store.database import StoreError
 
 BAD_INPUT = 2
 # The base of Typer's errors about a command line: click's class, or the one of Typer's copy of click.
 USAGE_ERRORS: tuple[type[Exception], ...] = (typer.BadParameter.__mro__[1],)
 COMMANDS = {
     "Train": (train.demo, train.run, train.compare),
-    "Look": (
+    "Show": (
         *(inspect.inspect, explain.explain),
         *(query.leaderboard, query.runs, query.show, query.initializers, query.datasets, query.doctor),
     ),
-    "Steer what trains": (control.stop, control.pause, control.resume),
+    "Control runs": (control.stop, control.pause, control.resume, control.retry),
 }
 
 app = typer.Typer(
-    help="A lab bench for weight initialization: train the same network from different starts and see which "
-    "was better, by how much, and whether the difference is real.",
-    epilog="Begin with: initlab-tui demo",
+    cls=CommandGroup,
+    help="Compare weight initializers: train the same network with each of them and see which is better, "
+    "by how much, and whether the difference is real.",
+    epilog="Start with: initlab-tui demo",
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for panel, commands in COMMANDS.items():
     for command in commands:
-        app.command(rich_help_panel=panel)(command)
+        app.command(cls=Command, rich_help_panel=panel)(command)
 app.add_typer(recipe.app, name="recipe", rich_help_panel="Train")
 
 
@@ -57,7 +59,7 @@ def root(
     store: options.Store = None,
     data_dir: options.DataDir = None,
     version: Annotated[  # noqa: ARG001 - its callback answers it
-        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+        bool, options.flag("--version", "Print the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
     context.obj = Places(store, data_dir)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,198 +19,100 @@ from initlab_tui.domain.fields import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
 from initlab_tui.domain.spec import Comparison
 
 
-def _starting_with(names: list[str]) -> dict[str, Any]:
+def option(
+    name: str, metavar: str, text: str, *, panel: str | None = None, names: Iterable[str] = (), **more: Any
+) -> Any:
+    """Return a Typer option; the shell completes its value from `names`."""
+    known = list(names)
+
     def complete(incomplete: str) -> list[str]:
-        return [name for name in names if name.startswith(incomplete)]
+        return [each for each in known if each.startswith(incomplete)]
 
-    return {"autocompletion": complete}
+    return typer.Option(
+        name,
+        metavar=metavar,
+        help=text,
+        rich_help_panel=panel,
+        autocompletion=complete if known else None,
+        **more,
+    )
 
 
-_SPEC, _PLACE = "What is trained", "Where and how"
-MAX_ID = 2**63 - 1  # SQLite's largest whole number
-_RUN = {"metavar": "ID", "min": 1, "max": MAX_ID}
+def flag(name: str, text: str, **more: Any) -> Any:
+    """Return a Typer option without a value."""
+    return typer.Option(name, help=text, **more)
 
-Id = Annotated[int, typer.Argument(help="A run's number, from initlab-tui runs.", **_RUN)]
-SomeIds = Annotated[list[int] | None, typer.Argument(help="Runs, by number.", **_RUN)]
 
-Store = Annotated[
-    Path | None,
-    typer.Option("--store", help="The file that keeps all runs.", metavar="FILE", envvar="INITLAB_STORE"),
-]
-DataDir = Annotated[
-    Path | None,
-    typer.Option("--data-dir", help="A folder with datasets.", metavar="DIR", envvar="INITLAB_DATA_DIR"),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
-Detach = Annotated[
-    bool, typer.Option("--detach", help="Print the ids, leave the training to go on, and return at once.")
-]
-Initializer = Annotated[
-    list[str],
-    typer.Option(
-        "--initializer",
-        help="The start: NAME or NAME:param=value,... (see initlab-tui initializers).",
-        metavar="INIT",
-        rich_help_panel=_SPEC,
-        **_starting_with(list(CATALOGUE)),
-    ),
-]
+_spec = functools.partial(option, panel="What to train")
+_resource = functools.partial(option, panel="Where and how to train")
+
+_INITIALIZER = "NAME or NAME:param=value,... (see initlab-tui initializers)."
+_HIDDEN = "Widths of the hidden layers: 256,256 or 100x30 (thirty of 100) or none."
+_ACTIVATION = f"{', '.join(ACTIVATIONS)}."
+_COUNT: dict[str, Any] = {"min": 1, "max": 1024}
+
+Id = Annotated[int, typer.Argument(metavar="ID", help="A run's number, from initlab-tui runs.", min=1)]
+Ids = Annotated[list[int], typer.Argument(metavar="ID", help="Numbers of runs.", min=1)]
+SomeIds = Annotated[list[int] | None, typer.Argument(metavar="ID", help="Numbers of runs.", min=1)]
+
+Store = Annotated[Path | None, option("--store", "FILE", "The file that stores all runs.", envvar="INITLAB_STORE")]
+DataDir = Annotated[Path | None, option("--data-dir", "DIR", "A folder with datasets.", envvar="INITLAB_DATA_DIR")]
+Json = Annotated[bool, flag("--json", "Print JSON on stdout.")]
+Detach = Annotated[bool, flag("--detach", "Print the ids and return at once; training continues.")]
+
+Initializer = Annotated[list[str], _spec("--initializer", "INIT", _INITIALIZER, names=CATALOGUE)]
 Initializers = Annotated[
-    list[str],
-    typer.Option(
-        "--initializer",
-        help="A start to compare: NAME or NAME:param=value,... Give it again for each.",
-        metavar="INIT",
-        rich_help_panel=_SPEC,
-        **_starting_with(list(CATALOGUE)),
-    ),
+    list[str], _spec("--initializer", "INIT", f"{_INITIALIZER} Repeat for each initializer.", names=CATALOGUE)
 ]
-Dataset = Annotated[
-    str,
-    typer.Option(
-        "--dataset",
-        help=f"{', '.join(DATASETS)} or {OWN_PREFIX}FILE.",
-        metavar="NAME",
-        rich_help_panel=_SPEC,
-        **_starting_with([*DATASETS, OWN_PREFIX]),
-    ),
+Hidden = Annotated[str, _spec("--hidden", "WIDTHS", _HIDDEN)]
+HiddenList = Annotated[list[str], _spec("--hidden", "WIDTHS", f"{_HIDDEN} Repeat to compare.")]
+Activation = Annotated[str, _spec("--activation", "NAME", _ACTIVATION, names=ACTIVATIONS)]
+ActivationList = Annotated[
+    list[str], _spec("--activation", "NAME", f"{_ACTIVATION} Repeat to compare.", names=ACTIVATIONS)
 ]
-Optimizer = Annotated[
-    str,
-    typer.Option(
-        "--optimizer",
-        help=f"{', '.join(OPTIMIZERS)}.",
-        metavar="NAME",
-        rich_help_panel=_SPEC,
-        **_starting_with(list(OPTIMIZERS)),
-    ),
-]
-BatchSize = Annotated[str, typer.Option("--batch-size", help="Images in a step.", metavar="N", rich_help_panel=_SPEC)]
-Epochs = Annotated[
-    str, typer.Option("--epochs", help="Passes over the training set.", metavar="N", rich_help_panel=_SPEC)
-]
-Seed = Annotated[
-    str,
-    typer.Option("--seed", help="Fixes weights and order of the data.", metavar="N", rich_help_panel=_SPEC),
-]
-Seeds = Annotated[
-    str,
-    typer.Option(
-        "--seeds",
-        help="How many seeds each start is trained with, from --seed up.",
-        metavar="N",
-        rich_help_panel=_SPEC,
-    ),
-]
-RecipeSeeds = Annotated[
-    str | None,
-    typer.Option("--seeds", help="How many seeds, instead of the recipe's own.", metavar="N", rich_help_panel=_SPEC),
-]
-EvalEvery = Annotated[
-    str,
-    typer.Option(
-        "--eval-every",
-        help="Also measure on the test set every N steps; 0: only at step 0 and after each epoch.",
-        metavar="N",
-        rich_help_panel=_SPEC,
-    ),
-]
-Execution = Annotated[
-    str,
-    typer.Option(
-        "--execution",
-        help=f"{', '.join(EXECUTIONS)}: compiled by XLA, as a graph, or step by step as a lecture does.",
-        metavar="HOW",
-        rich_help_panel=_PLACE,
-        **_starting_with(list(EXECUTIONS)),
-    ),
-]
+LearningRate = Annotated[str, _spec("--learning-rate", "X", "Step size.")]
+LearningRateList = Annotated[list[str], _spec("--learning-rate", "X", "Step size. Repeat to compare.")]
+Seeds = Annotated[str, _spec("--seeds", "N", "Number of seeds for each initializer, from --seed up.")]
+RecipeSeeds = Annotated[str | None, _spec("--seeds", "N", "Number of seeds, instead of the recipe's own.")]
+
 Device = Annotated[
-    str | None,
-    typer.Option(
-        "--device",
-        help="cpu, gpu or gpu:N; by itself every GPU there is, else the CPU.",
-        metavar="DEVICE",
-        rich_help_panel=_PLACE,
-    ),
+    str | None, _resource("--device", "DEVICE", "cpu, gpu or gpu:N. By default all GPUs, or else the CPU.")
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(
-        "--workers",
-        help="Training processes; by itself one per core (or GPU) while runs are queued.",
-        metavar="N",
-        min=1,
-        max=1024,
-        rich_help_panel=_PLACE,
-    ),
+    _resource("--workers", "N", "Number of training processes. By default one for each core or GPU.", **_COUNT),
 ]
 Threads = Annotated[
-    int | None,
-    typer.Option(
-        "--threads",
-        help="Threads of each; by itself the cores shared out.",
-        metavar="N",
-        min=1,
-        max=1024,
-        rich_help_panel=_PLACE,
-    ),
-]
-_HIDDEN = "Widths of the hidden layers: 256,256 or 100x30 (thirty of 100) or none."
-Hidden = Annotated[str, typer.Option("--hidden", help=_HIDDEN, metavar="WIDTHS", rich_help_panel=_SPEC)]
-HiddenList = Annotated[
-    list[str],
-    typer.Option("--hidden", help=f"{_HIDDEN} Again to compare depths.", metavar="WIDTHS", rich_help_panel=_SPEC),
-]
-_ACTIVATION = f"{', '.join(ACTIVATIONS)}."
-Activation = Annotated[
-    str,
-    typer.Option(
-        "--activation",
-        help=_ACTIVATION,
-        metavar="NAME",
-        rich_help_panel=_SPEC,
-        **_starting_with(list(ACTIVATIONS)),
-    ),
-]
-ActivationList = Annotated[
-    list[str],
-    typer.Option(
-        "--activation",
-        help=f"{_ACTIVATION} Again to compare.",
-        metavar="NAME",
-        rich_help_panel=_SPEC,
-        **_starting_with(list(ACTIVATIONS)),
-    ),
-]
-LearningRate = Annotated[str, typer.Option("--learning-rate", help="Step size.", metavar="X", rich_help_panel=_SPEC)]
-LearningRateList = Annotated[
-    list[str],
-    typer.Option("--learning-rate", help="Step size. Again to compare.", metavar="X", rich_help_panel=_SPEC),
-]
-L2 = Annotated[
-    str,
-    typer.Option(
-        "--l2",
-        help="Add (X / 2) × the sum of squared kernels to what is minimized.",
-        metavar="X",
-        rich_help_panel=_SPEC,
-    ),
+    int | None, _resource("--threads", "N", "Threads of each process. By default its share of the cores.", **_COUNT)
 ]
 
 
 @dataclass(frozen=True)
 class Training:
-    """What is one for all that is compared; a command that takes it `with_training` has an option for each field."""
+    """The settings that all runs of a comparison share; a command `with_training` has an option for each field."""
 
-    dataset: Dataset = "digits"
-    optimizer: Optimizer = "adam"
-    l2: L2 = "0"
-    batch_size: BatchSize = "128"
-    epochs: Epochs = "1"
-    seed: Seed = "0"
-    eval_every: EvalEvery = "0"
-    execution: Execution = "xla"
+    dataset: Annotated[
+        str,
+        _spec("--dataset", "NAME", f"{', '.join(DATASETS)} or {OWN_PREFIX}FILE.", names=[*DATASETS, OWN_PREFIX]),
+    ] = "digits"
+    optimizer: Annotated[str, _spec("--optimizer", "NAME", f"{', '.join(OPTIMIZERS)}.", names=OPTIMIZERS)] = "adam"
+    l2: Annotated[str, _spec("--l2", "X", "Add (X / 2) × the sum of the squared weights to the loss.")] = "0"
+    batch_size: Annotated[str, _spec("--batch-size", "N", "Images in each step.")] = "128"
+    epochs: Annotated[str, _spec("--epochs", "N", "Passes over the training set.")] = "1"
+    seed: Annotated[str, _spec("--seed", "N", "Fixes the weights and the order of the data.")] = "0"
+    eval_every: Annotated[
+        str,
+        _spec("--eval-every", "N", "Also evaluate on the test set every N steps; 0: at step 0 and after each epoch."),
+    ] = "0"
+    execution: Annotated[
+        str,
+        _resource(
+            "--execution",
+            "HOW",
+            f"{', '.join(EXECUTIONS)}: compiled by XLA, as a graph, or op by op as in a lecture.",
+            names=EXECUTIONS,
+        ),
+    ] = "xla"
 
     def comparison(
         self,
@@ -220,10 +122,10 @@ class Training:
         learning_rates: list[str],
         seeds: str = "1",
     ) -> Comparison:
-        """What the options say.
+        """Return the comparison that the options describe.
 
         Raises:
-            InvalidInputError: naming every field that is wrong.
+            InvalidInputError: naming every invalid field.
         """
         return parse_comparison.comparison(
             initializers=initializers,
@@ -236,7 +138,10 @@ class Training:
 
 
 def with_training(command: Callable[..., None]) -> Callable[..., None]:
-    """`command`, its parameter `training: Training` spread out: typer reads a command's options from its signature."""
+    """Give `command` an option for each field of its parameter `training: Training`.
+
+    Typer reads the options of a command from its signature.
+    """
     shared = inspect.signature(Training, eval_str=True).parameters
 
     @functools.wraps(command)
@@ -252,13 +157,3 @@ def with_training(command: Callable[..., None]) -> Callable[..., None]:
     spread.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
     spread.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return spread
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What the person said of where and how to train."""
-
-    device: str | None = None
-    workers: int | None = None
-    threads: int | None = None
-    detach: bool = False

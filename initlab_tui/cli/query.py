@@ -1,7 +1,8 @@
-"""The commands that look: leaderboard, runs, show, initializers, datasets, doctor."""
+"""The commands that report: leaderboard, runs, show, initializers, datasets, doctor."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -12,44 +13,21 @@ from initlab_tui.cli import context as here
 from initlab_tui.cli import options
 from initlab_tui.domain.catalog.initializers import CATALOGUE
 from initlab_tui.domain.errors import InvalidInputError, unknown
-from initlab_tui.execution import supervisor
 from initlab_tui.reports import catalogue, documents, run_page, tables
+from initlab_tui.services import stored_runs
 from initlab_tui.store.database import Store
-from initlab_tui.store.runs import Run, find_run, list_comparison_runs, list_runs
-
-
-def _runs(context: typer.Context, store: Path | None, comparison: int | None = None) -> list[Run]:
-    path = here.store_path(context, store)
-    opened = Store.open_existing(path)
-    if opened is None:
-        here.hint(f"no runs yet: there is no store {path}")
-        return []
-    with opened:
-        supervisor.reap(opened)
-        if comparison is None:
-            found = list_runs(opened)
-        else:
-            found = list_comparison_runs(opened, comparison)
-            if not found:
-                raise InvalidInputError.of("comparison", f"no comparison {comparison} in {path}")
-        waiting = [run.id for run in found if run.status == "queued"]
-        if waiting and supervisor.needed_again(opened, waiting):
-            here.hint(f"{len(waiting)} runs are queued and no worker is alive for them: initlab-tui resume --all")
-    return found
+from initlab_tui.store.runs import Run
 
 
 def leaderboard(
     context: typer.Context,
     comparison: Annotated[
-        int | None,
-        typer.Option(
-            "--comparison", metavar="ID", min=1, max=options.MAX_ID, help="Only this comparison's runs (see show)."
-        ),
+        int | None, options.option("--comparison", "ID", "Only the runs of this comparison (see show).", min=1)
     ] = None,
     store: options.Store = None,
     as_json: options.Json = False,
 ) -> None:
-    """Rank all that was trained, grouped over seeds, one ranking for each dataset."""
+    """Rank everything that was trained: grouped over seeds, with one ranking for each dataset."""
     rows = documents.rows(_runs(context, store, comparison))
     here.report(
         lambda width: tables.leaderboard_tables(rows, width),
@@ -60,13 +38,11 @@ def leaderboard(
 
 def runs(
     context: typer.Context,
-    last: Annotated[
-        int | None, typer.Option("--last", metavar="N", min=1, max=options.MAX_ID, help="Only the newest N.")
-    ] = None,
+    last: Annotated[int | None, options.option("--last", "N", "Only the newest N.", min=1)] = None,
     store: options.Store = None,
     as_json: options.Json = False,
 ) -> None:
-    """List the runs, oldest first; wide terminals show more of each."""
+    """List the runs, oldest first; a wide terminal shows more columns."""
     found = _runs(context, store)[-(last or 0) :]
     if found or as_json:
         here.report(
@@ -76,30 +52,41 @@ def runs(
         )
 
 
+def _runs(context: typer.Context, store: Path | None, comparison: int | None = None) -> tuple[Run, ...]:
+    path = here.store_path(context, store)
+    opened = Store.open_existing(path)
+    if opened is None:
+        here.hint(f"no runs yet: there is no store {path}")
+        return ()
+    with opened:
+        found = stored_runs.read_runs(opened, comparison)
+    if found.waiting:
+        here.hint(
+            f"{found.waiting} runs are queued and no worker is alive for them. "
+            "Start workers with: initlab-tui resume --all"
+        )
+    return found.runs
+
+
 def show(
     context: typer.Context,
     run_id: options.Id,
     store: options.Store = None,
     as_json: options.Json = False,
 ) -> None:
-    """Show all that is known of one run."""
+    """Show everything about one run."""
     with here.open_store(context, store) as opened:
-        supervisor.reap(opened)
-        found = find_run(opened, run_id)
-        if found is None:
-            raise InvalidInputError.of("id", f"no run {run_id} in {opened.path}: see initlab-tui runs")
-        here.report(
-            lambda _: run_page.run_page(opened, found),
-            lambda: documents.show_document(opened, found),
-            as_json,
-        )
+        found = stored_runs.read_details(opened, run_id)
+    here.report(lambda _: run_page.run_page(found), lambda: documents.show_document(found), as_json)
 
 
 def initializers(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One in full, with its source.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Show one initializer in full, with its source.")
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """List the starts there are, what they draw and when to use them."""
+    """List the initializers, what they draw and when to use them."""
     if name is not None and name not in CATALOGUE:
         raise InvalidInputError.of("name", unknown("initializer", name, CATALOGUE))
     entries = [CATALOGUE[name]] if name else list(CATALOGUE.values())
@@ -111,12 +98,18 @@ def initializers(
 
 
 def datasets(context: typer.Context, data_dir: options.DataDir = None, as_json: options.Json = False) -> None:
-    """List the datasets, and which are at hand."""
-    from initlab_tui.cli import doctor as examination
+    """List the datasets, and which are on this machine."""
+    from initlab_tui.data.locate import folders
+    from initlab_tui.reports import doctor as report
+    from initlab_tui.services import doctor as service
 
     folder = here.data_dir(context, data_dir)
-    described = examination.datasets(folder)
-    here.report(lambda _: examination.datasets_table(described, folder), lambda: {"datasets": described}, as_json)
+    found = service.datasets(folder)
+    here.report(
+        lambda _: report.datasets_table(found, folders(folder)),
+        lambda: {"datasets": report.dataset_documents(found)},
+        as_json,
+    )
 
 
 def doctor(
@@ -125,10 +118,19 @@ def doctor(
     data_dir: options.DataDir = None,
     as_json: options.Json = False,
 ) -> None:
-    """Check versions, devices, XLA, datasets, the store and the terminal; 1 when something is amiss."""
-    from initlab_tui.cli import doctor as examination
+    """Check versions, devices, XLA, datasets, the store and the terminal; exits 1 if there is a problem."""
+    from initlab_tui.reports import doctor as report
+    from initlab_tui.services import doctor as service
 
-    folder = here.data_dir(context, data_dir)
-    found = examination.examine(here.store_path(context, store), folder, Console())
-    here.report(lambda _: examination.page(found, folder), lambda: found, as_json)
-    raise typer.Exit(1 if found["amiss"] else 0)
+    found = service.examine(here.store_path(context, store), here.data_dir(context, data_dir))
+    console = Console()
+    terminal = report.Terminal(
+        columns=console.width,
+        rows=console.height,
+        is_terminal=console.is_terminal,
+        colours=console.color_system or "none",
+        term=os.environ.get("TERM", ""),
+        no_color="NO_COLOR" in os.environ,
+    )
+    here.report(lambda _: report.doctor_page(found, terminal), lambda: report.doctor_document(found, terminal), as_json)
+    raise typer.Exit(1 if found.problems else 0)

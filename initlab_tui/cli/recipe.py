@@ -13,20 +13,21 @@ from rich.text import Text
 
 from initlab_tui.cli import context as here
 from initlab_tui.cli import options
+from initlab_tui.cli.commands import Command, CommandGroup
 from initlab_tui.domain.claims.recipe import Recipe
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.recipes import loader
 from initlab_tui.reports import documents, tables
 from initlab_tui.reports.format import cell, plain
+from initlab_tui.services.resources import Resources
 
 if TYPE_CHECKING:
     from initlab_tui.cli.follow_runs import Trained
     from initlab_tui.services.recipe_submission import RecipeSubmission
     from initlab_tui.services.recipes import RecipeResult
-    from initlab_tui.services.submit import Resources
 
 _HELP = "List published experiments, run them, and check whether their claims are reproduced."
-app = typer.Typer(help=_HELP)
+app = typer.Typer(cls=CommandGroup, help=_HELP)
 Wanted = Annotated[str, typer.Argument(metavar="NAME|FILE.toml", help="The name of a recipe, or a recipe file.")]
 
 
@@ -43,10 +44,10 @@ def listed(context: typer.Context, as_json: options.Json = False) -> None:
         )
 
 
-@app.command()
+@app.command(cls=Command)
 def show(
     wanted: Wanted,
-    as_toml: Annotated[bool, typer.Option("--toml", help="Print the recipe's file, to start a custom one.")] = False,
+    as_toml: Annotated[bool, options.flag("--toml", "Print the recipe's file, to start a custom one.")] = False,
     as_json: options.Json = False,
 ) -> None:
     """Show a recipe in full: source, settings, claims, and the last recorded results."""
@@ -60,7 +61,7 @@ def show(
     here.report(lambda _: recipes.recipe_page(recipe), lambda: recipe_documents.recipe_document(recipe), as_json)
 
 
-@app.command()
+@app.command(cls=Command)
 def table() -> None:
     """Print the recorded results of all claims as a Markdown table."""
     from initlab_tui.reports import recipes
@@ -68,7 +69,7 @@ def table() -> None:
     print(recipes.markdown(loader.packaged()))
 
 
-@app.command()
+@app.command(cls=Command)
 def check(
     context: typer.Context,
     wanted: Wanted,
@@ -98,13 +99,13 @@ def check(
         here.hint(f"Not run yet{': ' if names else ''}{names}. Run the recipe with: initlab-tui recipe run {wanted}")
 
 
-@app.command()
+@app.command(cls=Command)
 def run(
     context: typer.Context,
     wanted: Annotated[
         str | None, typer.Argument(metavar="NAME|FILE.toml", help="The name of a recipe, or a recipe file.")
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Run every packaged recipe.")] = False,
+    every: Annotated[bool, options.flag("--all", "Run every packaged recipe.")] = False,
     seeds: options.RecipeSeeds = None,
     device: options.Device = None,
     workers: options.Workers = None,
@@ -116,7 +117,6 @@ def run(
     """Run a recipe and report whether each claim is reproduced; exits with 0 whatever the verdicts are."""
     from initlab_tui.cli import follow_runs
     from initlab_tui.reports import recipe_documents
-    from initlab_tui.services.submit import Resources
 
     if (wanted is None) != every:
         raise InvalidInputError.of("name", "name one recipe, or give --all (see initlab-tui recipe)")

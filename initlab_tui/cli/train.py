@@ -14,6 +14,7 @@ from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import Comparison, Initializer, RunSpec
 from initlab_tui.reports import documents, tables
 from initlab_tui.reports.format import conclusion
+from initlab_tui.services.resources import Resources
 
 if TYPE_CHECKING:
     from initlab_tui.cli.follow_runs import Trained
@@ -38,7 +39,7 @@ def demo(
         "Comparing five initializers of one network (ten ReLU layers of 64 units) on 1,437 real handwritten digits, "
         "with three seeds each. TensorFlow takes a few seconds to start."
     )
-    _train(context, comparison, options.Resources(), store, None, as_json, single_run=False)
+    _train(context, comparison, Resources(), False, store, None, as_json, single_run=False)
 
 
 @options.with_training
@@ -63,8 +64,7 @@ def run(
             "initializer", f"run trains one initializer, got {len(initializer)}: use initlab-tui compare for several"
         )
     comparison = training.comparison(initializer, [hidden], [activation], [learning_rate])
-    place = options.Resources(device, 1, threads, detach)
-    _train(context, comparison, place, store, data_dir, as_json, single_run=True)
+    _train(context, comparison, Resources(device, 1, threads), detach, store, data_dir, as_json, single_run=True)
 
 
 @options.with_training
@@ -87,14 +87,14 @@ def compare(
 ) -> None:
     """Train the same network with several initializers, over several seeds, and rank them."""
     comparison = training.comparison(initializer, hidden, activation, learning_rate, seeds)
-    place = options.Resources(device, workers, threads, detach)
-    _train(context, comparison, place, store, data_dir, as_json, single_run=False)
+    _train(context, comparison, Resources(device, workers, threads), detach, store, data_dir, as_json, single_run=False)
 
 
 def _train(
     context: typer.Context,
     comparison: Comparison,
-    place: options.Resources,
+    resources: Resources,
+    detach: bool,
     store: Path | None,
     data_dir: Path | None,
     as_json: bool,
@@ -105,13 +105,12 @@ def _train(
     from initlab_tui.services import submit
 
     path, folder = here.store_path(context, store), here.data_dir(context, data_dir)
-    resources = submit.Resources(place.device, place.workers, place.threads)
     submission = submit.prepare(comparison, folder, Path.cwd(), resources)
-    trained = follow_runs.train(submission, path, here.err(), detach=place.detach)
+    trained = follow_runs.train(submission, path, here.err(), detach=detach)
     number = trained.comparison_id
     if as_json:
         print(documents.dump(documents.comparison_document(number, comparison, trained.runs)))
-    elif place.detach:
+    elif detach:
         print("\n".join(str(run.id) for run in trained.runs))
         here.hint(
             f"Comparison {number} is running in the background. Show it with: initlab-tui leaderboard "
@@ -119,7 +118,7 @@ def _train(
         )
     else:
         _print(trained)
-    if not place.detach:
+    if not detach:
         raise typer.Exit(follow_runs.exit_code(trained, divergence_is_expected=not single_run))
 
 

@@ -1,4 +1,4 @@
-"""The JSON that the commands print: finite numbers or null, accuracies as fractions."""
+"""The JSON documents that the commands print: numbers are finite or null, accuracies are fractions."""
 
 from __future__ import annotations
 
@@ -13,16 +13,14 @@ from initlab_tui.domain.layers.metrics import LAYER_METRICS
 from initlab_tui.domain.spec import Comparison, RunSpec
 from initlab_tui.domain.statistics.intervals import Estimate
 from initlab_tui.domain.statistics.leaderboard import Row, leaderboard
-from initlab_tui.store import layer_statistics
-from initlab_tui.store.curves import Curve, read_curve
-from initlab_tui.store.database import Store
-from initlab_tui.store.events import read_events
+from initlab_tui.services.stored_runs import RunDetails
+from initlab_tui.store.curves import Curve
 from initlab_tui.store.layer_statistics import StoredMeasurement
 from initlab_tui.store.runs import Run
 
 
 def rows(runs: Sequence[Run]) -> list[Row]:
-    """The leaderboard over stored runs."""
+    """Return the leaderboard over stored runs."""
     return leaderboard(run.outcome for run in runs)
 
 
@@ -95,7 +93,7 @@ def run_document(run: Run) -> dict[str, Any]:
 
 
 def entry_document(entry: Entry) -> dict[str, Any]:
-    """An initializer of the catalogue."""
+    """Return an initializer of the catalogue."""
     return {
         "name": entry.name,
         "draws": entry.summary,
@@ -118,12 +116,13 @@ def curve_document(curve: Curve) -> dict[str, Any]:
     return {"step": curve.steps, "loss": curve.losses, "accuracy": curve.accuracies}
 
 
-def show_document(store: Store, run: Run) -> dict[str, Any]:
-    return run_document(run) | {
-        "metrics": {split: curve_document(read_curve(store, run.id, split)) for split in ("train", "test")},
-        "events": [{"at": at, "kind": kind, "detail": detail} for at, kind, detail in read_events(store, run.id)],
-        "layers": [measurement_document(measured) for measured in layer_statistics.read(store, run.id)],
-        "log_tail": run.log_tail,
+def show_document(found: RunDetails) -> dict[str, Any]:
+    """Return everything that is recorded of a run."""
+    return run_document(found.run) | {
+        "metrics": {"train": curve_document(found.train), "test": curve_document(found.test)},
+        "events": [{"at": at, "kind": kind, "detail": detail} for at, kind, detail in found.events],
+        "layers": [measurement_document(measured) for measured in found.measurements],
+        "log_tail": found.run.log_tail,
     }
 
 
@@ -162,7 +161,7 @@ def inspection_document(found: Inspection) -> dict[str, Any]:
 
 
 def comparison_document(comparison_id: int | None, comparison: Comparison, runs: Sequence[Run]) -> dict[str, Any]:
-    """What `run` and `compare` print."""
+    """Return what `run` and `compare` print."""
     return {
         "comparison": {"id": comparison_id, **json.loads(comparison.to_json())},
         "leaderboard": [row_document(row) for row in rows(runs)],

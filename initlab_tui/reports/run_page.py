@@ -1,9 +1,9 @@
-"""All that is known of one run, as a page."""
+"""Everything about one run, as a page."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -14,49 +14,48 @@ from initlab_tui.reports import layers
 from initlab_tui.reports.format import cell, number, percent, rate, seconds, short, when
 from initlab_tui.reports.sparkline import sparkline
 from initlab_tui.reports.tables import table
-from initlab_tui.store import layer_statistics
-from initlab_tui.store.curves import Curve, read_curve
-from initlab_tui.store.database import Store
-from initlab_tui.store.events import read_events
+from initlab_tui.services.stored_runs import RunDetails
+from initlab_tui.store.curves import Curve
 from initlab_tui.store.runs import Run
 
 SHOWN_EVALUATIONS = 12
 
 
-def run_page(store: Store, run: Run) -> RenderableType:
-    """All that is known of one run."""
+def run_page(found: RunDetails) -> RenderableType:
+    """Return the status, settings, curves, layers and events of a run."""
+    run = found.run
     title = cell(f"run {run.id}: {run.status}{': ' + run.reason if run.reason else ''}", "bold")
     facts = table("", "", folded=[""])
     for name, value in _facts(run):
         facts.add_row(cell(name, "dim"), cell(value))
-    train, test = read_curve(store, run.id, "train"), read_curve(store, run.id, "test")
-    parts: list[RenderableType] = [title, facts, Text()]
-    if train.steps:
-        parts += [
-            _trace("training loss", train.losses, number),
-            _trace("training accuracy %", train.accuracies, percent),
-            cell("(of single batches, first and last step; the test set's below)", "dim"),
-            Text(),
-        ]
-    if test.steps:
-        parts += [_evaluations(test), Text()]
-    measured = layer_statistics.read(store, run.id)
-    if measured:
-        parts += [*layers.measurement_parts(measured), Text()]
-    happened = table("when", "event", "", folded=[""])
-    for at, kind, detail in read_events(store, run.id):
-        happened.add_row(cell(when(at)), cell(kind), cell(detail))
-    parts.append(happened)
+    parts: list[RenderableType] = [title, facts, Text(), *_curves(found.train, found.test)]
+    if found.measurements:
+        parts += [*layers.measurement_parts(found.measurements), Text()]
+    events = table("when", "event", "", folded=[""])
+    for at, kind, detail in found.events:
+        events.add_row(cell(when(at)), cell(kind), cell(detail))
+    parts.append(events)
     if run.log_tail:
         parts += [Text(), cell("end of the worker's log", "bold"), cell(run.log_tail)]
     return Group(*parts)
+
+
+def _curves(train: Curve, test: Curve) -> Iterator[RenderableType]:
+    if train.steps:
+        yield _trace("training loss", train.losses, number)
+        yield _trace("training accuracy %", train.accuracies, percent)
+        yield cell("(single batches, at the first and the last step; the test set is below)", "dim")
+        yield Text()
+    if test.steps:
+        yield _evaluations(test)
+        yield Text()
 
 
 def _trace(name: str, values: Sequence[float], show: Callable[[float], str]) -> Text:
     return cell(f"{name:<20} {show(values[0])} {sparkline(values)} {show(values[-1])}")
 
 
-def _facts(run: Run) -> Iterable[tuple[str, object]]:
+def _facts(run: Run) -> Iterator[tuple[str, object]]:
     for name, value in run.spec.model_dump(mode="json").items():
         yield name.replace("_", " "), short(value)
     if run.name:
@@ -73,29 +72,35 @@ def _facts(run: Run) -> Iterable[tuple[str, object]]:
     yield "time", f"{seconds(run.seconds)}, of which {seconds(run.train_seconds)} in training steps"
     yield "samples/s", rate(run.samples_per_second)
     for name, value in run.record.items():
-        if name == "initialization":
-            yield from _fitting(value)
-        elif isinstance(value, dict):
-            yield name.replace("_", " "), ", ".join(f"{key} {item}" for key, item in value.items())
-        elif name == "compile_seconds":
-            yield "compiled in", seconds(value) if value else "0 s: compiled for an earlier run"
-        elif name == "execution":
-            yield "executed as", value
-        elif value not in (None, ""):
-            yield name.replace("_", " "), value
+        yield from _recorded(name, value)
 
 
-def _fitting(initialization: Mapping[str, Any]) -> Iterable[tuple[str, object]]:
-    """What a data-dependent initializer did, neighbouring layers that went alike on one line."""
+def _recorded(name: str, value: Any) -> Iterator[tuple[str, object]]:
+    """Yield the lines for an entry of the record that a worker keeps of a run."""
+    if name == "initialization":
+        yield from _fitting(value)
+    elif isinstance(value, dict):
+        yield name.replace("_", " "), ", ".join(f"{key} {item}" for key, item in value.items())
+    elif name == "compile_seconds":
+        yield "compiled in", seconds(value) if value else "0 s: compiled for an earlier run"
+    elif name == "execution":
+        yield "executed as", value
+    elif value not in (None, ""):
+        yield name.replace("_", " "), value
+
+
+def _fitting(initialization: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """Yield what a data-dependent initializer did, with one line for adjacent layers that were treated alike."""
     yield "fitted to", f"{initialization['images']} training images"
-    for _, group in itertools.groupby(initialization["layers"], _but_measured):
-        layers = list(group)
-        names = " to ".join(dict.fromkeys((layers[0]["layer"], layers[-1]["layer"])))
-        columns = {key.replace("_", " "): [layer[key] for layer in layers] for key in layers[0] if key != "layer"}
+    for _, group in itertools.groupby(initialization["layers"], _settings_only):
+        layers_alike = list(group)
+        first, last = layers_alike[0], layers_alike[-1]
+        names = " to ".join(dict.fromkeys((first["layer"], last["layer"])))
+        columns = {key.replace("_", " "): [layer[key] for layer in layers_alike] for key in first if key != "layer"}
         yield names, ", ".join(f"{key} {_range(values)}" for key, values in columns.items())
 
 
-def _but_measured(layer: Mapping[str, Any]) -> dict[str, object]:
+def _settings_only(layer: Mapping[str, Any]) -> dict[str, object]:
     return {key: value for key, value in layer.items() if key != "layer" and not isinstance(value, float)}
 
 
@@ -106,9 +111,9 @@ def _range(values: Sequence[Any]) -> str:
 
 
 def _evaluations(curve: Curve) -> Table:
+    """Return some of the evaluations, the first and the last among them; the JSON document has all."""
     made = table("step", "test loss", "test acc %", right=("step", "test loss", "test acc %"))
     count = len(curve.steps)
-    # The first, the last, and some between; --json has all.
     picked = sorted({round(index * (count - 1) / (SHOWN_EVALUATIONS - 1)) for index in range(SHOWN_EVALUATIONS)})
     for index in picked:
         made.add_row(

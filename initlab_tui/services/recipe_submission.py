@@ -9,7 +9,8 @@ from initlab_tui.domain.claims.recipe import Experiment, Recipe
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.services import submit
 from initlab_tui.services.dataset_facts import dataset_facts
-from initlab_tui.services.submit import Resources, Submission
+from initlab_tui.services.resources import Resources
+from initlab_tui.services.submit import Submission
 
 
 @dataclass(frozen=True)

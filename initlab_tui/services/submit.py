@@ -10,18 +10,10 @@ from initlab_tui.execution import supervisor
 from initlab_tui.execution.supervisor import WorkerPlan
 from initlab_tui.services import preflight
 from initlab_tui.services.dataset_facts import DatasetFacts
+from initlab_tui.services.resources import Resources
 from initlab_tui.store import queue
 from initlab_tui.store.database import Store
 from initlab_tui.store.queue import Requirements
-
-
-@dataclass(frozen=True)
-class Resources:
-    """The device, workers and threads that were asked for; None leaves the choice to the program."""
-
-    device: str | None = None
-    workers: int | None = None
-    threads: int | None = None
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,13 @@ from rich.console import RenderableType
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.spec import Comparison
 from initlab_tui.execution import supervisor
-from initlab_tui.services import submit
+from initlab_tui.services import stored_runs, submit
 from initlab_tui.services.dataset_facts import DatasetFacts
+from initlab_tui.services.resources import Resources
 from initlab_tui.store import edits, layer_statistics, queue, workers
 from initlab_tui.store.curves import Curve, read_trend
 from initlab_tui.store.database import Store, StoreError
-from initlab_tui.store.runs import Run, find_run
+from initlab_tui.store.runs import Run
 from initlab_tui.store.streaming_curve import StreamingCurve
 from initlab_tui.tui.store_monitor import StoreMonitor, StoreSnapshot
 from initlab_tui.tui.trends import POINTS, Trend
@@ -111,8 +112,8 @@ class LabBackend:
         from initlab_tui.reports.run_page import run_page  # the first paint does without
 
         def read(store: Store) -> RenderableType | None:
-            run = find_run(store, run_id)
-            return run_page(store, run) if run else None
+            found = stored_runs.details(store, run_id)
+            return run_page(found) if found else None
 
         return await self._reading.do(read)
 
@@ -144,7 +145,7 @@ class LabBackend:
         Raises:
             InvalidInputError: nothing was queued; the problems say why.
         """
-        resources = submit.Resources(device=device)
+        resources = Resources(device=device)
         submission = await _abandonable(
             lambda: submit.prepare(comparison, self._data_dir, self._folder, resources, quiet=True)
         )

@@ -64,7 +64,7 @@ def files(tmp_path: Path) -> None:
         (f"run --data-dir {'x' * 300}", ["must be a folder that exists"]),
         (f"run --dataset npz:{'x' * 300}", ["x_train"]),
         ("run --dataset good.npz", ["npz:good.npz"]),
-        ("show 99999999999999999999", ["ID"]),
+        ("show 99999999999999999999", ["no store"]),
         (
             "compare --initializer zeros --seed 2147483647 --seeds 3",
             ["seeds must be a whole number >= 1 and <= 1, got 3"],

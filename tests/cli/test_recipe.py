@@ -86,7 +86,7 @@ def test_an_own_recipe_is_run_and_each_claim_judged(initlab: Command, mine: Path
     ran = initlab("recipe", "run", "./mine.toml", "--json")
     assert ran.code == 0, ran.err
     document = ran.document
-    own = {"recipe", "datasets", "instead_of", "comparisons", "claims"}
+    own = {"recipe", "datasets", "instead_of", "comparisons", "claims", "missing"}
     assert set(document) == {"comparison", "leaderboard", "runs", *own}
     assert len(document["runs"]) == 6
     assert (document["recipe"], document["datasets"], document["instead_of"]) == ("mine", ["digits"], [])
@@ -142,7 +142,7 @@ def test_without_fashion_mnist_another_stands_in_and_only_the_order_is_judged(in
     assert (ran.document["datasets"], ran.document["instead_of"]) == (["digits"], ["fashion_mnist", "digits"])
     assert [claim["verdict"] for claim in ran.document["claims"]] == ["reproduced", *["undecided"] * 3]
     assert ran.document["claims"][1]["reason"] == "not run on the dataset of the claim"
-    assert "digits stands in" in ran.err
+    assert "Using digits instead" in ran.err
 
 
 def test_what_a_file_says_is_text(initlab: Command, tmp_path: Path) -> None:

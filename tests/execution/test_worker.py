@@ -23,6 +23,7 @@ from initlab_tui.execution import supervisor
 from initlab_tui.execution.follow import follow
 from initlab_tui.execution.supervisor import WorkerPlan
 from initlab_tui.reports.run_page import run_page
+from initlab_tui.services.stored_runs import read_details
 from initlab_tui.store import layer_statistics, queue, workers
 from initlab_tui.store.curves import read_curve
 from initlab_tui.store.database import Store
@@ -109,7 +110,7 @@ def test_how_a_start_was_fitted_to_the_data_is_in_its_record_and_on_its_page(lab
         *(("dense_1", 1), ("dense_2", 1), ("logits", 1)),
     ]
     page = Console(width=120, record=True, file=io.StringIO())
-    page.print(run_page(lab, run))
+    page.print(run_page(read_details(lab, run.id)))
     assert re.search(
         r"dense_1 to logits +iterations 1, variance drawn 0.* to .*, variance 1, ended within the margin",
         page.export_text(),

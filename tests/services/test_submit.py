@@ -13,7 +13,7 @@ from initlab_tui.domain.spec import Comparison, RunSpec
 from initlab_tui.execution import supervisor
 from initlab_tui.execution.supervisor import WorkerPlan
 from initlab_tui.services import submit
-from initlab_tui.services.submit import Resources
+from initlab_tui.services.resources import Resources
 from initlab_tui.store.database import Store
 from initlab_tui.store.runs import list_runs
 

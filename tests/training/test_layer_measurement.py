@@ -22,6 +22,7 @@ from initlab_tui.domain.spec import Initializer, RunSpec
 from initlab_tui.domain.theory.mean_field import correlations, predict
 from initlab_tui.reports.documents import show_document
 from initlab_tui.reports.layers import measurement_parts, metric_text
+from initlab_tui.services.stored_runs import read_details
 from initlab_tui.store import layer_statistics, progress
 from initlab_tui.store.database import Store
 from initlab_tui.training import layer_measurement, network
@@ -239,7 +240,7 @@ def test_a_new_metric_is_one_entry_and_one_function(store: Store, monkeypatch: p
     run = claimed(store)
     progress.record(store, run, [LayersMeasured(0, measurement, 0.01)])
     stored = layer_statistics.read(store, run.id)
-    (document,) = show_document(store, run)["layers"]
+    (document,) = show_document(read_details(store, run.id))["layers"]
     assert [layer["kernel_max"] for layer in document["layers"]] == values
     console = Console(width=120, record=True)
     console.print(*measurement_parts(stored))

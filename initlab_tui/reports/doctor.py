@@ -1,0 +1,150 @@
+"""What `doctor` and `datasets` found, as pages and as JSON documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from initlab_tui.reports.format import cell
+from initlab_tui.reports.tables import table
+from initlab_tui.services.doctor import DatasetStatus, Examination, StoreStatus
+
+DATASET_COLUMNS = ("name", "image", "classes", "train", "test", "here", "where")
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """The terminal that the command prints to."""
+
+    columns: int
+    rows: int
+    is_terminal: bool
+    colours: str
+    term: str
+    no_color: bool
+
+    def __str__(self) -> str:
+        facts = [f"{self.columns}x{self.rows}", f"colours: {self.colours}", f"TERM {self.term or 'not set'}"]
+        facts += ["NO_COLOR"] if self.no_color else []
+        facts += [] if self.is_terminal else ["not a terminal"]
+        return ", ".join(facts)
+
+
+def datasets_table(statuses: Iterable[DatasetStatus], searched: Sequence[Path]) -> RenderableType:
+    """Return the catalogue of datasets, and where their files may be put."""
+    made = table(*DATASET_COLUMNS, right=("classes", "train", "test"), folded=["where"])
+    for status in statuses:
+        entry = status.entry
+        made.add_row(
+            cell(entry.name, "bold"),
+            cell("×".join(map(str, entry.shape))),
+            *(cell(count) for count in (entry.classes, entry.train, entry.test)),
+            cell("yes" if status.is_here else "no"),
+            cell(status.where or "is downloaded on first use"),
+        )
+    custom = "your own file with x_train, y_train, x_test and y_test"
+    made.add_row(cell("npz:FILE", "bold"), *(cell("") for _ in range(5)), cell(custom))
+    places = ", ".join(map(str, searched))
+    offline = f"Without a network, put NAME.npz into one of: {places}. --data-dir DIR is searched first."
+    return Group(made, cell(offline, "dim"))
+
+
+def dataset_documents(statuses: Iterable[DatasetStatus]) -> list[dict[str, Any]]:
+    """Return the catalogue of datasets for JSON."""
+    return [
+        {
+            "name": status.entry.name,
+            "shape": list(status.entry.shape),
+            "classes": status.entry.classes,
+            "train": status.entry.train,
+            "test": status.entry.test,
+            "source": status.entry.source,
+            "at_hand": status.is_here,
+            "where": status.where,
+            "otherwise": status.advice,
+        }
+        for status in statuses
+    ]
+
+
+def doctor_page(found: Examination, terminal: Terminal) -> RenderableType:
+    """Return the result of the examination: the problems, or that there are none, and the facts."""
+    facts = table("", "", folded=[""])
+    for name, value in _facts(found, terminal):
+        facts.add_row(cell(name, "dim"), cell(value))
+    result = "; ".join(found.problems) or "ready: networks can be trained here"
+    return Group(cell(result, "bold"), Text(), facts, Text(), datasets_table(found.datasets, found.dataset_folders))
+
+
+def _facts(found: Examination, terminal: Terminal) -> Iterator[tuple[str, str]]:
+    yield "versions", _pairs(found.versions)
+    yield "platform", found.platform
+    yield from _devices(found.tensorflow, found.gpus)
+    yield "cores", f"{found.cores}, {found.memory_available / 1e9:.1f} GB of memory free"
+    yield "workers", ", ".join(f"{name}: {value}" for name, value in found.plan.items())
+    yield from _store_facts(found.store)
+    yield "terminal", str(terminal)
+
+
+def _devices(tensorflow: Mapping[str, Any], gpus: Sequence[str]) -> Iterator[tuple[str, str]]:
+    devices = tensorflow.get("devices", [])
+    for device in devices:
+        refusal = f"XLA does not compile, so runs are executed as graphs: {device.get('xla_error')}"
+        yield "device", f"{device['name']}: {'XLA compiles' if device['xla'] else refusal}"
+    if gpus and not any(":GPU:" in device["device"] for device in devices):
+        yield "gpu", "this machine has a GPU that TensorFlow does not see: pip install 'initlab-tui[gpu]'"
+
+
+def _store_facts(store: StoreStatus) -> Iterator[tuple[str, str]]:
+    yield "store", f"{store.path}: {store.message}"
+    health = store.health
+    if health:
+        file = f"mode {health.mode.removeprefix('0o')}, {health.megabytes} MB"
+        yield "", f"schema {health.schema}, journal {health.journal}, {file}, {health.workers_alive} workers alive"
+        yield "runs", ", ".join(f"{count} {status}" for status, count in health.runs.items()) or "none"
+
+
+def _pairs(values: Mapping[str, str]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in values.items())
+
+
+def doctor_document(found: Examination, terminal: Terminal) -> dict[str, Any]:
+    """Return the result of the examination for JSON."""
+    return {
+        "problems": list(found.problems),
+        "versions": dict(found.versions),
+        "platform": found.platform,
+        "tensorflow": dict(found.tensorflow),
+        "cores": found.cores,
+        "gpus": list(found.gpus),
+        "memory_available": found.memory_available,
+        "plan": dict(found.plan),
+        "datasets": dataset_documents(found.datasets),
+        "store": _store_document(found.store),
+        "terminal": {
+            "size": [terminal.columns, terminal.rows],
+            "is_terminal": terminal.is_terminal,
+            "colours": terminal.colours,
+            "TERM": terminal.term,
+            "NO_COLOR": terminal.no_color,
+        },
+    }
+
+
+def _store_document(store: StoreStatus) -> dict[str, Any]:
+    document: dict[str, Any] = {"path": str(store.path), "exists": store.exists, "health": store.message}
+    if store.health:
+        document |= {
+            "schema": store.health.schema,
+            "journal": store.health.journal,
+            "mode": store.health.mode,
+            "megabytes": store.health.megabytes,
+            "runs": dict(store.health.runs),
+            "workers_alive": store.health.workers_alive,
+        }
+    return document

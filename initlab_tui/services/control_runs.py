@@ -1,0 +1,97 @@
+"""Stop, pause, resume and retry runs of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from initlab_tui.domain.errors import InvalidInputError, Problem
+from initlab_tui.domain.run_status import RunStatus
+from initlab_tui.execution import supervisor
+from initlab_tui.store import queue
+from initlab_tui.store.database import Store
+from initlab_tui.store.runs import Run, list_runs, refuse_unknown
+
+
+@dataclass(frozen=True)
+class Controlled:
+    """The runs that were asked for, by id: those that changed, and the statuses of the others."""
+
+    changed: tuple[int, ...]
+    unchanged: Mapping[int, RunStatus]
+
+
+def stop(store: Store, ids: Sequence[int] | None) -> Controlled:
+    """Stop the runs of these ids, or all that are queued, running or paused; their records are kept."""
+    chosen = _choose(store, ids, lambda run: run.status.is_active)
+    return _controlled(store, chosen, queue.stop(store, chosen))
+
+
+def pause(store: Store, ids: Sequence[int] | None) -> Controlled:
+    """Pause the runs of these ids, or all that are queued or running; running ones write a checkpoint."""
+    chosen = _choose(store, ids, lambda run: run.status in (RunStatus.QUEUED, RunStatus.RUNNING))
+    return _controlled(store, chosen, queue.pause(store, chosen))
+
+
+def resume(store: Store, ids: Sequence[int] | None) -> Controlled:
+    """Queue paused runs again, and start workers for queued runs that have none.
+
+    Raises:
+        InvalidInputError: with nothing changed, if one of `ids` has ended: it cannot be resumed.
+    """
+    chosen = _choose(store, ids, lambda run: run.status in (RunStatus.PAUSED, RunStatus.QUEUED))
+    _refuse(store, chosen, _why_not_resumed)
+    resumed = set(queue.resume(store, chosen))
+    queued = [run.id for run in list_runs(store, chosen) if run.status is RunStatus.QUEUED]
+    if _start_missing_workers(store, queued):
+        resumed |= set(queued)
+    return _controlled(store, chosen, [run_id for run_id in chosen if run_id in resumed])
+
+
+def retry(store: Store, ids: Sequence[int]) -> list[int]:
+    """Queue the specs of failed, crashed and stopped runs again in their comparisons, and start missing workers.
+
+    Returns the new runs' ids. A run of which a retry is still active is left out.
+
+    Raises:
+        InvalidInputError: with nothing queued, if one of `ids` cannot be retried.
+    """
+    supervisor.reap(store)
+    _refuse(store, ids, _why_not_retried)
+    queued = queue.retry(store, ids)
+    _start_missing_workers(store, queued)
+    return queued
+
+
+def _choose(store: Store, ids: Sequence[int] | None, wanted: Callable[[Run], bool]) -> list[int]:
+    supervisor.reap(store)
+    return list(dict.fromkeys(ids)) if ids else [run.id for run in list_runs(store) if wanted(run)]
+
+
+def _refuse(store: Store, ids: Sequence[int], why_not: Callable[[Run], str]) -> None:
+    runs = list_runs(store, ids)
+    refuse_unknown(store, ids, {run.id for run in runs})
+    problems = [Problem("id", f"run {run.id} is {run.status}: {reason}") for run in runs if (reason := why_not(run))]
+    if problems:
+        raise InvalidInputError(problems)
+
+
+def _why_not_resumed(run: Run) -> str:
+    if run.status.can_be_retried:
+        return f"it cannot be resumed; train it again with initlab-tui retry {run.id}"
+    return "it has ended, and there is nothing to resume" if run.status.is_ended else ""
+
+
+def _why_not_retried(run: Run) -> str:
+    return "" if run.status.can_be_retried else "only failed, crashed and stopped runs can be retried"
+
+
+def _start_missing_workers(store: Store, ids: Sequence[int]) -> bool:
+    plans = supervisor.needed_again(store, ids) if ids else []
+    for plan in plans:
+        supervisor.start_workers(store, plan)
+    return bool(plans)
+
+
+def _controlled(store: Store, ids: Sequence[int], changed: Sequence[int]) -> Controlled:
+    return Controlled(tuple(changed), {run.id: run.status for run in list_runs(store, ids) if run.id not in changed})

@@ -1,0 +1,120 @@
+"""Examine whether networks can be trained here: versions, devices, datasets, the store."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+import initlab_tui
+from initlab_tui.data.locate import folders, locate, where_to_put
+from initlab_tui.domain.catalog.datasets import DATASETS, DatasetEntry
+from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.execution import supervisor, tensorflow_process
+from initlab_tui.store.database import Store
+from initlab_tui.store.integrity import StoreReport, check_store
+
+
+@dataclass(frozen=True)
+class DatasetStatus:
+    """A dataset of the catalogue and where its file is; without a file, `advice` says where to put one."""
+
+    entry: DatasetEntry
+    is_here: bool
+    where: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class StoreStatus:
+    """The store that was examined; `health` is None if there is none yet or it cannot be opened, see `message`."""
+
+    path: Path
+    exists: bool
+    message: str
+    health: StoreReport | None = None
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What was found on this machine; `problems` are the reasons why training would fail.
+
+    `tensorflow` is what TensorFlow's process answered; `plan` says how many workers and threads would be used.
+    """
+
+    problems: tuple[str, ...]
+    versions: Mapping[str, str]
+    platform: str
+    tensorflow: Mapping[str, Any]
+    cores: int
+    gpus: Sequence[str]
+    memory_available: int
+    plan: Mapping[str, str]
+    datasets: tuple[DatasetStatus, ...]
+    dataset_folders: tuple[Path, ...]
+    store: StoreStatus
+
+
+def examine(store_path: Path, data_dir: Path | None) -> Examination:
+    """Examine this machine; TensorFlow is asked in a process of its own, which takes a few seconds."""
+    answer = tensorflow_process.ask("devices")
+    store = _store(store_path)
+    problems = [f"TensorFlow cannot be used: {answer['error']}"] if "error" in answer else []
+    if store.exists and store.message != "ok":
+        problems.append(f"the store is damaged or cannot be used: {store.message}")
+    versions = answer.pop("versions", {})
+    return Examination(
+        problems=tuple(problems),
+        versions={"initlab-tui": initlab_tui.__version__, "python": platform.python_version(), **versions},
+        platform=platform.platform(),
+        tensorflow=answer,
+        cores=supervisor.cores(),
+        gpus=supervisor.gpus(),
+        memory_available=psutil.virtual_memory().available,
+        plan=_plan(),
+        datasets=datasets(data_dir),
+        dataset_folders=tuple(folders(data_dir)),
+        store=store,
+    )
+
+
+def _plan() -> dict[str, str]:
+    one = supervisor.plan(1, None, None, None, 0)
+    many = supervisor.plan(1000, None, None, None, 0)
+    return {
+        "device": one.device,
+        "one run": f"{one.workers} × {one.threads} threads",
+        "many runs": f"{many.workers} × {many.threads} threads",
+    }
+
+
+def datasets(data_dir: Path | None) -> tuple[DatasetStatus, ...]:
+    """Return every dataset of the catalogue, and whether it is on this machine."""
+    return tuple(_dataset(entry, data_dir) for entry in DATASETS.values())
+
+
+def _dataset(entry: DatasetEntry, data_dir: Path | None) -> DatasetStatus:
+    if entry.name == "digits":
+        return DatasetStatus(entry, True, "bundled", "")
+    found = locate(entry.name, data_dir)
+    place = found.file or found.keras_folder
+    return DatasetStatus(entry, bool(place), str(place or ""), "" if place else where_to_put(entry.name, data_dir))
+
+
+def _store(path: Path) -> StoreStatus:
+    if not path.exists():
+        return StoreStatus(path, False, "none yet; the first run creates it")
+    try:
+        with Store.open(path) as store:
+            report = check_store(store)
+            return (
+                StoreStatus(path, True, report)
+                if isinstance(report, str)
+                else StoreStatus(path, True, report.health, report)
+            )
+    except InvalidInputError as error:
+        return StoreStatus(path, True, str(error))

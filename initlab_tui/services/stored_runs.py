@@ -1,0 +1,80 @@
+"""Reading runs from a store; runs whose worker has died are marked as crashed first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.domain.run_status import RunStatus
+from initlab_tui.execution import supervisor
+from initlab_tui.store import layer_statistics
+from initlab_tui.store.curves import Curve, read_curve
+from initlab_tui.store.database import Store
+from initlab_tui.store.events import read_events
+from initlab_tui.store.layer_statistics import StoredMeasurement
+from initlab_tui.store.runs import Run, find_run, list_comparison_runs, list_runs
+
+MAX_ID = 2**63 - 1  # the largest integer of SQLite
+
+
+@dataclass(frozen=True)
+class StoredRuns:
+    """Runs, oldest first, and how many of them are queued without a living worker that could train them."""
+
+    runs: tuple[Run, ...]
+    waiting: int = 0
+
+
+@dataclass(frozen=True)
+class RunDetails:
+    """A run with everything that is recorded of it; `events` are (time, kind, detail), oldest first."""
+
+    run: Run
+    train: Curve
+    test: Curve
+    measurements: tuple[StoredMeasurement, ...]
+    events: tuple[tuple[float, str, str], ...]
+
+
+def read_runs(store: Store, comparison_id: int | None = None) -> StoredRuns:
+    """Read all runs, or those of one comparison.
+
+    Raises:
+        InvalidInputError: if there is no such comparison.
+    """
+    supervisor.reap(store)
+    if comparison_id is None:
+        found = list_runs(store)
+    else:
+        found = list_comparison_runs(store, comparison_id) if comparison_id <= MAX_ID else []
+        if not found:
+            raise InvalidInputError.of("comparison", f"no comparison {comparison_id} in {store.path}")
+    queued = [run.id for run in found if run.status is RunStatus.QUEUED]
+    return StoredRuns(tuple(found), len(queued) if queued and supervisor.needed_again(store, queued) else 0)
+
+
+def read_details(store: Store, run_id: int) -> RunDetails:
+    """Read everything about one run.
+
+    Raises:
+        InvalidInputError: if there is no such run.
+    """
+    supervisor.reap(store)
+    found = details(store, run_id)
+    if found is None:
+        raise InvalidInputError.of("id", f"no run {run_id} in {store.path}: see initlab-tui runs")
+    return found
+
+
+def details(store: Store, run_id: int) -> RunDetails | None:
+    """Return everything that is recorded of a run, or None if there is no such run."""
+    run = find_run(store, run_id)
+    if run is None:
+        return None
+    return RunDetails(
+        run,
+        read_curve(store, run_id, "train"),
+        read_curve(store, run_id, "test"),
+        tuple(layer_statistics.read(store, run_id)),
+        tuple(read_events(store, run_id)),
+    )
