@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import command_environment
+from tests.conftest import WarmStore, command_environment
 
 PROBE = """
 import json, sys
@@ -26,13 +26,17 @@ print(json.dumps(sorted(sys.modules)), file=sys.stderr)
 @pytest.mark.parametrize(
     "arguments",
     [
-        *(["--help"], ["runs"], ["leaderboard"], ["initializers"], ["datasets"], ["doctor"], ["demo"], ["recipe"]),
-        ["run", "--initializer", "he_norml"],
+        *(["--help"], ["runs"], ["leaderboard"], ["initializers"], ["datasets"], ["doctor"], ["recipe"]),
+        *(["run", "--initializer", "he_norml"], ["inspect", "--initializer", "zeros"]),
+        ["compare", "--initializer", "zeros", "--seeds", "1", "--hidden", "8", "--workers", "1", "--threads", "1"],
     ],
 )
-def test_no_command_loads_tensorflow(tmp_path: Path, arguments: list[str]) -> None:
+def test_no_command_loads_tensorflow(tmp_path: Path, warm_store: WarmStore, arguments: list[str]) -> None:
     probe = PROBE.format(arguments=arguments)
     environment = command_environment(tmp_path)
+    if arguments[0] == "compare":
+        warm_store.open().close()
+        environment["INITLAB_STORE"] = str(warm_store.path)
     ran = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, env=environment, cwd=tmp_path)
     loaded = {name.partition(".")[0] for name in json.loads(ran.stderr.splitlines()[-1])}
     assert not loaded & {"tensorflow", "keras", "textual", "sklearn"}

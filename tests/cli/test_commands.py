@@ -17,12 +17,13 @@ import pytest
 from initlab_tui.domain.layers.glossary import GLOSSARY
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution.follow import follow
+from initlab_tui.services import preflight
 from initlab_tui.store import queue, workers
 from initlab_tui.store.curves import read_curve
 from initlab_tui.store.database import Store
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import list_runs
-from tests.conftest import Command, command_environment, command_line
+from tests.conftest import Command, WarmStore, command_environment, command_line
 from tests.database import execute
 
 QUICK = ("--hidden", "16", "--batch-size", "32")
@@ -32,10 +33,12 @@ def store_of(home: Path) -> Path:
     return home / ".local/share/initlab-tui/lab.db"
 
 
-def test_the_demo_separates_good_starts_from_bad(initlab: Command) -> None:
-    ran = initlab("demo", "--json")
+def test_the_demo_separates_good_starts_from_bad(initlab: Command, initlab_process: Command) -> None:
+    ran = initlab_process("demo")
     assert ran.code == 0, ran.err
-    rows = {row["initializer"]: row for row in ran.document["leaderboard"]}
+    assert re.search(r"1\s+he_normal\s+3\s+[\d.]+ ± [\d.]+", ran.out)
+    assert "\x1b" not in ran.out
+    rows = {row["initializer"]: row for row in initlab("leaderboard", "--json").document["leaderboard"]}
     accuracy = {name: row["test_accuracy"]["mean"] for name, row in rows.items()}
     assert next(iter(rows)) == "he_normal" and list(rows)[-1] == "zeros"
     assert accuracy["he_normal"] > 0.9 > 0.7 > accuracy["random_normal:stddev=1.0"] > 0.3
@@ -45,31 +48,30 @@ def test_the_demo_separates_good_starts_from_bad(initlab: Command) -> None:
     assert all(row["n"] == 3 and row["status"] == "done" for row in rows.values())
 
 
-def test_compare_prints_a_leaderboard_and_the_store_keeps_it(initlab: Command, tmp_path: Path) -> None:
+def test_compare_prints_a_leaderboard_and_the_store_keeps_it(warm: Command) -> None:
     arguments = ["compare", "--initializer", "he_normal", "--initializer", "zeros", "--seeds", "2", *QUICK]
-    ran = initlab(*arguments, "--activation", "relu", "--activation", "tanh")
+    ran = warm(*arguments, "--activation", "relu", "--activation", "tanh")
     assert ran.code == 0, ran.err
     assert re.search(r"1\s+he_normal\s+\w+\s+2\s+[\d.]+ ± [\d.]+", ran.out)
     assert re.search(r"#1 .* #2 .* over 2 shared seeds", ran.out)
     assert " act " in ran.out and "± 95 % t interval over n seeds" in ran.out
     assert len(set(re.findall(r"^\[\d+/8\] (.*): done", ran.err, re.MULTILINE))) == 8  # a plain line for each run
     assert "\x1b" not in ran.out + ran.err
-    assert store_of(tmp_path).is_file()
-    board = initlab("leaderboard", "--json").document["leaderboard"]
+    runs = warm("runs", "--last", "8", "--json").document["runs"]
+    assert {run["status"] for run in runs} == {"done"}
+    (comparison,) = {run["comparison"] for run in runs}
+    board = warm("leaderboard", "--comparison", str(comparison), "--json").document["leaderboard"]
     assert sorted((row["n"], row["initializer"], row["spec"]["activation"]) for row in board) == [
         *((2, "he_normal", "relu"), (2, "he_normal", "tanh"), (2, "zeros", "relu"), (2, "zeros", "tanh")),
     ]
-    runs = initlab("runs", "--json").document["runs"]
-    assert len(runs) == 8
-    assert {run["status"] for run in runs} == {"done"}
-    shown = initlab("show", str(runs[0]["id"]), "--json").document
+    shown = warm("show", str(runs[0]["id"]), "--json").document
     assert shown["metrics"]["test"]["step"][0] == 0
     assert len(shown["metrics"]["train"]["loss"]) == shown["total_steps"]
-    assert "initializer" in initlab("show", str(runs[0]["id"])).out
+    assert "initializer" in warm("show", str(runs[0]["id"])).out
 
 
-def test_the_document_of_a_comparison(initlab: Command) -> None:
-    ran = initlab("compare", "--initializer", "random_normal", "--seeds", "2", *QUICK, "--json")
+def test_the_document_of_a_comparison(warm: Command) -> None:
+    ran = warm("compare", "--initializer", "random_normal", "--seeds", "2", *QUICK, "--json")
     document = ran.document
     assert set(document) == {"comparison", "leaderboard", "runs"}
     (row,) = document["leaderboard"]
@@ -86,26 +88,26 @@ def test_the_document_of_a_comparison(initlab: Command) -> None:
     assert run["spec"]["initializer"] == "random_normal:stddev=0.05" and run["spec"]["hidden"] == [16]
 
 
-def test_a_lone_run_has_no_interval(initlab: Command) -> None:
-    ran = initlab("run", "--initializer", "he_normal", *QUICK, "--json")
+def test_a_lone_run_has_no_interval(warm: Command) -> None:
+    ran = warm("run", "--initializer", "he_normal", *QUICK, "--json")
     assert ran.code == 0
     (row,) = ran.document["leaderboard"]
     assert (row["n"], row["test_accuracy"]["ci_low"], row["test_accuracy"]["ci_high"]) == (1, None, None)
-    again = initlab("run", "--initializer", "he_normal", *QUICK, "--json").document["runs"][0]
-    assert again["test_loss"] == ran.document["runs"][0]["test_loss"]  # bit for bit, in another process
 
 
-def test_diverging_is_a_result_of_a_comparison_and_a_failure_of_a_lone_run(initlab: Command) -> None:
+def test_diverging_is_a_result_of_a_comparison_and_a_failure_of_a_lone_run(
+    warm: Command, initlab_process: Command, warm_store: WarmStore
+) -> None:
     wild = ("--optimizer", "sgd", "--learning-rate", "1e4", "--activation", "linear", "--hidden", "16x4")
-    ran = initlab("compare", "--initializer", "he_normal", "--seeds", "1", *wild, "--json")
+    ran = warm("compare", "--initializer", "he_normal", "--seeds", "1", *wild, "--json")
     assert ran.code == 0
     assert ran.document["leaderboard"][0]["status"] == "diverged"
     assert ran.document["runs"][0]["test_loss"] is None
-    ran = initlab("run", *wild)
+    ran = initlab_process("run", *wild, "--threads", "1", INITLAB_STORE=str(warm_store.path))
     assert (ran.code, "diverged: the loss" in ran.err) == (1, True)
 
 
-def test_own_data_and_an_own_initializer(initlab: Command, tmp_path: Path) -> None:
+def test_own_data_and_an_own_initializer(warm: Command, tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     labels = np.arange(200) % 4
     images = generator.integers(0, 60, (200, 6, 6), np.uint8)
@@ -115,7 +117,7 @@ def test_own_data_and_an_own_initializer(initlab: Command, tmp_path: Path) -> No
         "import keras\nclass Start(keras.initializers.HeNormal):\n    pass\n"
         "def slow(shape, scale=1.0):\n    import numpy\n    return numpy.full(shape, scale)\n"
     )
-    ran = initlab(
+    ran = warm(
         *("compare", "--dataset", "npz:own.npz", "--initializer", "import:mine.Start", "--epochs", "20"),
         *("--initializer", "import:mine.slow:scale=0.0", "--seeds", "2", *QUICK, "--json"),
     )
@@ -125,52 +127,49 @@ def test_own_data_and_an_own_initializer(initlab: Command, tmp_path: Path) -> No
     assert first["test_accuracy"]["mean"] > 0.5 > 0.3 > last["test_accuracy"]["mean"]
 
 
-def test_detached_runs_go_on_and_are_stopped(initlab: Command, tmp_path: Path) -> None:
-    ran = initlab("run", "--epochs", "1000000", *QUICK, "--detach")
+def test_detached_runs_go_on_and_are_stopped(warm: Command, warm_store: WarmStore) -> None:
+    ran = warm("run", "--epochs", "1000000", *QUICK, "--detach")
     assert ran.code == 0
     run_id = ran.out.strip()
     assert run_id.isdigit()
 
     def run() -> dict[str, object]:
-        found: dict[str, object] = initlab("show", run_id, "--json").document
+        found: dict[str, object] = warm("show", run_id, "--json").document
         return found
 
     wait = time.monotonic() + 60
     while not run()["step"]:
         assert time.monotonic() < wait
-    assert initlab("pause", run_id).out == f"run {run_id}: pausing\n"
+    assert warm("pause", run_id).out == f"run {run_id}: pausing\n"
     while run()["status"] != "paused":
         assert time.monotonic() < wait
     step = run()["step"]
-    assert initlab("resume", run_id).out == f"run {run_id}: resumed\n"
+    assert warm("resume", run_id).out == f"run {run_id}: resumed\n"
     while run()["step"] == step:
         assert time.monotonic() < wait
-    assert initlab("stop", "--all").out == f"run {run_id}: stopping\n"
+    assert warm("stop", "--all").out == f"run {run_id}: stopping\n"
     while run()["status"] != "stopped":
         assert time.monotonic() < wait
-    assert initlab("stop", run_id).out == f"run {run_id}: nothing to do, it is stopped\n"
-    assert initlab("stop", "--all").code == 0
-    with Store.open(store_of(tmp_path)) as store:
+    assert warm("stop", run_id).out == f"run {run_id}: nothing to do, it is stopped\n"
+    assert warm("stop", "--all").code == 0
+    with warm_store.open() as store:
         assert len(read_curve(store, int(run_id), "train").steps) > 0
 
 
-def test_ctrl_c_stops_this_commands_runs_and_no_others(initlab: Command, tmp_path: Path) -> None:
-    other = initlab("run", "--epochs", "1000000", *QUICK, "--detach", "--threads", "1").out.strip()
+def test_ctrl_c_stops_this_commands_runs_and_no_others(warm: Command, warm_store: WarmStore, tmp_path: Path) -> None:
+    other = int(warm("run", "--epochs", "1000000", *QUICK, "--detach").out)
     command = subprocess.Popen(
         command_line(["run", "--epochs", "1000000", *QUICK, "--json", "--threads", "2"]),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=tmp_path,
-        env=command_environment(tmp_path),
+        env=command_environment(tmp_path, INITLAB_STORE=str(warm_store.path)),
         start_new_session=True,
     )
     wait = time.monotonic() + 60
-    with Store.open(store_of(tmp_path)) as store:
-        while (
-            not all(len(read_curve(store, run.id, "train").steps) for run in list_runs(store))
-            or len(list_runs(store)) < 2
-        ):
+    with warm_store.open() as store:
+        while not all(run.step for run in list_runs(store) if run.id >= other) or list_runs(store)[-1].id == other:
             assert time.monotonic() < wait
             time.sleep(0.05)
     os.killpg(command.pid, signal.SIGINT)
@@ -179,15 +178,11 @@ def test_ctrl_c_stops_this_commands_runs_and_no_others(initlab: Command, tmp_pat
     assert "Traceback" not in err
     (run,) = json.loads(out)["runs"]
     assert run["status"] == "stopped" and run["step"] > 0
-    assert initlab("show", other, "--json").document["status"] == "running"
-    initlab("stop", "--all")
-    with Store.open(store_of(tmp_path)) as store:
-        while any(found.status == "running" for found in list_runs(store)):
-            assert time.monotonic() < wait + 200
-            time.sleep(0.05)
+    assert warm("show", str(other), "--json").document["status"] == "running"
+    warm("stop", str(other))
 
 
-def test_on_a_terminal_progress_is_live_and_leaves_no_trace_on_stdout(tmp_path: Path) -> None:
+def test_on_a_terminal_progress_is_live_and_leaves_no_trace_on_stdout(warm: Command, tmp_path: Path) -> None:
     controller, terminal = pty.openpty()
     with subprocess.Popen(
         command_line(["compare", "--initializer", "he_normal", "--seeds", "2", *QUICK, "--json"]),
@@ -207,6 +202,9 @@ def test_on_a_terminal_progress_is_live_and_leaves_no_trace_on_stdout(tmp_path: 
         assert command.stdout is not None
         document = json.loads(command.stdout.read())
     assert [run["status"] for run in document["runs"]] == ["done", "done"]
+    assert store_of(tmp_path).is_file()
+    (again,) = warm("run", "--initializer", "he_normal", *QUICK, "--json").document["runs"]
+    assert again["test_loss"] == document["runs"][0]["test_loss"]  # bit for bit, by another worker
     assert b"starting TensorFlow" in seen and b"2/2 runs" in seen
     assert seen.rstrip().endswith(b"\x1b[2K") or b"\x1b[?25h" in seen  # wiped, and the cursor is back
 
@@ -227,6 +225,14 @@ def test_what_there_is(initlab: Command) -> None:
     assert "mnist.npz" in mnist["otherwise"]
 
 
+@pytest.fixture
+def tensorflow_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorFlow at its best, for what is not about TensorFlow: asking it takes seconds."""
+    cpu = {"device": "/device:CPU:0", "name": "CPU", "xla": True, "seconds": 0.1}
+    answer = {"versions": {"tensorflow": "2.20", "keras": "3.10", "numpy": "2.2"}, "devices": [cpu]}
+    monkeypatch.setattr(preflight, "ask", lambda _: {**answer, "built_with_cuda": False})
+
+
 def test_the_doctor_tells_whether_this_machine_is_ready(initlab: Command, tmp_path: Path) -> None:
     report = initlab("doctor", "--json")
     assert report.code == 0
@@ -235,6 +241,9 @@ def test_the_doctor_tells_whether_this_machine_is_ready(initlab: Command, tmp_pa
     (cpu,) = [device for device in document["tensorflow"]["devices"] if "CPU" in device["device"]]
     assert cpu["xla"] is True
     assert document["store"]["exists"] is False and not store_of(tmp_path).exists()
+
+
+def test_the_doctor_finds_what_is_no_store(initlab: Command, tensorflow_answers: None, tmp_path: Path) -> None:  # noqa: ARG001
     (tmp_path / "lab.db").write_text("no store at all, and long enough to be looked at " * 10)
     page = initlab("doctor", "--store", "lab.db")
     assert page.code == 1
@@ -259,7 +268,11 @@ def test_what_waits_without_a_worker_is_told_and_resumed(initlab: Command, tmp_p
     assert [run.status for run in last.runs] == ["crashed", "done", "done"]
 
 
-def test_a_damaged_store_is_an_error_and_the_doctor_says_so(initlab: Command, tmp_path: Path) -> None:
+def test_a_damaged_store_is_an_error_and_the_doctor_says_so(
+    initlab: Command,
+    tensorflow_answers: None,  # noqa: ARG001
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "lab.db"
     with Store.open(path) as store:
         queue.enqueue(store, None, [RunSpec(seed=seed) for seed in range(200)], Requirements("cpu", 1, None, tmp_path))

@@ -82,8 +82,8 @@ def mine(tmp_path: Path) -> Path:
     return path
 
 
-def test_an_own_recipe_is_run_and_each_claim_judged(initlab: Command, mine: Path) -> None:  # noqa: ARG001
-    ran = initlab("recipe", "run", "./mine.toml", "--json")
+def test_an_own_recipe_is_run_and_each_claim_judged(warm: Command, mine: Path) -> None:  # noqa: ARG001
+    ran = warm("recipe", "run", "./mine.toml", "--json")
     assert ran.code == 0, ran.err
     document = ran.document
     own = {"recipe", "datasets", "instead_of", "comparisons", "claims", "missing"}
@@ -105,7 +105,7 @@ def test_an_own_recipe_is_run_and_each_claim_judged(initlab: Command, mine: Path
     assert claims[3]["reason"] == "only 0 of 2 runs have a result"
     assert re.search("recipe mine: adam", ran.err)
 
-    told = initlab("recipe", "run", "mine.toml", "--seeds", "1")
+    told = warm("recipe", "run", "mine.toml", "--seeds", "1")
     assert told.code == 0, told.err
     assert told.out.count("an interval needs at least two seeds") == 3
     assert "He[/] is worse than zeros" in told.out
@@ -129,7 +129,7 @@ def test_the_packaged_files_are_those_that_are_listed() -> None:
     assert [recipe.name for recipe in loader.packaged()] == list(loader.PACKAGED)
 
 
-def test_without_fashion_mnist_another_stands_in_and_only_the_order_is_judged(initlab: Command, tmp_path: Path) -> None:
+def test_without_fashion_mnist_another_stands_in_and_only_the_order_is_judged(warm: Command, tmp_path: Path) -> None:
     own = MINE.replace("[[experiments]]", "[[experiments]]\n#", 1).replace(
         'title = "Zeros', 'substitute_dataset = "digits"\ntitle = "Z'
     )
@@ -137,7 +137,7 @@ def test_without_fashion_mnist_another_stands_in_and_only_the_order_is_judged(in
         'group = "zeros"\nat_most', 'any_dataset = true\ngroup = "zeros"\nat_most'
     )
     (tmp_path / "mine.toml").write_text(own)
-    ran = initlab("recipe", "run", "mine.toml", "--json", https_proxy="http://127.0.0.1:9")
+    ran = warm("recipe", "run", "mine.toml", "--json", https_proxy="http://127.0.0.1:9")
     assert ran.code == 0, ran.err
     assert (ran.document["datasets"], ran.document["instead_of"]) == (["digits"], ["fashion_mnist", "digits"])
     assert [claim["verdict"] for claim in ran.document["claims"]] == ["reproduced", *["undecided"] * 3]

@@ -29,30 +29,26 @@ from initlab_tui.store.curves import read_curve
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import read_events
 from initlab_tui.store.queue import Requirements
-from initlab_tui.store.runs import Run, find_run
+from initlab_tui.store.runs import Run, find_run, list_runs
+from tests.conftest import ONE_THREAD, WarmStore
 from tests.database import execute
 
-PLAN = WorkerPlan(workers=1, threads=1, device="cpu")
 # Long enough that nothing on earth finishes it within a test.
 ENDLESS: dict[str, Any] = {"epochs": 1_000_000, "hidden": "32", "batch_size": 32}
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A store with a worker that stands ready: TensorFlow is imported once for all tests here."""
-    store = Store.open(tmp_path_factory.mktemp("lab") / "lab.db")
-    supervisor.start_workers(store, PLAN, idle=120)
-    yield store
-    for worker in workers.list_alive(store):
-        if worker.pid is not None:
-            os.kill(worker.pid, signal.SIGTERM)
-    wait_until(lambda: workers.count_alive(store) == 0)
+@pytest.fixture
+def lab(warm_store: WarmStore) -> Iterator[Store]:
+    """A store with a worker that stands ready."""
+    with warm_store.open() as store:
+        yield store
+        queue.stop(store, [run.id for run in list_runs(store) if run.status.is_active])
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "not true in time"
         time.sleep(0.02)
 
 
@@ -235,7 +231,7 @@ def test_without_work_a_worker_ends_by_itself(lab: Store) -> None:
 def test_dismissed_a_worker_ends_as_soon_as_it_has_no_work(tmp_path: Path) -> None:
     with Store.open(tmp_path / "lab.db") as store:
         run_id = enqueue(store, **ENDLESS)
-        (worker_id,) = supervisor.start_workers(store, PLAN, idle=3600)
+        (worker_id,) = supervisor.start_workers(store, ONE_THREAD, idle=3600)
         until_training(store, run_id)
         workers.dismiss(store, [worker_id])
         last = enqueue(store)
@@ -246,7 +242,7 @@ def test_dismissed_a_worker_ends_as_soon_as_it_has_no_work(tmp_path: Path) -> No
 
 def test_dismissed_a_worker_that_stands_idle_ends(tmp_path: Path) -> None:
     with Store.open(tmp_path / "lab.db") as store:
-        ids = supervisor.start_workers(store, PLAN, idle=3600)
+        ids = supervisor.start_workers(store, ONE_THREAD, idle=3600)
         ended = finished(store, enqueue(store)).ended or 0
         beat = "SELECT heartbeat FROM workers WHERE ended IS NULL"
         wait_until(lambda: execute(store, beat)[0][0] > ended)  # it has stood idle for a while
@@ -257,7 +253,7 @@ def test_dismissed_a_worker_that_stands_idle_ends(tmp_path: Path) -> None:
 def test_a_stop_does_not_wait_for_the_lock_of_one_who_writes_all_the_time(lab: Store) -> None:
     # A tiny network measured after each step yields hundreds of events a second.
     run_id = enqueue(lab, epochs=1_000_000, hidden="16", eval_every=1)
-    supervisor.start_workers(lab, PLAN)
+    supervisor.start_workers(lab, ONE_THREAD)
     until_training(lab, run_id, step=50)
     with Store.open(lab.path) as person:
         asked = time.monotonic()
@@ -275,7 +271,7 @@ def test_a_stop_does_not_wait_for_the_lock_of_one_who_writes_all_the_time(lab: S
 def test_a_worker_whose_store_is_removed_ends_and_makes_no_other(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "lab.db")
     run_id = enqueue(store, **ENDLESS)
-    supervisor.start_workers(store, PLAN)
+    supervisor.start_workers(store, ONE_THREAD)
     until_training(store, run_id)
     (pids,) = execute(store, "SELECT monitor_pid, pid FROM workers")
     (tmp_path / "lab.db").unlink()
@@ -304,7 +300,7 @@ def test_a_keras_configuration_of_the_persons_own_changes_nothing(
     (tmp_path / "keras.json").write_text('{"floatx": "float64", "image_data_format": "channels_first"}')
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     (run_id,) = queue.enqueue(store, None, [RunSpec()], Requirements("cpu", 1, None, Path("/")))
-    supervisor.start_workers(store, PLAN)
+    supervisor.start_workers(store, ONE_THREAD)
     assert finished(store, run_id).test_loss == finished(lab, enqueue(lab)).test_loss
 
 
@@ -320,7 +316,7 @@ def test_on_a_full_disk_the_run_fails_and_what_was_committed_stays(tmp_path: Pat
     try:
         with Store.open(small / "lab.db") as store:
             run_id = enqueue(store, **ENDLESS, eval_every=1)
-            supervisor.start_workers(store, PLAN)
+            supervisor.start_workers(store, ONE_THREAD)
             run = finished(store, run_id)
             assert (run.status, "disk is full" in run.reason) == ("failed", True)
             assert len(read_curve(store, run_id, "train").steps) >= run.step > 0

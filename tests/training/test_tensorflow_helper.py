@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import json
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +16,8 @@ import numpy as np
 import pytest
 
 from initlab_tui.data.arrays import load
+from initlab_tui.domain.catalog.datasets import DATASETS
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training import tensorflow_helper
 
 
@@ -72,3 +75,36 @@ def test_a_download_that_breaks_off_leaves_nothing_half(keras_home: Path, tmp_pa
         tensorflow_helper.fetch("fashion_mnist", str(tmp_path / "prepared" / "fashion_mnist.npz"))
     assert not (tmp_path / "prepared").exists()
     assert not (keras_home / "datasets/fashion-mnist/t10k-images-idx3-ubyte.gz").exists()
+
+
+@pytest.mark.parametrize("dataset", [name for name in DATASETS if name != "digits"])
+def test_without_a_network_a_download_ends_and_leaves_nothing(
+    dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(Exception, match="URL fetch failure"):
+        tensorflow_helper.fetch(dataset, str(tmp_path / "prepared" / f"{dataset}.npz"))
+    assert not (tmp_path / "prepared").exists()
+
+
+@pytest.mark.parametrize(
+    ("initializer", "error"),
+    [
+        ("import:gone_for_good.Start", "No module named 'gone_for_good'"),
+        ("import:broken_on_import.Start", "ZeroDivisionError"),
+        ("import:wrong_in_use.number", "is not callable"),
+        ("import:wrong_in_use.shape", "returned shape (2, 2) for a kernel of shape (64, 16)"),
+    ],
+)
+def test_a_custom_initializer_that_cannot_be_used_is_answered_with_the_reason(
+    tmp_path: Path, initializer: str, error: str
+) -> None:
+    (tmp_path / "broken_on_import.py").write_text("1/0")
+    (tmp_path / "wrong_in_use.py").write_text(
+        "import numpy\nnumber = 3\ndef shape(_shape):\n    return numpy.zeros((2, 2))\n"
+    )
+    spec = RunSpec.checked(initializer=initializer, hidden="16").to_json()
+    question = {"specs": [spec], "shape": [8, 8], "classes": 10, "import_folder": str(tmp_path)}
+    tensorflow_helper.main([str(tmp_path / "answer"), "draw", json.dumps(question)])
+    assert error in json.loads((tmp_path / "answer").read_text())["error"]
