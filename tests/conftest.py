@@ -78,10 +78,11 @@ def run_here(arguments: Sequence[str], folder: Path, environment: Mapping[str, s
         contextlib.redirect_stderr(err),
     ):
         try:
-            main()
-            code = 0
+            code = main()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # the command line has its own
         return Ran(code, _written(out), _written(err))
 
 
