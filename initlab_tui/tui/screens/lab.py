@@ -8,7 +8,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.events import Click
+from textual.events import Click, DescendantFocus
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer, Static
@@ -61,6 +61,12 @@ class LabScreen(Screen[None]):
                 yield Training(self._trends)
                 yield Results(self._trends)
         yield Footer(compact=True, show_command_palette=False)
+
+    # A class on the focused pane, not :focus-within, which restyles all that is in a pane at every change of focus.
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        focused = {node.id for node in event.widget.ancestors}
+        for pane in self.query("#setup, #training, #results"):
+            pane.set_class(pane.id in focused, "-focused")
 
     @property
     def setup(self) -> Setup:

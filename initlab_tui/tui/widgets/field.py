@@ -49,7 +49,7 @@ class Field(Vertical):
     Field > Horizontal { height: 1; }
     Field Label { width: 14; color: $text-muted; }
     Field Input, Field Select { width: 1fr; }
-    Field:focus-within Label { color: $text; text-style: bold; }
+    Field Label.-focused { color: $text; text-style: bold; }
     Field .reason { color: $text-error; height: auto; display: none; }
     Field.-wrong .reason { display: block; }
     Field.-wrong Label { color: $text-error; }
@@ -68,8 +68,14 @@ class Field(Vertical):
             yield Label(self._label, markup=False)
             yield from self.editor()
 
+    def on_descendant_focus(self) -> None:
+        self.query_one(Label).add_class("-focused")
+
+    def on_descendant_blur(self) -> None:
+        self.query_one(Label).remove_class("-focused")
+
     def editor(self) -> ComposeResult:
-        """The widget that is typed or chosen in."""
+        """Compose the widget that edits the value."""
         raise NotImplementedError
 
     @property
