@@ -10,10 +10,18 @@ import numpy as np
 import tensorflow as tf
 
 
+def override_keras_config() -> None:
+    """Set what a user's keras.json may set otherwise, since it would change the results of a spec.
+
+    The data and the kernels are float32, and Flatten reads the pixels of an image in the order of "channels_last".
+    """
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
+
+
 def configure(threads: int) -> None:
     """Set threads and GPU memory growth; before the first operation, once in a process."""
-    # A person's own keras.json may say otherwise; the data and the kernels here are float32.
-    keras.config.set_floatx("float32")
+    override_keras_config()
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     for gpu in tf.config.list_physical_devices("GPU"):

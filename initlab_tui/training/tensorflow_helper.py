@@ -106,7 +106,7 @@ QUESTIONS: Mapping[str, Callable[..., dict[str, Any]]] = {
 def main(arguments: list[str]) -> None:
     """Answer one question."""
     answer, question, parameters = arguments[0], arguments[1], json.loads((arguments[2:] or ["{}"])[0])
-    keras.config.set_floatx("float32")
+    device.override_keras_config()
     try:
         result = QUESTIONS[question](**parameters)
     # The one who asked decides what an error means; Keras's downloader raises bare Exception.

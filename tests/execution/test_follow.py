@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from initlab_tui.domain.spec import RunSpec
-from initlab_tui.execution import follow as following
-from initlab_tui.execution import supervisor
+from initlab_tui.execution import liveness, supervisor
 from initlab_tui.execution.follow import follow
 from initlab_tui.execution.liveness import RESTARTS, LivenessMonitor
 from initlab_tui.store import queue
@@ -27,7 +26,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         set_monitor(store, worker_id, 999999999, 0.0)
 
     monkeypatch.setattr(supervisor, "_spawn_monitor", dies_at_once)
-    monkeypatch.setattr(following, "LIVENESS_SECONDS", 0.0)
+    monkeypatch.setattr(liveness, "LIVENESS_SECONDS", 0.0)
     return workers
 
 
@@ -65,7 +64,7 @@ def test_a_keeper_marks_what_dead_workers_left_behind(store: Store, started: lis
 
 
 def test_a_keeper_looks_once_a_while(store: Store, started: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "LIVENESS_SECONDS", 3600.0)
+    monkeypatch.setattr(liveness, "LIVENESS_SECONDS", 3600.0)
     keeper = LivenessMonitor(store)
     keeper.check()
     queue.enqueue(store, None, [RunSpec()], Requirements("cpu", 1, None, Path("/")))

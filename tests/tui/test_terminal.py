@@ -196,7 +196,7 @@ def test_a_lab_that_is_left_leaves_no_worker_behind(session: Session) -> None:
 def test_the_demo_trains_at_once_and_goes_on_when_it_is_left(lab: Lab) -> None:
     terminal = lab.start("demo")
     terminal.wait_for("/15 runs done")
-    answer(terminal, CTRL_C, "keep them going")
+    answer(terminal, CTRL_C, "Keep running")
     terminal.send(ENTER)
     assert terminal.exit_code() == 0
     assert_left_as_found(terminal)
@@ -233,7 +233,7 @@ def test_what_was_left_to_train_is_live_at_every_size_and_stopped_on_leaving(lab
         terminal.resize(size)
         goes_on_at(terminal, size)
     terminal.send("q")
-    answer(terminal, DOWN, "and stop them")
+    answer(terminal, DOWN, "Stop runs")
     terminal.send(ENTER)
     assert terminal.exit_code() == 0
     assert_left_as_found(terminal)
