@@ -25,6 +25,16 @@ class _Restart:
     event: int
 
 
+def refuse_removed(store: Store) -> None:
+    """Check that the file of an open store is still there.
+
+    Raises:
+        InvalidInputError: if it was removed, or replaced by another file.
+    """
+    if not store.is_there():
+        raise InvalidInputError.of("store", f"store {store.path} was removed while its runs were followed")
+
+
 class LivenessMonitor:
     """Restarts missing workers; fails runs that cannot start.
 
@@ -47,8 +57,7 @@ class LivenessMonitor:
         if now - self._checked < LIVENESS_SECONDS:
             return False
         self._checked = now
-        if not self._store.is_there():
-            raise InvalidInputError.of("store", f"store {self._store.path} was removed while its runs were followed")
+        refuse_removed(self._store)
         ended = bool(supervisor.reap(self._store))
         for plan in supervisor.needed_again(self._store, ids):
             ended |= self._restart_or_fail(plan, ids)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.statistics.leaderboard import leaderboard
-from initlab_tui.execution.liveness import LivenessMonitor
+from initlab_tui.execution.liveness import LivenessMonitor, refuse_removed
 from initlab_tui.reports.format import conclusion
-from initlab_tui.store.database import Store
+from initlab_tui.store.database import Store, StoreError
 from initlab_tui.store.run_cache import Change, RunCache
 from initlab_tui.store.runs import Run
 from initlab_tui.store.workers import count_alive
@@ -64,7 +64,19 @@ class StoreMonitor:
         self._workers = 0
 
     def poll(self, store: Store) -> StoreSnapshot | None:
-        """Return the current state of the store, or None if nothing changed."""
+        """Return the current state of the store, or None if nothing changed.
+
+        Raises:
+            InvalidInputError: if the store was removed.
+            StoreError: if it cannot be read.
+        """
+        try:
+            return self._poll(store)
+        except StoreError:
+            refuse_removed(store)  # reading a removed file fails in many ways, and this says why
+            raise
+
+    def _poll(self, store: Store) -> StoreSnapshot | None:
         if self._cache is None or self._liveness is None:
             import scipy.special  # noqa: F401 - for the intervals; its import must not count as ranking
 
