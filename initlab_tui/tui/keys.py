@@ -84,13 +84,13 @@ def bindings(keys: Iterable[Key]) -> list[BindingType]:
 PRIORITY = ("f1", "f5", "ctrl+r", "ctrl+c", "ctrl+q")
 
 LAB = (
-    Key("r,f5,ctrl+r", "run", "Run", "queue the comparison that the setup describes, and train it"),
-    Key("p", "pause", "Pause", "pause the comparison that trains, keeping a checkpoint; again: let it go on"),
-    Key("x", "stop", "Stop", "stop the comparison that trains, keeping what it recorded"),
-    Key("X", "stop_all", "Stop all", "stop everything that is queued, running or paused in this store", show=False),
-    Key("c", "chart", "Chart", "draw the marked groups and runs over each other, or all that the results show"),
-    Key("e", "recipes", "Recipes", "choose a published experiment, which fills the setup", show=False),
-    Key("v", "claims", "Claims", "show what the recipes claim beside what their runs here came to", show=False),
+    Key("r,f5,ctrl+r", "run", "Run", "queue and train the comparison in the setup"),
+    Key("p", "pause", "Pause", "pause or resume the running comparison"),
+    Key("x", "stop", "Stop", "stop the running comparison; recorded metrics are kept"),
+    Key("X", "stop_all", "Stop all", "stop all runs that are queued, running or paused", show=False),
+    Key("c", "chart", "Chart", "draw the marked groups and runs in one chart, or all that are shown"),
+    Key("e", "recipes", "Recipes", "choose a published experiment to fill the setup", show=False),
+    Key("v", "claims", "Claims", "compare the claims of recipes with your results", show=False),
     Key("1,f2", "pane('setup')", "Setup", "go to the setup", show=False),
     Key("2,f3", "pane('training')", "Training", "go to the training", show=False),
     Key("3,f4", "pane('results')", "Results", "go to the results", show=False),
@@ -99,63 +99,63 @@ LAB = (
 EVERYWHERE = (
     Key("question_mark,f1", "help", "Help", "show all keys, and what the words mean"),
     Key("ctrl+p", "command_palette", "Palette", "find any action or theme by its name", show=False),
-    Key("q,ctrl+q,ctrl+c", "quit", "Quit", "leave; what trains can go on without the screen"),
+    Key("q,ctrl+q,ctrl+c", "quit", "Quit", "quit; runs can keep running in the background"),
 )
 
 SETUP = (
-    Key("space", "tick", "Tick", "take the initializer into the comparison, or leave it out"),
-    Key("enter", "edit", "Edit", "edit the initializer's parameters in place; esc leaves them"),
-    Key("plus", "another", "Another", "the same initializer once more, to compare other parameters"),
+    Key("space", "tick", "Tick", "select the initializer, or deselect it"),
+    Key("enter", "edit", "Edit", "edit the initializer's parameters in place; esc closes them"),
+    Key("plus", "another", "Another", "add the same initializer again, to compare other parameters"),
     Key("tab", "fields", "Fields", "go to the fields", show=False, priority=True),
-    Key("minus,delete", "remove", "Remove", "take a line added with + away again", show=False),
+    Key("minus,delete", "remove", "Remove", "remove a line that was added with +", show=False),
 )
 
 FIELD = (
-    # Before the field gets what was typed after them, however fast that came.
+    # These take effect before the field gets what is typed after them.
     Key("enter,tab", "app.focus_next", "Next", "go to the next field", priority=True),
-    Key("ctrl+u", "delete_left_all", "Clear", "delete what is left of the cursor", priority=True),
-    Key("escape", "leave", "List", "back to the list of initializers", priority=True),
-    Key("ctrl+r", "screen.run", "Run", "run, from a field, which takes letters for itself"),
+    Key("ctrl+u", "delete_left_all", "Clear", "delete everything left of the cursor", priority=True),
+    Key("escape", "leave", "List", "go back to the list of initializers", priority=True),
+    Key("ctrl+r", "screen.run", "Run", "run, from any field"),
     Key("f3", "screen.pane('training')", "Training", "go to the training"),
     Key("f4", "screen.pane('results')", "Results", "go to the results"),
     Key("f1", "app.help", "Help", "show the help"),
 )
 
 TRAINING = (
-    Key("k", "skip", "Skip", "stop this run alone; the next one goes on"),
-    Key("enter,i", "details", "Details", "all that is known of the run under the cursor"),
-    Key("l", "layers", "Layers", "the layers of the run under the cursor over its steps, as a heat map"),
-    Key("f", "follow", "Follow", "keep the cursor on what trains now", show=False),
+    Key("k", "skip", "Skip", "stop only this run; the next one continues"),
+    Key("enter,i", "details", "Details", "show the details of the run under the cursor"),
+    Key("l", "layers", "Layers", "show the layers of the run under the cursor over its steps, as a heat map"),
+    Key("f", "follow", "Follow", "keep the cursor on the running run", show=False),
 )
 
 RESULTS = (
-    Key("enter", "expand", "Open", "a group: show its runs; a run: all that is known of it"),
-    Key("space", "mark", "Mark", "mark for the chart, delete, rename and tag"),
-    Key("s", "sort", "Sort", "choose the column to sort by; the same again turns the order round"),
-    Key("slash", "filter", "Filter", "show only what holds all the words that you type; esc shows all again"),
-    Key("o", "only", "Only last", "show the newest comparison only, or all that the store has", show=False),
-    Key("i", "details", "Details", "all that is known of the run, or of the group's first run", show=False),
-    Key("l", "layers", "Layers", "the layers of the run, or of the group's first run, as a heat map", show=False),
-    Key("d,delete", "delete", "Delete", "delete the marked, or the one under the cursor", show=False),
-    Key("u,ctrl+z", "undo", "Undo", "bring back what was deleted last", show=False),
-    Key("n", "rename", "Name", "give the marked, or the one under the cursor, a name", show=False),
-    Key("t", "tag", "Tag", "give them tags, words to filter by", show=False),
+    Key("enter", "expand", "Open", "open a group into its runs, or show the details of a run"),
+    Key("space", "mark", "Mark", "mark for chart, delete, rename and tag"),
+    Key("s", "sort", "Sort", "choose the column to sort by; again to reverse the order"),
+    Key("slash", "filter", "Filter", "show only groups that contain all words that you type; esc shows all"),
+    Key("o", "only", "Only last", "show only the newest comparison, or all", show=False),
+    Key("i", "details", "Details", "show the details of the run, or of the group's first run", show=False),
+    Key("l", "layers", "Layers", "show the layers of the run, or of the group's first run, as a heat map", show=False),
+    Key("d,delete", "delete", "Delete", "delete the marked runs, or those under the cursor", show=False),
+    Key("u,ctrl+z", "undo", "Undo", "restore the runs that were deleted last", show=False),
+    Key("n", "rename", "Name", "name the marked runs, or those under the cursor", show=False),
+    Key("t", "tag", "Tag", "tag them with words to filter by", show=False),
     Key("escape", "clear", "Clear", "clear the filter, then the marks"),
 )
 
 CHART = (
     Key("l", "metric('loss')", "Loss", "draw the loss"),
     Key("a", "metric('accuracy')", "Acc", "draw the accuracy"),
-    Key("t", "split", "Test/train", "change between the test data and the training data"),
+    Key("t", "split", "Test/train", "switch between test and training data"),
     Key("y", "log", "Log", "make the value axis logarithmic, or linear again"),
     Key("m", "smooth(1)", "Smooth", "smooth more: an exponential moving average over the steps"),
     Key("n", "smooth(-1)", "Less", "smooth less", show=False),
     Key("b", "spread", "Band", "show the seeds as an interval, as thin lines, or their mean alone"),
-    Key("f", "fit", "Fit", "fit the value axis to what is drawn between the left and the right side", show=False),
+    Key("f", "fit", "Fit", "fit the value axis to the visible steps", show=False),
     Key("plus,equals_sign", "zoom(1)", "Zoom", "zoom in on the cursor"),
     Key("minus", "zoom(-1)", "Out", "zoom out", show=False),
-    Key("z", "zoom(1, True)", "Zoom steps", "zoom in on the cursor's step, the values as they are", show=False),
-    Key("Z", "zoom(-1, True)", "Widen steps", "zoom out of the steps, the values as they are", show=False),
+    Key("z", "zoom(1, True)", "Zoom steps", "zoom in on the steps only, around the cursor", show=False),
+    Key("Z", "zoom(-1, True)", "Widen steps", "zoom out of the steps only", show=False),
     Key("left", "pan(-1, 0)", "Left", "move the view to earlier steps", show=False),
     Key("right", "pan(1, 0)", "Right", "move the view to later steps", show=False),
     Key("up", "pan(0, 1)", "Up", "move the view to higher values", show=False),
@@ -165,28 +165,28 @@ CHART = (
     Key("full_stop", "cursor(1)", "Cursor", "move the cursor one point to the right", show=False),
     Key("less_than_sign", "cursor(-10)", "Cursor -10", "move the cursor ten points to the left", show=False),
     Key("greater_than_sign", "cursor(10)", "Cursor +10", "move the cursor ten points to the right", show=False),
-    Key("g", "more", "More", "show the next names and values, where they do not all fit", show=False),
+    Key("g", "more", "More", "show the next entries of the legend, if not all fit", show=False),
     Key("escape,q,c", "close", "Close", "go back to the lab"),
 )
 
 LAYERS = (
     Key("m,right_square_bracket", "metric(1)", "Next metric", "show the next layer metric"),
     Key("n,left_square_bracket", "metric(-1)", "Previous", "show the previous metric"),
-    Key("left", "move(0, -1)", "Earlier", "move the cursor to the measurement before"),
+    Key("left", "move(0, -1)", "Earlier", "move the cursor to the previous measurement"),
     Key("right", "move(0, 1)", "Later", "move the cursor to the next measurement"),
-    Key("up", "move(-1, 0)", "Up", "move the cursor to the layer before", show=False),
+    Key("up", "move(-1, 0)", "Up", "move the cursor to the previous layer", show=False),
     Key("down", "move(1, 0)", "Down", "move the cursor to the next layer", show=False),
     Key("escape,q,l,enter", "dismiss(None)", "Close", "go back"),
 )
 
 DETAILS = (
-    Key("l", "layers", "Layers", "its layers over the steps, as a heat map"),
-    Key("escape,q,enter,i", "dismiss(None)", "Close", "back to the lab"),
-    Key("left", "neighbour(-1)", "Previous run", "the run before"),
-    Key("right", "neighbour(1)", "Next run", "the run after"),
+    Key("l", "layers", "Layers", "show its layers over the steps, as a heat map"),
+    Key("escape,q,enter,i", "dismiss(None)", "Close", "go back to the lab"),
+    Key("left", "neighbour(-1)", "Previous run", "show the previous run"),
+    Key("right", "neighbour(1)", "Next run", "show the next run"),
 )
 
-CLAIMS = (Key("escape,q,v,enter", "dismiss(None)", "Close", "back to the lab"),)
+CLAIMS = (Key("escape,q,v,enter", "dismiss(None)", "Close", "go back to the lab"),)
 
 HELP = (Key("escape,q,question_mark,f1", "dismiss(None)", "Close", "close the help"),)
 

@@ -1,4 +1,4 @@
-"""The setup pane: what is compared, and what can be said of it before a step is taken."""
+"""The setup pane: the form of a comparison, its validation, and what is predicted before training."""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ FIRST = Comparison(
     seeds=(0, 1, 2),
 )
 AUTO = "auto"
-# Where a problem's field is not one of the form's.
+# The form's field for the problems of fields that the form does not have.
 FIELDS = {"seed": "seeds", "initializers": "initializer", "learning_rates": "learning_rate"}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the pane begins with: a comparison, and the device it was trained on."""
+    """The first content of the form: a comparison, and the device that it was trained on."""
 
     comparison: Comparison = FIRST
     device: str = AUTO
 
 
 class Setup(Vertical):
-    """The form. `devices` are those that may be asked for."""
+    """The form of a comparison; `devices` are the devices that can be chosen."""
 
     DEFAULT_CSS = """
     Setup > Horizontal { height: 1fr; }
     Setup #fields, Setup #choice { padding: 0 1; height: 1fr; scrollbar-size-vertical: 1; }
     Setup #summary { height: auto; color: $text; padding: 0 1; }
-    Setup #foretold { height: auto; max-height: 9; scrollbar-size-vertical: 1; }
+    Setup #predictions { height: auto; max-height: 9; scrollbar-size-vertical: 1; }
     Setup #preview { height: auto; }
     Setup .title { text-style: bold; color: $text-muted; height: 1; }
     """
 
     class Edited(Message):
-        """The form describes something else now."""
+        """The form was edited."""
 
     def __init__(self, settings: Settings, devices: Sequence[str]) -> None:
         super().__init__(id="setup")
@@ -85,7 +85,7 @@ class Setup(Vertical):
             with Vertical(id="choice"):
                 yield Static("Initializers: space ticks, + another", classes="title")
                 yield InitializerList(lines(self._settings.comparison.initializers), id="starts")
-                with VerticalScroll(id="foretold", can_focus=False):
+                with VerticalScroll(id="predictions", can_focus=False):
                     yield Static("", id="preview")
         yield Static("", id="summary")
 
@@ -94,12 +94,12 @@ class Setup(Vertical):
         self.check()
 
     def _show_l2(self, settings: Settings) -> None:
-        """The field is seen only where a comparison came with it, as most have none."""
+        """Show the L2 field only if the comparison uses it; most do not."""
         self._field("l2").display = settings.comparison.base.l2 > 0
 
     @property
     def comparison(self) -> Comparison | None:
-        """What the form describes, while nothing in it is wrong."""
+        """The form's comparison, or None while a field is invalid."""
         return self._comparison
 
     @property
@@ -137,7 +137,7 @@ class Setup(Vertical):
         self.query_one(InitializerList).leave()
 
     def check(self) -> None:
-        """Say beside each field what is wrong with it, and what the comparison amounts to."""
+        """Validate the form: show the problem of each field, or the comparison's summary."""
         self._field("file").display = self._field("dataset").value == OWN_PREFIX
         problems: Sequence[Problem] = ()
         try:
@@ -152,7 +152,7 @@ class Setup(Vertical):
         ticked = self.query_one(InitializerList).ticked
         value = {field.name or "": field.value for field in self.fields}
         count, _, first = value["seeds"].partition(" from ")
-        # What is wrong with an initializer is said under it.
+        # The problem of an initializer is shown under it.
         sound = [line.words for line in ticked if not line.trouble]
         unsound = [Problem("initializer", line.trouble) for line in ticked if line.trouble]
         if not ticked:
@@ -198,20 +198,22 @@ class Setup(Vertical):
         for field in self.fields:
             field.complain(said.pop(field.name or "", ""))
         if problems:
-            others = [message for name, message in said.items() if name != "initializer" or not self._wrong_start]
+            others = [
+                message for name, message in said.items() if name != "initializer" or not self._has_wrong_initializer
+            ]
             self.show_summary(f"✗ {(others or ['not ready to run: see the marked field'])[0]}", wrong=True)
 
     @property
-    def _wrong_start(self) -> bool:
+    def _has_wrong_initializer(self) -> bool:
         return self.query_one(InitializerList).wrong is not None
 
     def show_summary(self, text: str, *, wrong: bool = False) -> None:
-        """The line under the form: what would be run, or what is wrong with the whole."""
+        """Show the line under the form: what would run, or why it cannot."""
         summary = self.query_one("#summary", Static)
         summary.update(Text(plain(text), style="bold red" if wrong else ""))
 
     def focus_first_wrong(self) -> None:
-        """Put the cursor where something is wrong."""
+        """Focus the first field or initializer that is invalid."""
         field = next((field for field in self.fields if field.is_wrong), None)
         starts = self.query_one(InitializerList)
         if field:
@@ -223,7 +225,7 @@ class Setup(Vertical):
 
     @work(exclusive=True, group="settings")
     async def put(self, settings: Settings) -> None:
-        """Fill the form."""
+        """Fill the form with a comparison."""
         words = _words(settings)
         own = words["dataset"].startswith(OWN_PREFIX)
         words["file"] = words["dataset"].removeprefix(OWN_PREFIX) if own else ""
@@ -237,13 +239,13 @@ class Setup(Vertical):
         self.check()
 
     def show_preview(self, comparison: Comparison, shape: Sequence[int], classes: int, mean_square: float) -> None:
-        """What each ticked start does to the signal, by theory; `mean_square` is that of the data."""
+        """Show the prediction for each selected initializer; `mean_square` is E[x²] of the data."""
         kernels = comparison.base.layer_shapes(shape, classes)
         activation = (comparison.activations or (comparison.base.activation,))[0]
         starts = [forecast(initializer, kernels, activation, mean_square) for initializer in comparison.initializers]
         networks, first = len(comparison.hidden), hidden_text(comparison.base.hidden)
         of_one = f" of {first}, the first of {networks} networks" if networks > 1 else ""
-        title = Text(f"Foretold{of_one}: σ by layer, signal by depth", style="dim")
+        title = Text(f"Predicted before training{of_one}: σ, signal", style="dim")
         self.query_one("#preview", Static).update(Text("\n").join([title, *starts]))
 
 
@@ -252,13 +254,13 @@ def _plain(names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _digits(value: float) -> str:
-    """As short as it can be read back to the same number."""
+    """Return the shortest text that reads back as the same number."""
     short = f"{value:g}"
     return short if float(short) == value else repr(value)
 
 
 def _words(settings: Settings) -> dict[str, str]:
-    """A comparison as the form's words."""
+    """Return the texts of the form's fields for a comparison."""
     comparison, base = settings.comparison, settings.comparison.base
     first, count = comparison.seeds[0], len(comparison.seeds)
     return {

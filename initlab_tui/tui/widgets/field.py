@@ -1,4 +1,4 @@
-"""One line of a form: a label, what is edited, and below it the reason when it is wrong."""
+"""The fields of a form: a label, an editor, and under them the reason if the value is invalid."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from initlab_tui.tui.keys import FIELD, bindings
 
 
 class SafeInput(Input):
-    """A line of text in which nothing that is pasted or kept acts on the terminal."""
+    """A text input that shows control characters as dots, so that none reaches the terminal."""
 
     @property
     def _value(self) -> Text:
@@ -27,12 +27,12 @@ class SafeInput(Input):
 
 
 class FieldInput(SafeInput):
-    """A line of text in a form: takes letters for itself, so what works here has its own keys."""
+    """A text input of a form, with the keys that work while typing."""
 
     BINDINGS = bindings(FIELD)
 
     class Left(Message):
-        """It is to be left for the list of initializers."""
+        """The user wants to go back to the list of initializers."""
 
     def __init__(self, value: str, *, placeholder: str = "", name: str | None = None) -> None:
         super().__init__(value, placeholder=placeholder, name=name, compact=True, select_on_focus=True)
@@ -42,7 +42,7 @@ class FieldInput(SafeInput):
 
 
 class Field(Vertical):
-    """A named field of a form; subclasses say what is edited."""
+    """A named field of a form; subclasses compose the editor."""
 
     DEFAULT_CSS = """
     Field { height: auto; }
@@ -56,7 +56,7 @@ class Field(Vertical):
     """
 
     class Changed(Message):
-        """Something was typed or chosen."""
+        """The value was edited."""
 
     def __init__(self, name: str, label: str) -> None:
         super().__init__(name=name)
@@ -80,11 +80,11 @@ class Field(Vertical):
 
     @property
     def value(self) -> str:
-        """What it holds, as on the command line."""
+        """The value, written as on the command line."""
         raise NotImplementedError
 
     def complain(self, reason: str) -> None:
-        """Show why it is wrong; nothing for an empty reason."""
+        """Show why the value is invalid, or nothing for an empty reason."""
         if reason != self._reason:
             self._reason = reason
             self.set_class(bool(reason), "-wrong")
@@ -101,7 +101,7 @@ class Field(Vertical):
 
 
 class TextField(Field):
-    """A field that is typed."""
+    """A field with a text input."""
 
     def __init__(self, name: str, label: str, value: str, placeholder: str = "") -> None:
         super().__init__(name, label)
@@ -115,7 +115,7 @@ class TextField(Field):
         return self.query_one(Input).value.strip()
 
     def put(self, value: str) -> None:
-        """Set what it holds."""
+        """Set the value."""
         self.query_one(Input).value = value
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -124,7 +124,7 @@ class TextField(Field):
 
 
 class ChoiceField(Field):
-    """A field with a few allowed values."""
+    """A field with a list of choices."""
 
     def __init__(self, name: str, label: str, choices: Sequence[tuple[str, str]], value: str) -> None:
         super().__init__(name, label)
@@ -143,7 +143,7 @@ class ChoiceField(Field):
         return self.query_one(Select)
 
     def put(self, value: str) -> None:
-        """Choose one of its values."""
+        """Set the chosen value."""
         self._select.value = value
 
     def on_select_changed(self, event: Select.Changed) -> None:

@@ -1,4 +1,4 @@
-"""The list of initializers to tick, each with its parameters editable in place."""
+"""The list of initializers to select, each with its parameters editable in place."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PATH = "import"
 
 @dataclass
 class Line:
-    """One initializer of the list as it stands: its parameters as typed, and whether it is ticked."""
+    """One initializer of the list: its parameters as typed, and whether it is selected."""
 
     name: str
     values: dict[str, str] = field(default_factory=dict)
@@ -39,14 +39,14 @@ class Line:
 
     @property
     def words(self) -> str:
-        """As on the command line."""
+        """The initializer as written on the command line."""
         if self.name == OWN:
             return IMPORT_PREFIX + self.values[PATH]
         pairs = ",".join(f"{key}={value}" for key, value in self.values.items())
         return f"{self.name}:{pairs}" if pairs else self.name
 
     def read(self) -> Initializer:
-        """The initializer.
+        """Parse the initializer.
 
         Raises:
             ValueError: when a parameter is not what is allowed.
@@ -58,7 +58,7 @@ class Line:
 
     @property
     def trouble(self) -> str:
-        """Why it cannot be used, or nothing."""
+        """Why the initializer is invalid, or an empty string."""
         try:
             self.read()
         except ValueError as error:
@@ -73,7 +73,7 @@ class Line:
 
 
 class InitializerItem(ListItem):
-    """One line of the list, and under it, while it is edited, its parameters."""
+    """A line of the list, with its parameters under it while they are edited."""
 
     def __init__(self, line: Line) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class InitializerItem(ListItem):
         self.show()
 
     def show(self) -> None:
-        """Show the line as it stands."""
+        """Show the current state of the line."""
         trouble = self.line.trouble if self.line.ticked or self.is_open else ""
         mark = "☒" if self.line.ticked else "☐"
         style = "bold" if self.line.ticked else ""
@@ -105,7 +105,7 @@ class InitializerItem(ListItem):
         return bool(self.query(".editor"))
 
     async def open(self) -> None:
-        """Show its parameters, the first to be typed in."""
+        """Show the parameters and focus the first."""
         if self.is_open:
             self.query(Input).first().focus()
             return
@@ -116,7 +116,7 @@ class InitializerItem(ListItem):
         self.call_after_refresh(self.scroll_visible, animate=False)
 
     async def close(self) -> None:
-        """Show its name alone."""
+        """Hide the parameters."""
         await self.query(".editor").remove()
         self.show()
 
@@ -141,7 +141,7 @@ def _parameter(name: str, key: str, value: str) -> Horizontal:
 
 
 class InitializerList(ListView, can_focus_children=True):
-    """The catalogue's initializers, any of them several times, and a person's own."""
+    """The initializers of the catalogue, each possibly several times, and custom ones."""
 
     DEFAULT_CSS = """
     InitializerList { height: 1fr; min-height: 4; background: transparent; scrollbar-size-vertical: 1; }
@@ -161,7 +161,7 @@ class InitializerList(ListView, can_focus_children=True):
     ]
 
     class Changed(Message):
-        """What is ticked, or a parameter, changed."""
+        """The selection or a parameter was edited."""
 
     def __init__(self, lines: Iterable[Line], *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(*(InitializerItem(line) for line in lines), id=id)
@@ -172,12 +172,12 @@ class InitializerList(ListView, can_focus_children=True):
 
     @property
     def ticked(self) -> list[Line]:
-        """The lines that are ticked, from the top."""
+        """The selected lines, from the top."""
         return [item.line for item in self.items if item.line.ticked]
 
     @property
     def wrong(self) -> InitializerItem | None:
-        """The first ticked line that cannot be used."""
+        """The first selected line that is invalid."""
         return next((item for item in self.items if item.line.ticked and item.line.trouble), None)
 
     @property
@@ -186,7 +186,7 @@ class InitializerList(ListView, can_focus_children=True):
         return item if isinstance(item, InitializerItem) else None
 
     def action_to_line(self, number: int) -> None:
-        """Put the cursor on the first line, or with -1 on the last, as it is in the tables."""
+        """Move the cursor to the first line, or with -1 to the last, as in the tables."""
         self.index = number % len(self.items)
 
     def action_tick(self) -> None:
@@ -226,7 +226,7 @@ class InitializerList(ListView, can_focus_children=True):
             self.post_message(self.Changed())
 
     def action_fields(self) -> None:
-        """To the first field of the form."""
+        """Focus the first field of the form."""
         self.screen.query("Field Select, Field Input").first().focus()
 
     async def action_remove(self) -> None:
@@ -235,35 +235,35 @@ class InitializerList(ListView, can_focus_children=True):
             self.post_message(self.Changed())
 
     def leave(self) -> None:
-        """From a parameter back to the list."""
+        """Close the parameters and go back to the list."""
         for item in self.items:
             if item.is_open:
                 self.run_worker(item.close())
         self.focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Show only keys that the parameters' fields do not take for themselves."""
+        """Disable the list's keys while a parameter is edited."""
         return self.has_focus or action not in [key.action for key in SETUP]
 
     def on_resize(self) -> None:
-        """Keep the line under the cursor in sight."""
+        """Keep the line under the cursor visible."""
         if self._current:
             self.call_after_refresh(self._current.scroll_visible, animate=False)
 
     async def put(self, initializers: Sequence[Initializer]) -> None:
-        """Tick just these, with their parameters."""
+        """Select exactly these initializers, with their parameters."""
         await self.clear()
         await self.extend(InitializerItem(line) for line in lines(initializers))
         self.index = 0
 
     def point_to(self, item: InitializerItem) -> None:
-        """Put the cursor on a line."""
+        """Move the cursor to a line."""
         self.index = self.items.index(item)
         self.focus()
 
 
 def lines(ticked: Sequence[Initializer]) -> list[Line]:
-    """The catalogue with `ticked` among it: one that is there twice follows the first of its name."""
+    """Return the lines of the catalogue, with those of `ticked` selected; a second one of a name follows the first."""
     made = []
     for name in CATALOGUE:
         own = [initializer for initializer in ticked if initializer.name == name]
