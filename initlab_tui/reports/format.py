@@ -178,17 +178,17 @@ def diagnoses(row: Row) -> str:
 
 
 def conclusion(rows: Sequence[Row]) -> str:
-    """Whether the first of a comparison's groups is better than the second, in a sentence; empty for fewer."""
+    """Return a sentence on whether the first group of a comparison is better than the second; empty for one group."""
     if len(rows) < 2 or not rows[1].n or rows[1].versus_first is None:
         return ""
     first, second = (group_name(row.spec, differing_fields([row.spec for row in rows])) for row in rows[:2])
     versus = rows[1].versus_first
     if versus.accuracy.mean is None or versus.verdict == "too_few_seeds":
-        return f"#1 {first} or #2 {second}: too few shared seeds to decide."
+        return f"#1 {first} or #2 {second}: not enough shared seeds yet to decide."
     seeds = f"over {versus.accuracy.n} shared seeds"
     points = percent_interval(versus.accuracy).lstrip("-")
     if versus.verdict == "behind":
-        return f"#1 {first} is better than #2 {second} by {points} points {seeds}: more than the seeds' spread."
+        return f"#1 {first} is better than #2 {second} by {points} points {seeds}: the 95 % interval excludes 0."
     if versus.verdict == "ahead":
         return f"#2 {second} is better than #1 {first} by {points} points {seeds}; #1 leads by seeds that #2 lacks."
-    return f"#1 {first} and #2 {second} differ by {points} points {seeds}: not decided."
+    return f"#1 {first} and #2 {second} differ by {points} points {seeds}: not decided, the 95 % interval contains 0."

@@ -47,8 +47,8 @@ def board(first: list[float], second: list[float], from_seed: int = 0) -> list[R
 def test_the_conclusion_says_no_more_than_the_seeds_do() -> None:
     assert "he_normal is better than #2 zeros by 50" in conclusion(board([0.91, 0.9, 0.9], [0.4, 0.4, 0.4]))
     assert "not decided" in conclusion(board([0.9, 0.5, 0.7], [0.5, 0.8, 0.6]))
-    assert "too few shared seeds" in conclusion(board([0.9], [0.4]))
-    assert "too few shared seeds" in conclusion(board([0.9, 0.9], [0.4, 0.4], from_seed=5))
+    assert "not enough shared seeds yet" in conclusion(board([0.9], [0.4]))
+    assert "not enough shared seeds yet" in conclusion(board([0.9, 0.9], [0.4, 0.4], from_seed=5))
     # He leads on its mean, by a seed that zeros was not trained with; on those that both have it is behind.
     assert "#2 zeros is better than #1" in conclusion(board([1.0, 0.3, 0.3], [0.4, 0.41], from_seed=1))
     assert conclusion(board([0.9, 0.9], [])) == ""

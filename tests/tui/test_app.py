@@ -57,7 +57,7 @@ async def r_alone_leads_to_a_leaderboard(lab: Lab, store: Store) -> None:
     await lab.until(lambda: lab.app.lab.training.queue.has_focus)
     await lab.until(lambda: "Comparison 1: 9 of 9 runs done" in lab.told)
     assert "he_normal is better than #2 glorot_uniform" in lab.told
-    assert "more than the seeds' spread" in lab.told
+    assert "the 95 % interval excludes 0" in lab.told
     await lab.clear()
     starts = ("he_normal", "glorot_uniform", "random_normal")
     assert tuple(word for word in lab.text_of("#leaderboard").split() if word in starts) == starts

@@ -156,14 +156,14 @@ async def test_the_notice_at_the_end_says_which_initializer_is_better_and_whethe
             run = bench.begin()
             bench.end(run, by_start(run))
         sentence = "#1 he_normal is better than #2 glorot_uniform by 5.0 ± 0.0 points over 3 shared seeds"
-        await lab.until(lambda: f"{sentence}: more than the seeds' spread." in lab.told)
+        await lab.until(lambda: f"{sentence}: the 95 % interval excludes 0." in lab.told)
         await lab.clear()
         ids = bench.queue(comparison("lecun_normal", "lecun_uniform", seeds=2, epochs=2))
         await lab.until(lambda: "lecun_normal" in lab.training)
         for accuracy in (0.9, 0.91, 0.95, 0.8):
             bench.end(bench.begin(), Result(accuracy))
         await lab.until(lambda: "Comparison 2: 4 of 4 runs done" in lab.told)
-        assert "over 2 shared seeds: not decided." in lab.told
+        assert "over 2 shared seeds: not decided," in lab.told
 
 
 async def test_hostile_reasons_and_logs_are_shown_as_plain_text(bench: Bench, tmp_path: Path) -> None:

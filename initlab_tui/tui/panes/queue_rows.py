@@ -17,6 +17,7 @@ from initlab_tui.tui.widgets.table import GAP, Column
 RECENT = 200  # ended runs that are listed
 ORDER = (RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.QUEUED)
 MOST_INITIALIZER = 40
+SCROLLBAR = 1  # kept free, since the bar appears only once the rows are there
 COLUMNS = (
     Column("status", "status", 10),
     Column("run", "run", 4, right=True),
@@ -31,7 +32,7 @@ COLUMNS = (
 
 def columns(room: int) -> list[Column]:
     """The columns in a table of `room` cells; the initializer takes what is left."""
-    spare = room + GAP - sum(column.width + GAP for column in COLUMNS)
+    spare = room - SCROLLBAR + GAP - sum(column.width + GAP for column in COLUMNS)
     return [
         replace(column, width=min(MOST_INITIALIZER, column.width + max(0, spare)))
         if column.key == "initializer"
