@@ -83,7 +83,7 @@ class Setup(Vertical):
                 yield ChoiceField("execution", "Execution", _plain(EXECUTIONS), words["execution"])
                 yield ChoiceField("device", "Device", _plain((AUTO, *self._devices)), words["device"])
             with Vertical(id="choice"):
-                yield Static("Initializers: space selects, + adds another", classes="title")
+                yield Static("Initializers: space selects, + copies", classes="title")
                 yield InitializerList(lines(self._settings.comparison.initializers), id="starts")
                 with VerticalScroll(id="predictions", can_focus=False):
                     yield Static("", id="preview")
