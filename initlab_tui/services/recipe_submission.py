@@ -52,7 +52,7 @@ def prepare_recipe(
     substitute = recipe.substitute_dataset
     used = recipe.on(lambda _: substitute) if reason and substitute else recipe
     submissions = tuple(
-        submit.prepare(experiment.comparison, data_dir, import_folder, resources, quiet=quiet)
+        submit.prepare(experiment.comparison, data_dir, import_folder, resources, recipe=recipe.origin, quiet=quiet)
         for experiment in used.experiments
     )
     return RecipeSubmission(used, submissions, instead_of, reason)

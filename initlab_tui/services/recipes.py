@@ -9,8 +9,11 @@ from functools import cache
 
 from initlab_tui.domain.claims.evaluation import ClaimResult, evaluate_claims
 from initlab_tui.domain.claims.recipe import Experiment, Recipe
+from initlab_tui.domain.claims.recipe_origin import RecipeOrigin
+from initlab_tui.domain.spec import Comparison
 from initlab_tui.recipes import loader
 from initlab_tui.services.run_metrics import run_metrics
+from initlab_tui.store.comparisons import recipe_origins
 from initlab_tui.store.database import Store
 from initlab_tui.store.runs import Run, list_comparison_runs, list_runs
 
@@ -69,6 +72,11 @@ def load(name_or_path: str) -> Recipe:
     return loader.read(name_or_path)
 
 
+def is_file(name_or_path: str) -> bool:
+    """Return whether this is the path of a recipe file, and not the name of a packaged recipe."""
+    return loader.is_file(name_or_path)
+
+
 def packaged() -> tuple[Recipe, ...]:
     """Return every recipe that comes with the program."""
     return tuple(loader.packaged())
@@ -82,7 +90,7 @@ def evaluate(
     With `instead_of` the recipe is on its substitute dataset already.
     """
     runs = {number: list_comparison_runs(store, number) for number in set(comparison_ids.values())}
-    return _evaluate(store, _Variant.of(recipe, instead_of), comparison_ids, runs)
+    return _evaluate(store, _Variant.of(recipe, recipe.origin, instead_of), comparison_ids, runs)
 
 
 def without_runs(recipe: Recipe) -> RecipeResult:
@@ -97,9 +105,9 @@ def evaluate_stored(store: Store, recipe: Recipe) -> RecipeResult:
     Claims about experiments without runs are undecided.
     """
     by_comparison = _by_comparison(list_runs(store))
-    hashes = _hashes(by_comparison)
+    known = _known_comparisons(store, by_comparison)
     variants = list(_variants(recipe))
-    matches = [_matches(variant, hashes) for variant in variants]
+    matches = [_matches(variant, known) for variant in variants]
     found = next((number for number, ids in enumerate(matches) if ids), 0)
     return _evaluate(store, variants[found], matches[found], by_comparison)
 
@@ -112,9 +120,9 @@ def all_results(
     With `comparison_id`, only recipes with an experiment in that comparison.
     """
     by_comparison = _by_comparison(runs)
-    hashes = _hashes(by_comparison)
+    known = _known_comparisons(store, by_comparison)
     variants = [*packaged_variants(), *(variant for recipe in custom for variant in _variants(recipe))]
-    found = [(variant, _matches(variant, hashes)) for variant in variants]
+    found = [(variant, _matches(variant, known)) for variant in variants]
     wanted = [(variant, ids) for variant, ids in found if ids and comparison_id in (None, *ids.values())]
     wanted.sort(key=lambda pair: max(pair[1].values()), reverse=True)
     return [_evaluate(store, variant, ids, by_comparison) for variant, ids in wanted]
@@ -122,15 +130,17 @@ def all_results(
 
 @dataclass(frozen=True)
 class _Variant:
-    """A recipe on its own dataset or on the substitute, and the spec hashes of each experiment."""
+    """A recipe on its own dataset or on the substitute, its origin, and the spec hashes of each experiment."""
 
     recipe: Recipe
+    origin: RecipeOrigin
     instead_of: tuple[str, ...]
     spec_hashes: tuple[tuple[str, frozenset[str]], ...]
 
     @classmethod
-    def of(cls, recipe: Recipe, instead_of: tuple[str, ...]) -> _Variant:
-        return cls(recipe, instead_of, tuple((one.name, frozenset(_spec_hashes(one))) for one in recipe.experiments))
+    def of(cls, recipe: Recipe, origin: RecipeOrigin, instead_of: tuple[str, ...] = ()) -> _Variant:
+        hashes = tuple((one.name, frozenset(_spec_hashes(one))) for one in recipe.experiments)
+        return cls(recipe, origin, instead_of, hashes)
 
 
 @cache
@@ -140,15 +150,15 @@ def packaged_variants() -> tuple[_Variant, ...]:
 
 
 def _variants(recipe: Recipe) -> Iterator[_Variant]:
-    yield _Variant.of(recipe, ())
+    yield _Variant.of(recipe, recipe.origin)
     substitute = recipe.substitute_dataset
     if substitute:
-        yield _Variant.of(recipe.on(lambda _: substitute), recipe.datasets)
+        yield _Variant.of(recipe.on(lambda _: substitute), recipe.origin, recipe.datasets)
 
 
-def _spec_hashes(experiment: Experiment) -> Iterator[str]:
+def _spec_hashes(comparison: Comparison) -> Iterator[str]:
     """One seed is enough, since a spec's hash leaves it out."""
-    one_seed = experiment.model_copy(update={"seeds": experiment.seeds[:1]})
+    one_seed = comparison.model_copy(update={"seeds": comparison.seeds[:1]})
     return (spec.spec_hash for spec in one_seed.runs())
 
 
@@ -160,18 +170,48 @@ def _by_comparison(runs: Iterable[Run]) -> RunsByComparison:
     return found
 
 
-def _hashes(by_comparison: RunsByComparison) -> Mapping[int, Set[str]]:
-    return {number: {run.spec_hash for run in runs} for number, runs in by_comparison.items()}
+@dataclass(frozen=True)
+class _KnownComparison:
+    """What identifies the recipe of a stored comparison."""
+
+    id: int
+    spec_hashes: Set[str]
+    origin: RecipeOrigin | None
 
 
-def _matches(variant: _Variant, hashes: Mapping[int, Set[str]]) -> dict[str, int]:
-    """The comparison of each experiment that was run: the newest that has all of its groups, over any seeds."""
+def _known_comparisons(store: Store, by_comparison: RunsByComparison) -> list[_KnownComparison]:
+    origins = recipe_origins(store)
+    return [
+        _KnownComparison(number, {run.spec_hash for run in runs}, origins.get(number))
+        for number, runs in by_comparison.items()
+    ]
+
+
+def _matches(variant: _Variant, known: Sequence[_KnownComparison]) -> dict[str, int]:
+    """The comparison of each experiment that was run, among those that have all of its groups, over any seeds.
+
+    One that was trained for this recipe is preferred, then the newest.
+    """
     found = {}
     for name, wanted in variant.spec_hashes:
-        numbers = [number for number, known in hashes.items() if wanted <= known]
-        if numbers:
-            found[name] = max(numbers)
+        candidates = [one for one in known if wanted <= one.spec_hashes]
+        if candidates:
+            found[name] = max(candidates, key=lambda one: (_closeness(variant.origin, one.origin), one.id)).id
     return found
+
+
+def _closeness(wanted: RecipeOrigin, origin: RecipeOrigin | None) -> int:
+    """2 for the same version of the recipe, 1 for another version of it, 0 for anything else."""
+    if origin is None or origin.name != wanted.name:
+        return 0
+    return 2 if origin.version == wanted.version else 1
+
+
+def origin_of(comparison: Comparison, recipe: Recipe) -> RecipeOrigin | None:
+    """Return the origin of a comparison that has all groups of one of the recipe's experiments; otherwise None."""
+    hashes = set(_spec_hashes(comparison))
+    fits = any(wanted <= hashes for variant in _variants(recipe) for _, wanted in variant.spec_hashes)
+    return recipe.origin if fits else None
 
 
 def _evaluate(

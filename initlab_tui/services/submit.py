@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from initlab_tui.domain.claims.recipe_origin import RecipeOrigin
 from initlab_tui.domain.spec import Comparison, RunSpec
 from initlab_tui.execution import supervisor
 from initlab_tui.execution.supervisor import WorkerPlan
@@ -25,6 +26,7 @@ class Submission:
     facts: DatasetFacts
     plan: WorkerPlan
     requirements: Requirements
+    recipe: RecipeOrigin | None = None
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,14 @@ def prepare(
     import_folder: Path,
     resources: Resources | None = None,
     *,
+    recipe: RecipeOrigin | None = None,
     quiet: bool = False,
 ) -> Submission:
     """Check everything that a comparison needs, downloading its data if needed; write nothing to the store.
 
-    An `import:` initializer is looked for in `import_folder`. A download shows its progress on stderr unless
-    `quiet`. This blocks for as long as a download or a start of TensorFlow takes.
+    `recipe` is the recipe that the comparison comes from, if any. An `import:` initializer is looked for in
+    `import_folder`. A download shows its progress on stderr unless `quiet`. This blocks for as long as a download
+    or a start of TensorFlow takes.
 
     Raises:
         InvalidInputError: naming every problem.
@@ -57,7 +61,7 @@ def prepare(
     checked = preflight.check(specs, data_dir, import_folder, quiet=quiet)
     plan = supervisor.plan(len(specs), resources.device, resources.workers, resources.threads, checked.run_bytes)
     requirements = Requirements(plan.device, plan.threads, checked.facts.file, import_folder)
-    return Submission(comparison, specs, checked.facts, plan, requirements)
+    return Submission(comparison, specs, checked.facts, plan, requirements, recipe)
 
 
 def submit(store: Store, submission: Submission, *, idle: float = 0.0) -> Submitted:
@@ -65,7 +69,7 @@ def submit(store: Store, submission: Submission, *, idle: float = 0.0) -> Submit
 
     When no worker can be started, or this is interrupted, the runs are stopped again.
     """
-    ids = queue.enqueue(store, submission.comparison, submission.specs, submission.requirements)
+    ids = queue.enqueue(store, submission.comparison, submission.specs, submission.requirements, submission.recipe)
     try:
         workers = supervisor.start_workers(store, submission.plan, idle=idle)
     except BaseException:

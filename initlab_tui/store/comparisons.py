@@ -34,6 +34,10 @@ def last_comparison(store: Store) -> tuple[Comparison, str] | None:
 
 def recipe_origin(store: Store, comparison_id: int) -> RecipeOrigin | None:
     """Return the recipe that a comparison came from; None if it came from none, or from before this was stored."""
-    query = "SELECT recipe, recipe_version FROM comparisons WHERE id = ? AND recipe IS NOT NULL"
-    row = sql.connection(store).execute(query, (comparison_id,)).fetchone()
-    return RecipeOrigin(*row) if row else None
+    return recipe_origins(store).get(comparison_id)
+
+
+def recipe_origins(store: Store) -> dict[int, RecipeOrigin]:
+    """Return the recipes of all comparisons that came from one, by the id of the comparison."""
+    query = "SELECT id, recipe, recipe_version FROM comparisons WHERE recipe IS NOT NULL"
+    return {number: RecipeOrigin(*origin) for number, *origin in sql.connection(store).execute(query)}

@@ -127,29 +127,37 @@ class LabBackend:
 
         return await asyncio.to_thread(read)
 
-    async def claims(self, runs: Sequence[Run], comparison_id: int | None = None) -> list[RecipeResult]:
-        """Evaluate the claims of the recipes that were run, in one comparison or in all of them."""
+    async def claims(
+        self, runs: Sequence[Run], comparison_id: int | None = None, custom: Sequence[Recipe] = ()
+    ) -> list[RecipeResult]:
+        """Evaluate the packaged and custom recipes that were run, in one comparison or in all of them."""
 
         def prepare() -> Callable[[Store], list[RecipeResult]]:
             from initlab_tui.services import recipes  # the first paint does without
 
             recipes.packaged_variants()
-            return lambda store: recipes.all_results(store, runs, comparison_id)
+            return lambda store: recipes.all_results(store, runs, comparison_id, custom)
 
         # Parse the recipes on another thread, so that the reading thread can read curves meanwhile.
         return await self._reading.do(await asyncio.to_thread(prepare))
 
-    async def launch(self, comparison: Comparison, device: str | None) -> DatasetFacts:
+    async def launch(self, comparison: Comparison, device: str | None, recipe: Recipe | None = None) -> DatasetFacts:
         """Check a comparison, download its data if needed, queue it and start workers; return the facts of its data.
+
+        It is stored as coming from `recipe` if it has all groups of one of its experiments.
 
         Raises:
             InvalidInputError: nothing was queued; the problems say why.
         """
-        resources = Resources(device=device)
-        submission = await _abandonable(
-            lambda: submit.prepare(comparison, self._data_dir, self._folder, resources, quiet=True)
-        )
 
+        def prepare() -> submit.Submission:
+            from initlab_tui.services import recipes  # the first paint does without
+
+            origin = recipes.origin_of(comparison, recipe) if recipe else None
+            resources = Resources(device=device)
+            return submit.prepare(comparison, self._data_dir, self._folder, resources, recipe=origin, quiet=True)
+
+        submission = await _abandonable(prepare)
         submitted = await self._writing.do(lambda store: submit.submit(store, submission, idle=IDLE_SECONDS))
         self._workers += submitted.worker_ids
         return submitted.facts

@@ -9,13 +9,15 @@ import pytest
 
 from initlab_tui.data.arrays import Dataset
 from initlab_tui.domain.claims.recipe import Recipe
+from initlab_tui.domain.claims.recipe_origin import RecipeOrigin
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.spec import Comparison, Initializer
 from initlab_tui.recipes import loader
 from initlab_tui.services import recipe_submission, recipes
 from initlab_tui.services.recipes import RecipeResult
-from initlab_tui.store import edits
+from initlab_tui.store import edits, queue
 from initlab_tui.store.database import Store
+from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import list_runs
 from tests.tui.conftest import Bench, Result
 
@@ -49,9 +51,18 @@ def bench(store: Store) -> Bench:
     return Bench(store)
 
 
-def train(bench: Bench, comparison: Comparison, accuracies: Mapping[str, float] = CLAIMED) -> int:
+def train(
+    bench: Bench,
+    comparison: Comparison,
+    accuracies: Mapping[str, float] = CLAIMED,
+    origin: RecipeOrigin | None = None,
+) -> int:
     """Record a comparison with the accuracy of each initializer, plus 0.001 for each seed, and return its id."""
-    ids = bench.train(comparison, lambda run: Result(accuracies[run.spec.initializer.name] + 0.001 * run.seed))
+    requirements = Requirements("cpu", 1, None, Path("/"))
+    ids = queue.enqueue(bench.store, comparison, list(comparison.runs()), requirements, origin)
+    for _ in ids:
+        run = bench.begin()
+        bench.end(run, Result(accuracies[run.spec.initializer.name] + 0.001 * run.seed))
     (number,) = {run.comparison_id for run in list_runs(bench.store, ids)}
     assert number is not None
     return number
@@ -132,6 +143,44 @@ def test_a_recipe_file_is_evaluated_like_a_packaged_recipe(bench: Bench, tmp_pat
     assert recipes.all_results(bench.store, list_runs(bench.store)) == []
     (result,) = recipes.all_results(bench.store, list_runs(bench.store), custom=[mine])
     assert result.recipe.name == "mine"
+
+
+def test_the_comparison_that_was_trained_for_a_recipe_is_preferred_to_a_newer_one(bench: Bench) -> None:
+    experiment = LECTURE.experiments[0].comparison
+    other_version = RecipeOrigin(LECTURE.name, "0" * 16)
+    cases: list[tuple[list[RecipeOrigin | None], int]] = [
+        ([None, None], 1),
+        ([other_version, None, RecipeOrigin("mine", LECTURE.origin.version)], 0),
+        ([LECTURE.origin, other_version, None], 0),
+    ]
+    for origins, preferred in cases:
+        numbers = [train(bench, experiment, origin=origin) for origin in origins]
+        assert recipes.evaluate_stored(bench.store, LECTURE).comparisons == (numbers[preferred],)
+        edits.delete(bench.store, [run.id for run in list_runs(bench.store)])
+
+
+def test_a_comparison_comes_from_a_recipe_while_it_has_all_groups_of_an_experiment() -> None:
+    sgd, adam = (experiment.comparison for experiment in DEEP.experiments)
+    assert recipes.origin_of(sgd, DEEP) == recipes.origin_of(adam, DEEP) == DEEP.origin
+    more = (*sgd.initializers, Initializer.parse("zeros"))
+    assert recipes.origin_of(sgd.model_copy(update={"initializers": more, "seeds": (7,)}), DEEP) == DEEP.origin
+    assert recipes.origin_of(sgd.model_copy(update={"initializers": sgd.initializers[:1]}), DEEP) is None
+    assert recipes.origin_of(LADDER.on(lambda _: "mnist").experiments[0].comparison, LADDER) == LADDER.origin
+
+
+def test_the_version_of_a_recipe_changes_with_its_claims_but_not_with_its_seeds() -> None:
+    assert LECTURE.with_seeds("9").origin == LECTURE.origin
+    stricter = LECTURE.claims[0].model_copy(update={"tolerance": 0.01})
+    changed = LECTURE.model_copy(update={"claims": (stricter, *LECTURE.claims[1:])})
+    assert changed.origin.version != LECTURE.origin.version
+
+
+def test_a_prepared_recipe_carries_its_origin(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(CUSTOM)
+    mine = recipes.load(str(path))
+    (submission,) = recipe_submission.prepare_recipe(mine, None, tmp_path).submissions
+    assert submission.recipe == mine.origin
 
 
 def test_deleted_runs_do_not_count(bench: Bench) -> None:

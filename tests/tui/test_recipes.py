@@ -7,12 +7,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from textual.widgets import Input
 
 from initlab_tui.domain.claims.recipe import Experiment, Recipe
 from initlab_tui.domain.events import Evaluated
 from initlab_tui.domain.spec import Comparison, Initializer, RunSpec
 from initlab_tui.recipes import loader
 from initlab_tui.store import edits, progress
+from initlab_tui.store.comparisons import recipe_origins
 from initlab_tui.store.database import Store
 from initlab_tui.store.runs import Run, list_runs
 from initlab_tui.tui.panes.setup import Settings
@@ -111,8 +113,28 @@ async def test_r_queues_what_was_chosen(real_store: Store, mnist_folder: Path) -
         await lab.press("r")
         await lab.until(lambda: list_runs(real_store))
         assert specs(run.spec for run in list_runs(real_store)) == specs(LECTURE.experiments[0].runs())
+        assert recipe_origins(real_store) == {1: LECTURE.origin}
         await lab.press("X")
         await lab.until(lambda: all(run.status.is_ended for run in list_runs(real_store)))
+
+
+async def test_a_recipe_file_is_opened_and_its_claims_are_evaluated(bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(loader.text("lecture-xavier").replace("Xavier initialization gives 96.50 %", "My own claim"))
+    bench.train(over(LECTURE, 3), reaching(AS_CLAIMED))
+    async with opened(bench.store, WIDE) as lab:
+        await lab.press("e")
+        await lab.until("Open a file …")
+        await lab.press("end", "enter")
+        await lab.until("The path of a recipe file")
+        lab.app.screen.query_one(Input).value = str(path.with_name("gone.toml"))
+        await lab.until("cannot be read: No such file")
+        lab.app.screen.query_one(Input).value = str(path)
+        await lab.press("enter")
+        await lab.until(lambda: describes(lab, LECTURE.experiments[0]))
+        page = await read_claims(lab)
+        assert "✓ reproduced My own claim" in page
+        assert "✓ reproduced Xavier initialization gives 96.50 %" in page
 
 
 async def test_the_claims_stand_beside_the_outcome_and_one_that_fails_is_shown_failing(bench: Bench) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from initlab_tui.domain.claims.recipe_origin import RecipeOrigin
 from initlab_tui.domain.errors import unknown
 from initlab_tui.domain.fields import L2, Activation, DatasetName, Hidden, LearningRate, Optimizer, hidden_text
 from initlab_tui.domain.parse_comparison import seeds_from
@@ -234,6 +237,18 @@ class Recipe(Frozen):
     @property
     def datasets(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(experiment.base.dataset for experiment in self.experiments))
+
+    @property
+    def origin(self) -> RecipeOrigin:
+        """The name, and a version: sixteen hex digits that change with the experiments and claims, but not the seeds.
+
+        A comparison that is trained for the recipe is stored with it.
+        """
+        content = self.model_dump(mode="json", include={"experiments", "claims"})
+        for experiment in content["experiments"]:
+            del experiment["seeds"]
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return RecipeOrigin(self.name, digest[:16])
 
     def specs(self) -> Iterator[tuple[str, RunSpec]]:
         """Yield the spec of every run with the name of its experiment."""

@@ -82,7 +82,7 @@ class Launcher:
         setup = self._screen.setup
         setup.show_summary(_checking(comparison))
         try:
-            facts = await self._backend.launch(comparison, setup.device)
+            facts = await self._backend.launch(comparison, setup.device, self._screen.recipe)
         except InvalidInputError as error:
             self._refuse(error.problems)
             return

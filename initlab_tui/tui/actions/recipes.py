@@ -2,46 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.reports.format import counted, plain
 from initlab_tui.tui.lab_backend import LabBackend
 from initlab_tui.tui.messages import NOTICE_SECONDS
 from initlab_tui.tui.panes.setup import AUTO, Settings
-from initlab_tui.tui.screens.dialogs import Choose
+from initlab_tui.tui.screens.dialogs import Ask, Choose
 from initlab_tui.tui.store_monitor import StoreSnapshot
 
 if TYPE_CHECKING:
     from initlab_tui.domain.claims.recipe import Experiment, Recipe
+    from initlab_tui.services.recipes import RecipeResult
     from initlab_tui.tui.screens.lab import LabScreen
 
 # Imports within functions keep the first paint fast.
+OPEN_FILE = ("open a file", "Open a file …")
 
 
 class RecipeActions:
-    """Opens recipes in the setup pane of `screen`, and evaluates their claims."""
+    """Opens recipes in the setup pane of `screen`, and evaluates their claims.
+
+    `chosen` is the recipe that the form was last filled from.
+    """
 
     def __init__(self, screen: LabScreen, backend: LabBackend) -> None:
         self._screen, self._backend = screen, backend
+        self.chosen: Recipe | None = None
+        self._opened: dict[str, Recipe] = {}
 
     def choose(self) -> None:
         """Let the person choose a recipe, and fill the form from it."""
         self._screen.run_worker(self._choose(), group="recipes")
 
     async def _choose(self) -> None:
+        found = await self._backend.recipes()
+        if self._screen.is_current:
+            self._choose_experiment(found, [OPEN_FILE])
+
+    def _choose_experiment(self, recipes: Sequence[Recipe], more: Sequence[tuple[str, str]] = ()) -> None:
         from initlab_tui.tui.recipe_list import answers, experiment_of
 
-        found = await self._backend.recipes()
-
         def answered(key: str | None) -> None:
-            if key is not None:
-                self._fill(*experiment_of(found, key))
+            if key == OPEN_FILE[0]:
+                self._ask_for_file()
+            elif key is not None:
+                self._fill(*experiment_of(recipes, key))
 
-        if self._screen.is_current:
-            dialog = Choose("Fill the setup from a recipe", answers(found)).add_class("-roomy")
-            self._screen.app.push_screen(dialog, answered)
+        dialog = Choose("Fill the setup from a recipe", [*answers(recipes), *more]).add_class("-roomy")
+        self._screen.app.push_screen(dialog, answered)
+
+    def _ask_for_file(self) -> None:
+        def answered(path: str | None) -> None:
+            if path is not None:
+                self._open(path)
+
+        question = "The path of a recipe file, such as mine.toml"
+        self._screen.app.push_screen(Ask(question, "", _read_file, verb="Open"), answered)
+
+    def _open(self, path: str) -> None:
+        try:
+            recipe = _read_file(path)
+        except InvalidInputError as error:  # the file has changed since it was checked
+            self._screen.notify(plain(str(error)), severity="error", timeout=NOTICE_SECONDS, markup=False)
+            return
+        self._opened[path] = recipe
+        if len(recipe.experiments) > 1:
+            self._choose_experiment([recipe])
+        else:
+            self._fill(recipe, recipe.experiments[0])
 
     def _fill(self, recipe: Recipe, experiment: Experiment) -> None:
+        self.chosen = recipe
         setup = self._screen.setup
         setup.put(Settings(experiment.comparison, setup.device or AUTO))
         self._screen.action_pane("setup")
@@ -59,7 +94,7 @@ class RecipeActions:
         if newest is None or any(run.status.is_active for run in runs if run.comparison_id == newest):
             results.show_claims(())
             return
-        found = await self._backend.claims(runs, newest)
+        found = await self._backend.claims(runs, newest, list(self._opened.values()))
         if not found:
             results.show_claims(())
             return
@@ -71,7 +106,23 @@ class RecipeActions:
         """Show the recipes' claims next to the results."""
         from initlab_tui.tui.screens.claims import ClaimsScreen
 
-        self._screen.app.push_screen(ClaimsScreen(lambda: self._backend.claims(self._screen.runs)))
+        def evaluate() -> Awaitable[Sequence[RecipeResult]]:
+            return self._backend.claims(self._screen.runs, custom=list(self._opened.values()))
+
+        self._screen.app.push_screen(ClaimsScreen(evaluate))
+
+
+def _read_file(path: str) -> Recipe:
+    """Read a recipe file.
+
+    Raises:
+        InvalidInputError: naming everything that is wrong with it.
+    """
+    from initlab_tui.services import recipes
+
+    if not recipes.is_file(path):
+        raise InvalidInputError.of("recipe", "a recipe file ends in .toml")
+    return recipes.load(str(Path(path).expanduser()))
 
 
 def _introduction(recipe: Recipe, experiment: Experiment) -> str:

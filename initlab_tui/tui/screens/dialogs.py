@@ -68,16 +68,16 @@ class Ask(ModalScreen[str | None]):
     """
     BINDINGS = [("escape", "dismiss(None)", "Cancel")]
 
-    def __init__(self, question: str, value: str, check: Callable[[str], object]) -> None:
+    def __init__(self, question: str, value: str, check: Callable[[str], object], verb: str = "Save") -> None:
         super().__init__()
-        self._question, self._value, self._check = question, value, check
+        self._question, self._value, self._check, self._verb = question, value, check, verb
 
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(Text(plain(self._question)))
             yield SafeInput(self._value, compact=True, select_on_focus=False)
             yield Static("", id="problem")
-            yield Static("enter Save   esc Cancel", id="hint")
+            yield Static(f"enter {self._verb}   esc Cancel", id="hint")
 
     def on_input_changed(self, event: Input.Changed) -> None:
         self.query_one("#problem", Static).update(Text(self._problem_with(event.value)))

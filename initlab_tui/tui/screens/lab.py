@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
@@ -31,6 +32,9 @@ from initlab_tui.tui.panes.training import Training
 from initlab_tui.tui.screens.dialogs import Choose
 from initlab_tui.tui.store_monitor import StoreSnapshot
 from initlab_tui.tui.trends import Trends
+
+if TYPE_CHECKING:
+    from initlab_tui.domain.claims.recipe import Recipe
 
 HOMES = {"setup": "#starts", "training": "#queue", "results": "#leaderboard"}
 
@@ -93,6 +97,11 @@ class LabScreen(Screen[None]):
     def runs(self) -> list[Run]:
         """All runs, oldest first."""
         return list(self.snapshot.runs.values()) if self.snapshot else []
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """The recipe that the form was last filled from."""
+        return self._recipes.chosen
 
     def show(self, snapshot: StoreSnapshot) -> None:
         """Show the current state of the store."""
