@@ -24,6 +24,7 @@ def term_page(term: Term) -> RenderableType:
     for name, value in (
         *(("what it is", term.summary), ("formula", term.formula)),
         *(("reading", term.reading), ("source", term.source)),
+        *term.details,
     ):
         facts.add_row(cell(name, "dim"), cell(value))
     return Group(cell(" · ".join((term.name, *term.also)), "bold"), facts)

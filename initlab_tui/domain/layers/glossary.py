@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from initlab_tui.domain.catalog.initializers import CATALOGUE
+from initlab_tui.domain.claims import recipe_format
 from initlab_tui.domain.errors import nearest
 from initlab_tui.domain.layers.metrics import LAYER_METRICS, NETWORK_METRICS, NetworkMetric
 from initlab_tui.domain.layers.thresholds import DEAD, DUPLICATES, GRADIENT, LOSS, SATURATED, SIGNAL
@@ -18,7 +19,10 @@ from initlab_tui.domain.layers.thresholds import DEAD, DUPLICATES, GRADIENT, LOS
 
 @dataclass(frozen=True)
 class Term:
-    """A metric, diagnosis or statistic; `also` are other names to look it up by."""
+    """A metric, diagnosis, statistic or other term; `also` are other names to look it up by.
+
+    `details` are further explanations, each with its heading.
+    """
 
     name: str
     summary: str
@@ -26,6 +30,7 @@ class Term:
     reading: str
     source: str
     also: tuple[str, ...] = ()
+    details: tuple[tuple[str, str], ...] = ()
 
 
 _HE = "He et al. 2015, ICCV"
@@ -176,14 +181,23 @@ _STATISTICS = (
         ("vs",),
     ),
     Term(
+        "recipe",
+        recipe_format.SUMMARY,
+        recipe_format.LAYOUT,
+        recipe_format.READING,
+        "this program's",
+        ("experiment", "recipe_file"),
+        recipe_format.FIELDS,
+    ),
+    Term(
         "reproduced",
-        "the result of a recipe's claim: reproduced, not reproduced, or not decided",
+        "the result of a recipe's claim: reproduced, not reproduced, or undecided",
         "the t interval over the seeds lies entirely within the claimed range, entirely outside, or neither",
-        "Not decided: the spread is too wide, or n too small, for these seeds to decide. A published figure has no "
+        "Undecided: the interval crosses a bound, or there are too few seeds. A published figure has no "
         "interval of its own, so the recipe states a tolerance. A bound such as “at least 30 %” is this program's "
         "reading of a claim in words; the recipe's notes say where it comes from.",
         "this program's",
-        ("not_reproduced", "not_decided", "undecided", "claim"),
+        ("not_reproduced", "undecided", "claim"),
     ),
 )
 
