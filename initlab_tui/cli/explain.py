@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from initlab_tui.cli import context as here
 from initlab_tui.cli import options
 from initlab_tui.domain.errors import InvalidInputError
-from initlab_tui.domain.layers.glossary import GLOSSARY, find
+from initlab_tui.domain.layers.glossary import GLOSSARY, Term, find
 from initlab_tui.reports import glossary
 
 
@@ -27,6 +27,12 @@ def explain(
         raise InvalidInputError.of("name", str(error)) from error
     here.report(
         lambda _: glossary.term_page(terms[0]) if name is not None else glossary.glossary_table(),
-        lambda: {"glossary": [asdict(term) for term in terms]},
+        lambda: {"glossary": [_document(term) for term in terms]},
         as_json,
     )
+
+
+def _document(term: Term) -> dict[str, Any]:
+    """The fields of a term, with its details only where it has any."""
+    document = asdict(term)
+    return document if term.details else {name: value for name, value in document.items() if name != "details"}

@@ -1,4 +1,4 @@
-"""A comparison as a person writes it: words in, a comparison or every field's trouble out."""
+"""Parse a comparison from the texts of a form or a command line, reporting every invalid field."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ T = TypeVar("T")
 
 
 def seeds_from(first: str, count: str) -> tuple[int, ...]:
-    """`count` seeds from `first` up.
+    """Return `count` consecutive seeds from `first`.
 
     Raises:
-        InvalidInputError: when either is not a whole number in bounds.
+        InvalidInputError: when either is not a whole number within its bounds.
     """
-    start = RunSpec.checked(seed=first).seed
-    most = min(10_000, MAX_SEED - start + 1)
+    first_seed = RunSpec.checked(seed=first).seed
+    most = min(10_000, MAX_SEED - first_seed + 1)
     try:
         number = int(count)
         if not 1 <= number <= most:
             raise ValueError
     except ValueError:
         raise InvalidInputError.of("seeds", f"seeds must be a whole number >= 1 and <= {most}, got {count}") from None
-    return tuple(range(start, start + number))
+    return tuple(range(first_seed, first_seed + number))
 
 
 def comparison(
@@ -40,21 +40,21 @@ def comparison(
     dataset: str,
     **others: str,
 ) -> Comparison:
-    """Read a comparison from words: on the command line and in the setup pane the same.
+    """Parse a comparison, in the same way for the command line and for the setup pane.
 
     Raises:
         InvalidInputError: naming every field that is wrong.
     """
     problems: list[Problem] = []
 
-    def gather(build: Callable[[], T], instead: T) -> T:
+    def collect(build: Callable[[], T], default: T) -> T:
         try:
             return build()
         except InvalidInputError as error:
             problems.extend(error.problems)
-            return instead
+            return default
 
-    base = gather(
+    base = collect(
         lambda: RunSpec.checked(
             dataset=dataset,
             hidden=hidden[0],
@@ -66,18 +66,18 @@ def comparison(
         ),
         RunSpec(),
     )
-    drawn: tuple[int, ...] = gather(lambda: seeds_from(seed, seeds), (0,))
-    made = gather(
+    all_seeds: tuple[int, ...] = collect(lambda: seeds_from(seed, seeds), (0,))
+    parsed = collect(
         lambda: Comparison.checked(
             base=base,
             initializers=initializers,
-            seeds=drawn,
+            seeds=all_seeds,
             activations=activations,
             hidden=hidden,
             learning_rates=learning_rates,
         ),
         None,
     )
-    if problems or made is None:
+    if problems or parsed is None:
         raise InvalidInputError(dict.fromkeys(problems))
-    return made
+    return parsed

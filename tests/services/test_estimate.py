@@ -34,7 +34,7 @@ def done(
     threads: int = 1,
     status: RunStatus = RunStatus.DONE,
 ) -> Run:
-    """A run that trained at `speed` samples/s, as the store gives it back."""
+    """A stored run that trained at `speed` samples per second."""
     (run_id,) = queue.enqueue(store, None, [spec], Requirements(device, threads, None, Path("/")))
     record = json.dumps({"weights": WEIGHTS, "compile_seconds": compiling})
     execute(
@@ -56,11 +56,11 @@ def varied(**changes: object) -> RunSpec:
     return RunSpec.checked(**dict(SPEC) | changes)
 
 
-def test_the_same_network_trains_as_fast_as_the_last_time(store: Store) -> None:
+def test_the_same_network_trains_as_fast_as_in_its_last_run(store: Store) -> None:
     older, newest = done(store, speed=10.0), done(store, speed=2000.0)
     found = expected(varied(seed=7, learning_rate=0.5, initializer="zeros"), newest, older)
     assert found.seconds == pytest.approx(2.0 + SAMPLES / 2000)
-    assert found.basis == "judged by run 2"
+    assert found.basis == "estimated from run 2"
 
 
 def test_another_network_is_scaled_by_its_work(store: Store) -> None:
@@ -71,7 +71,7 @@ def test_another_network_is_scaled_by_its_work(store: Store) -> None:
     assert found.basis == "scaled from run 1"
 
 
-def test_a_first_run_is_a_rough_guess() -> None:
+def test_without_earlier_runs_the_estimate_is_a_rough_guess() -> None:
     found = expected(SPEC)
     assert found.seconds == pytest.approx(3.0 + SAMPLES * (WEIGHTS * 1.2e-10 + 11e-6))
     assert found.basis == "a rough guess"
@@ -82,37 +82,37 @@ def test_a_first_run_is_a_rough_guess() -> None:
 def test_eager_takes_thirty_times_as_long_and_compiles_nothing(store: Store) -> None:
     eager = varied(execution="eager")
     assert expected(eager).seconds == pytest.approx(30 * (expected(SPEC).seconds - 3.0))
-    # One that ran the same way tells more than a newer one that did not, which is better than nothing.
+    # An older run with the same execution mode is preferred; a newer one with another mode is better than none.
     slow, fast = done(store, eager, speed=50.0, compiling=0.5), done(store)
     assert expected(eager, fast).seconds == pytest.approx(30 * SAMPLES / 1000)
     assert expected(varied(hidden=(12,), execution="eager"), fast, slow).basis.startswith(f"scaled from run {slow.id}")
 
 
 @pytest.mark.parametrize(
-    "untold",
+    "changes",
     [{"status": "failed"}, {"status": "running"}, {"speed": 0.0}, {"device": "gpu"}, {"threads": 8}],
     ids=str,
 )
-def test_only_done_runs_of_this_device_tell(store: Store, untold: dict[str, Any]) -> None:
-    run = done(store, **untold)
+def test_only_finished_runs_on_the_same_device_are_used(store: Store, changes: dict[str, Any]) -> None:
+    run = done(store, **changes)
     found = expected_seconds([SPEC], SHAPE, CLASSES, IMAGES, 1, [run], device="cpu", threads=1)
     assert found.basis == "a rough guess"
 
 
-def test_a_run_that_found_its_network_compiled_does_not_tell_what_compiling_takes(store: Store) -> None:
+def test_a_run_that_did_not_compile_is_no_basis_for_the_compile_time(store: Store) -> None:
     compiled, reused = done(store, compiling=4.5), done(store, compiling=0.0)
     assert expected(SPEC, reused, compiled).seconds == pytest.approx(4.5 + SAMPLES / 1000)
     assert expected(SPEC, reused).seconds == pytest.approx(3.0 + SAMPLES / 1000)
 
 
-def test_runs_are_divided_over_workers_that_each_compile(store: Store) -> None:
+def test_runs_are_divided_among_workers_that_each_compile(store: Store) -> None:
     specs = [varied(seed=seed) for seed in range(5)]
     one = SAMPLES / 1000
     for workers, rounds in [(1, 5), (2, 3), (3, 2), (5, 1), (64, 1)]:
         assert expected(specs, done(store), workers=workers).seconds == pytest.approx(2.0 + rounds * one)
 
 
-def test_each_network_is_compiled_and_the_weakest_ground_is_named(store: Store) -> None:
+def test_each_network_is_compiled_once_and_the_weakest_basis_is_named(store: Store) -> None:
     comparison = Comparison.checked(
         base=SPEC, initializers=["zeros", "he_normal"], seeds=[0, 1], hidden=["10", "10,10"]
     )
@@ -139,10 +139,10 @@ def test_more_work_takes_longer_and_more_workers_less(store: Store) -> None:
         assert by_workers == sorted(set(by_workers))
 
 
-def test_a_persons_own_data_counts_with_its_own_size(store: Store) -> None:
+def test_a_custom_dataset_counts_with_its_own_size(store: Store) -> None:
     own = varied(dataset="npz:/mine.npz")
     run = done(store, own)
-    assert expected(own, run).basis == "judged by run 1"
+    assert expected(own, run).basis == "estimated from run 1"
     assert expected(SPEC, run).basis == "scaled from run 1"
     few, many = (expected(own, run, images=images).seconds - 2.0 for images in (IMAGES, 10 * IMAGES))
     assert many == pytest.approx(10 * few)
@@ -152,7 +152,7 @@ def test_nothing_takes_no_time() -> None:
     assert expected([]) == Expected(0.0, "nothing to train")
 
 
-def test_a_long_past_is_not_read_to_its_end(store: Store) -> None:
+def test_only_the_newest_runs_are_read(store: Store) -> None:
     asked = 0
     run = done(store)
 
