@@ -6,7 +6,6 @@ import io
 import sys
 import traceback
 import unicodedata
-from types import TracebackType
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +19,7 @@ from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.reports.format import plain
 from initlab_tui.store.database import StoreError
 
+DEFECT = 1
 BAD_INPUT = 2
 # The base of Typer's errors about a command line: click's class, or the one of Typer's copy of click.
 USAGE_ERRORS: tuple[type[Exception], ...] = (typer.BadParameter.__mro__[1],)
@@ -73,7 +73,6 @@ def root(
 
 def main() -> int:
     """Run the command that the arguments name, and return the exit code."""
-    sys.excepthook = _print_traceback
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without σ shows ? instead
@@ -82,6 +81,9 @@ def main() -> int:
         return _run()
     except KeyboardInterrupt:
         return interrupts.INTERRUPTED
+    except Exception:  # a defect of this program: Python would print the traceback with its text as it is
+        sys.stderr.write(plain(traceback.format_exc()))
+        return DEFECT
     finally:
         interrupts.exit_at_once()
 
@@ -105,9 +107,5 @@ def _run() -> int:
 
 
 def _usage_message(error: Any) -> str:
-    """Return what Typer says about a wrong command line, and where to look."""
-    return f"{error.format_message()} (see {error.ctx.command_path if error.ctx else 'initlab-tui'} --help)"
-
-
-def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    sys.stderr.write(plain("".join(traceback.format_exception(kind, error, trace))))
+    """Return what Typer says about a wrong command line, and whose help to read."""
+    return f"{error.format_message().rstrip('.')} (see {error.ctx.command_path if error.ctx else 'initlab-tui'} --help)"

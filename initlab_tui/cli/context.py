@@ -1,4 +1,4 @@
-"""What every command stands on: the store and data folder that were named, stdout, stderr, and reports."""
+"""What every command uses: the store and the data folder that were chosen, stdout and stderr."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ WIDTH_OF_NO_TERMINAL = 160
 
 @dataclass(frozen=True)
 class Places:
-    """The options that may stand before the command as well as after it."""
+    """The options that are allowed before the command as well as after it."""
 
     store: Path | None = None
     data_dir: Path | None = None
 
 
 def store_path(context: typer.Context, here: Path | None) -> Path:
-    """The store that is meant: the one named with the command, before it, or the default."""
+    """Return the path given after the command, before it, or else the default."""
     places: Places = context.obj
     return here or places.store or paths.default_store()
 
 
 def data_dir(context: typer.Context, here: Path | None) -> Path | None:
-    """The folder of datasets that is meant, if any.
+    """Return the folder of datasets given after the command or before it, if any.
 
     Raises:
-        InvalidInputError: when it is not there.
+        InvalidInputError: if it is not a readable folder.
     """
     places: Places = context.obj
     folder = here or places.data_dir
     try:
         there = folder is None or folder.is_dir()
-    except OSError:  # a name too long, or a folder that may not be looked into
+    except OSError:  # the name is too long, or access is denied
         there = False
     if not there:
         raise InvalidInputError.of("data_dir", f"--data-dir {folder} must be a folder that exists and can be read")
@@ -51,10 +51,10 @@ def data_dir(context: typer.Context, here: Path | None) -> Path | None:
 
 
 def open_store(context: typer.Context, here: Path | None) -> Store:
-    """Open the store that is meant.
+    """Open the chosen store.
 
     Raises:
-        InvalidInputError: when there is none, or it cannot be used.
+        InvalidInputError: if there is none, or it cannot be used.
     """
     path = store_path(context, here)
     store = Store.open_existing(path)

@@ -1,4 +1,4 @@
-"""Opens the lab on the screen: the only place where the command line knows of it."""
+"""Opening the lab: the only module of the command line that knows the screen."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from initlab_tui.store.database import Store
 
 
 def has_terminal() -> bool:
-    """Whether there is a screen to open the lab on, and a keyboard."""
+    """Return whether stdin, stdout and stderr are a terminal, which the lab needs."""
     return sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()
 
 
 def open_lab(store_path: Path, data_dir: Path | None, demo: Comparison | None = None) -> int:
-    """Open the lab over a store until the person leaves; returns the exit code.
+    """Show the lab until it is closed, and return the exit code.
 
     Raises:
-        InvalidInputError: when the store cannot be used.
+        InvalidInputError: if the store cannot be used.
     """
-    gc.disable()  # until the first paint, as for all imports
-    from initlab_tui.tui.app import LabApp  # Textual takes a third of a second, and no other command needs it
+    gc.disable()  # until the first paint, as for the other imports
+    from initlab_tui.tui.app import LabApp  # Textual takes a third of a second to import
 
     with Store.open(store_path) as store:
         app = LabApp(store, data_dir, Path.cwd(), demo)

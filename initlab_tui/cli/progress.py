@@ -28,18 +28,18 @@ REFRESH_PER_SECOND = 5
 
 
 class Display(Protocol):
-    """Something that is told of each snapshot."""
+    """Something that shows each snapshot."""
 
     def show(self, snapshot: Snapshot) -> None: ...
 
 
 def run_name(run: Run, differing: Sequence[str]) -> str:
-    """What tells a run from the others."""
+    """Return the name of a run: its group and its seed."""
     return plain(f"{group_name(run.spec, differing)} seed {run.spec.seed}")
 
 
 def ending(run: Run) -> str:
-    """How a run ended, after its name."""
+    """Return how a run ended."""
     measured = f"accuracy {percent(run.test_accuracy)} %, loss {number(run.test_loss)}, {seconds(run.seconds)}"
     reason = f": {run.reason}" if run.reason else ""
     return plain(f"{run.status}{reason}{', ' + measured if run.started else ''}")
@@ -49,14 +49,14 @@ class Lines:
     """A line for each run that ends."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
-        self._write, self._told = write, set[int]()
+        self._write, self._shown = write, set[int]()
 
     def show(self, snapshot: Snapshot) -> None:
         differing = differing_fields([run.spec for run in snapshot.runs])
         for run in snapshot.runs:
-            if run.status.is_ended and run.id not in self._told:
-                self._told.add(run.id)
-                done = f"[{len(self._told)}/{len(snapshot.runs)}]"
+            if run.status.is_ended and run.id not in self._shown:
+                self._shown.add(run.id)
+                done = f"[{len(self._shown)}/{len(snapshot.runs)}]"
                 self._write(f"{done} {run_name(run, differing)}: {ending(run)}")
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with an input, in words a person can act on."""
+"""Errors in an input: what is wrong, with the value, and what is allowed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Problem:
 
 
 class InvalidInputError(ValueError):
-    """Input that cannot be used; `problems` holds every field's trouble, not only the first."""
+    """Input that cannot be used; `problems` lists every invalid field, not only the first."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -28,13 +28,13 @@ class InvalidInputError(ValueError):
 
 
 def unknown(what: str, value: str, allowed: Iterable[str]) -> str:
-    """A sentence for a name that is not in `allowed`, with the nearest ones first."""
+    """Return a sentence for a name that is not in `allowed`, with the nearest names first."""
     names = list(allowed)
     return f"unknown {what} {value!r}: {nearest(value, names)}allowed: {', '.join(names)}"
 
 
 def nearest(value: str, names: Sequence[str]) -> str:
-    """`did you mean a or b? `, or nothing where no name is near."""
+    """Return `did you mean a or b? `, or nothing if no name is similar."""
     wanted = value.lower()
     begun = [name for name in names if wanted and name.startswith(wanted)]
     near = begun[:4] or difflib.get_close_matches(wanted, names, n=3, cutoff=0.6)

@@ -26,15 +26,19 @@ SIGNS = {
     "symmetric": "=",
     "unknown": "?",
 }
-WORDS = {name: name.replace("_", " ") for name in SIGNS}
 BARS = 10  # of a forecast
 DECADES = 2.0  # up and down that the bars show
+
+
+def sign(name: str) -> str:
+    """Return the sign of a diagnosis; `?` for one that this version does not know."""
+    return SIGNS.get(name, SIGNS["unknown"])
 
 
 def diagnosis_text(diagnosis: Diagnosis) -> Text:
     """Return a diagnosis with its sign."""
     style = "bold red" if diagnosis.has_problem else "bold green"
-    return Text(f"{SIGNS[diagnosis.name]} {WORDS[diagnosis.name]}", style=style)
+    return Text(f"{sign(diagnosis.name)} {plain(diagnosis.name.replace('_', ' '))}", style=style)
 
 
 def forecast(initializer: Initializer, kernels: Sequence[LayerShape], activation: str, square: float) -> Text:

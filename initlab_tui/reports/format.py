@@ -1,4 +1,4 @@
-"""Text and numbers on their way to a terminal."""
+"""Text and numbers as people read them on a terminal."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ SETTING = {
 
 
 def plain(text: str) -> str:
-    """`text` with every control and formatting character written out, so that none acts on the terminal.
+    """Return `text` with every control and formatting character escaped, so that none acts on the terminal.
 
-    Line feeds stay; names, reasons and logs come from people, files and native code.
+    Everything that comes from outside (names, files, stores, native code) is printed through this function.
+    Line feeds are kept.
     """
     return "".join(
         character
@@ -40,62 +41,63 @@ def plain(text: str) -> str:
 
 
 def cell(text: object, style: str = "") -> Text:
-    """Text for a rich table: never markup, never an escape sequence."""
+    """Return text for a Rich table: never markup, never an escape sequence."""
     return Text(plain(str(text)), style=style)
 
 
 def initializer_name(initializer: Initializer) -> str:
-    """`random_normal σ=0.05`: as on the command line, with the letter that people write."""
+    """Return `random_normal σ=0.05`: the name and parameters as on the command line, with σ for `stddev`."""
     name, _, parameters = str(initializer).removeprefix(IMPORT_PREFIX).partition(":")
     return f"{name} {parameters.replace('stddev=', 'σ=')}".rstrip()
 
 
 def short(field: object) -> str:
-    """A spec's field as on the command line: hidden widths as `100x30`."""
+    """Return a field of a spec as on the command line: hidden widths as `100x30`."""
     return hidden_text(field) if isinstance(field, list) else str(field)
 
 
 def differing_fields(specs: Sequence[RunSpec]) -> list[str]:
-    """The fields that tell the specs apart, besides initializer, dataset and seed."""
+    """Return the fields in which the specs differ, without initializer, dataset and seed."""
     return [name for name in varying(specs) if name not in ("dataset", "initializer")]
 
 
 def group_name(spec: RunSpec, differing: Sequence[str]) -> str:
-    """What tells a group of runs from the others: its initializer and the fields that differ."""
+    """Return the name of a group of runs: its initializer and the fields in which the groups differ."""
     dumped = spec.model_dump(mode="json")
     fields = (SETTING.get(name, f"{name} {{}}").format(short(dumped[name])) for name in differing)
     return " ".join([initializer_name(spec.initializer), *fields])
 
 
 def percent(fraction: float | None) -> str:
+    """Return a fraction in percent with one decimal, or a dash if it is unknown."""
     return "–" if fraction is None else f"{100 * fraction:.1f}"
 
 
 def percent_interval(estimate: Estimate) -> str:
-    """`95.2 ± 0.3`, in percent; without the ± where there is no interval."""
+    """Return `95.2 ± 0.3`, in percent; without ± if there is no interval."""
     half = "" if estimate.half_width is None else f" ± {100 * estimate.half_width:.1f}"
     return percent(estimate.mean) + half
 
 
 def number(value: float | None) -> str:
-    """Four significant digits, as a loss is read; a dash where it was not finite or is not known."""
+    """Return four significant digits, or a dash if the value is unknown or not finite."""
     return "–" if value is None or not math.isfinite(value) else f"{value:.4g}"
 
 
 def figure_text(value: float | None) -> str:
-    """Three significant digits; a dash where there is no such figure or it is no number."""
+    """Return three significant digits, or a dash if the value is unknown or NaN."""
     if value is None or math.isnan(value):
         return "–"
     return f"{value:.3g}".replace("inf", "∞")
 
 
 def percent_of(share: float | None) -> str:
-    """A share in whole percent; a dash where there is none."""
+    """Return a share in whole percent, or a dash if it is unknown or NaN."""
     return "–" if share is None or math.isnan(share) else f"{100 * share:.0f} %"
 
 
 def two_digits(value: float | None) -> str:
-    """Two significant digits in at most seven cells; a dash where there is no such figure or it is no number."""
+    """Return two significant digits in at most seven cells, or a dash if the value is unknown or NaN."""
     if value is None or math.isnan(value):
         return "–"
     if math.isinf(value):
@@ -107,13 +109,14 @@ def two_digits(value: float | None) -> str:
 
 
 def rate(samples_per_second: float | None) -> str:
+    """Return a speed in whole samples per second, from 10,000 in thousands: `131k`."""
     if samples_per_second is None:
         return "–"
     return f"{samples_per_second / 1000:.0f}k" if samples_per_second >= 10_000 else f"{samples_per_second:.0f}"
 
 
 def seconds(value: float | None) -> str:
-    """A measured time, in seconds."""
+    """Return a measured duration, given in seconds."""
     if value is None:
         return "–"
     if value < 59.95:
@@ -123,7 +126,7 @@ def seconds(value: float | None) -> str:
 
 
 def about(value: float) -> str:
-    """An estimated time, in seconds: no finer than an estimate is, so it does not flicker as it is renewed."""
+    """Return an estimated duration, given in seconds; rounded, so that it does not flicker when it is updated."""
     if value < 10:
         return f"{math.ceil(value)} s"
     if value < 57.5:
@@ -140,12 +143,12 @@ def counted(number: int, noun: str) -> str:
 
 
 def when(at: float | None) -> str:
-    """A time, in seconds since 1970, by the clock on the wall here."""
+    """Return the local date and time, given in seconds since 1970."""
     return "–" if at is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
 def setting(row: Row, differing: Sequence[str]) -> str:
-    """What a board's groups have in common: its data and the fields that do not differ."""
+    """Return what the groups of a leaderboard share: the dataset and the fields that do not differ."""
     spec = row.spec.model_dump(mode="json")
     shared = [label.format(short(spec[name])) for name, label in SETTING.items() if name not in differing]
     data = f" [{row.fingerprint[:6]}]" if row.fingerprint and row.spec.dataset != "digits" else ""
@@ -154,7 +157,7 @@ def setting(row: Row, differing: Sequence[str]) -> str:
 
 
 def versus(row: Row) -> str:
-    """The difference to the first group in points; `?` where it is not distinguishable."""
+    """Return the difference to the first group in points, with `?` if its interval contains 0."""
     difference = row.versus_first
     if difference is None or not row.n:
         return ""
@@ -164,14 +167,14 @@ def versus(row: Row) -> str:
 
 
 def statuses(row: Row) -> str:
-    """A group's status, or how many of its runs have which."""
+    """Return the status of a group, or the number of its runs with each status."""
     if len(row.statuses) == 1:
         return row.status
     return ", ".join(f"{count} {status}" for status, count in row.statuses)
 
 
 def diagnoses(row: Row) -> str:
-    """What a group's layers were judged to be at step 0, or how many of its runs which; empty where not measured."""
+    """Return the diagnosis of a group's layers at step 0, or the number of runs with each; empty if not measured."""
     if len(row.diagnoses) == 1:
         return row.diagnoses[0][0].replace("_", " ")
     return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in row.diagnoses)

@@ -13,7 +13,7 @@ from initlab_tui.domain.layers.diagnosis import Diagnosis
 from initlab_tui.domain.layers.inspection import Inspection
 from initlab_tui.domain.layers.measurement import LayerStatistics, Measurement
 from initlab_tui.domain.layers.metrics import LAYER_METRICS, NETWORK_METRICS
-from initlab_tui.reports.diagnosis import SIGNS, bars, diagnosis_text, relative_levels
+from initlab_tui.reports.diagnosis import bars, diagnosis_text, relative_levels, sign
 from initlab_tui.reports.format import cell, figure_text, initializer_name, percent_of, plain, two_digits
 from initlab_tui.reports.tables import table
 from initlab_tui.store.layer_statistics import StoredMeasurement
@@ -121,7 +121,7 @@ def layer_lines(measurement: Measurement, diagnosis: Diagnosis, most: int) -> li
         line = Text(f"{layer.layer:<10}{std:>8} {bars([signal[at]])} {norm:>8} {bars([gradient[at]])} ")
         line.append(f"{update:>7}  {last:>5}")
         if diagnosis.has_problem and layer.layer == diagnosis.layer:
-            line.append(f" {SIGNS[diagnosis.name]}", style="bold red")
+            line.append(f" {sign(diagnosis.name)}", style="bold red")
         lines.append(line)
     return lines
 

@@ -9,9 +9,9 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 def sparkline(values: Sequence[float], width: int = 40, *, low: float | None = None, high: float | None = None) -> str:
-    """The values as bars, a bar the last of its share of them; a blank where that one is not finite.
+    """Return the values as at most `width` bars; each shows the last value of its stretch, a space if not finite.
 
-    The scale goes from `low` to `high`, which are the lowest and the highest bar where they are not given.
+    The scale reaches from `low` to `high`, by default the lowest and the highest bar.
     """
     count = min(width, len(values))
     picked = [values[(index + 1) * len(values) // count - 1] for index in range(count)]

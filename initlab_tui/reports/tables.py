@@ -32,7 +32,7 @@ def table(*headings: str, right: Iterable[str] = (), folded: Iterable[str] = ())
 
 def column_table(shown: Sequence[Column[T]], items: Sequence[T], width: int | None, gap: int = 2) -> Table:
     """Return a table of items that fits into `width` cells where its columns allow it; None cuts nothing."""
-    texts = [[cell(column.show(item)) for item in items] for column in shown]
+    texts = [[cell(column.show(item).replace("\n", " ")) for item in items] for column in shown]
     natural = [
         max(cell_len(column.heading), *(text.cell_len for text in column_texts), 0)
         for column, column_texts in zip(shown, texts, strict=True)

@@ -14,7 +14,7 @@ from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.domain.statistics.leaderboard import Outcome
 from initlab_tui.store import sql
-from initlab_tui.store.database import Store
+from initlab_tui.store.database import Store, StoreError
 from initlab_tui.store.spec_cache import SpecCache
 
 
@@ -68,7 +68,10 @@ class Run:
     @cached_property
     def record(self) -> dict[str, Any]:
         """What is needed to repeat the run: versions, device, execution, threads."""
-        loaded: dict[str, Any] = json.loads(self.record_json)
+        try:
+            loaded: dict[str, Any] = json.loads(self.record_json)
+        except json.JSONDecodeError as error:
+            raise StoreError(f"the record of run {self.id} is damaged: {error}") from None
         return loaded
 
     @property
@@ -145,5 +148,8 @@ def _select(store: Store, condition: str = "", *values: object) -> list[Run]:
 
 def _run(specs: SpecCache, row: Sequence[Any]) -> Run:
     values = list(row)
-    values[_STATUS] = RunStatus(values[_STATUS])
+    try:
+        values[_STATUS] = RunStatus(values[_STATUS])
+    except ValueError as error:
+        raise StoreError(f"run {values[0]}: {error}") from None
     return Run(specs, *values)

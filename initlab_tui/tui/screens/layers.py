@@ -12,7 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Footer
 
 from initlab_tui.domain.layers.metrics import LAYER_METRICS
-from initlab_tui.reports.diagnosis import SIGNS, diagnosis_text
+from initlab_tui.reports.diagnosis import diagnosis_text, sign
 from initlab_tui.reports.format import figure_text, plain, two_digits
 from initlab_tui.store.layer_statistics import StoredMeasurement
 from initlab_tui.tui.heatmap import HeatMap, heat_map
@@ -103,7 +103,7 @@ class LayersScreen(Screen[None]):
         title = Text.assemble((found.metric.title, "bold"), f"  ▁ {two_digits(low)} to █ {two_digits(high)}, {scale}")
         signs = Text("diagnosis".ljust(NAME))
         for column in columns:
-            signs.append(SIGNS[self._measured[column].diagnosis.name].center(CELL), self._pointer(-1, column))
+            signs.append(sign(self._measured[column].diagnosis.name).center(CELL), self._pointer(-1, column))
         return [
             title,
             signs,
