@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from initlab_tui.recipes import loader
+from initlab_tui.domain.claims.recipe_toml import parse
 
 FOLDER = Path(__file__).parent
 HEADER = "[measured]"
@@ -29,11 +29,12 @@ def record(path: Path, document: Mapping[str, Any]) -> None:
     """Replace the measured figures in the recipe file at `path` by those of the document of its run.
 
     Raises:
-        InvalidInputError: when the file is no longer a valid recipe.
+        InvalidInputError: with nothing written, when the results do not fit the recipe.
     """
     before = path.read_text(encoding="utf-8").partition(f"\n{HEADER}\n")[0].rstrip()
-    path.write_text("\n".join([before, "", *_measured(document), ""]), encoding="utf-8")
-    loader.read(str(path))
+    text = "\n".join([before, "", *_measured(document), ""])
+    parse(text, path.stem, str(path))
+    path.write_text(text, encoding="utf-8")
 
 
 def _measured(document: Mapping[str, Any]) -> Iterable[str]:

@@ -1,14 +1,17 @@
-"""Recipes from the command line: listed, shown, and run through the real worker."""
+"""The recipe commands: list, show, run through the real worker, and check."""
 
 from __future__ import annotations
 
+import os
+import pty
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from initlab_tui.recipes import loader
-from tests.conftest import Command
+from tests.conftest import Command, command_line
 
 MINE = """\
 title = "Zeros against He, twice"
@@ -82,7 +85,7 @@ def mine(tmp_path: Path) -> Path:
     return path
 
 
-def test_an_own_recipe_is_run_and_each_claim_judged(warm: Command, mine: Path) -> None:  # noqa: ARG001
+def test_a_recipe_file_is_run_and_every_claim_gets_a_verdict(warm: Command, mine: Path) -> None:  # noqa: ARG001
     ran = warm("recipe", "run", "./mine.toml", "--json")
     assert ran.code == 0, ran.err
     document = ran.document
@@ -101,17 +104,34 @@ def test_an_own_recipe_is_run_and_each_claim_judged(warm: Command, mine: Path) -
     (estimate,) = claims[0]["observed"]["estimates"]
     assert estimate["values"] == zeros["test_accuracy"]["values"]
     assert (claims[0]["expected"]["low"], claims[0]["expected"]["high"]) == (None, 0.15)
-    # What diverged says nothing of accuracy: that is told, and nothing is decided.
+    # A diverged run has no accuracy, so the claim is undecided, with the reason.
     assert claims[3]["reason"] == "only 0 of 2 runs have a result"
+    assert document["missing"] == []
     assert re.search("recipe mine: adam", ran.err)
 
-    told = warm("recipe", "run", "mine.toml", "--seeds", "1")
-    assert told.code == 0, told.err
-    assert told.out.count("an interval needs at least two seeds") == 3
-    assert "He[/] is worse than zeros" in told.out
+    checked = warm("recipe", "check", "mine.toml", "--json")
+    assert (checked.code, checked.err) == (0, "")
+    assert checked.document == document
+
+    printed = warm("recipe", "run", "mine.toml", "--seeds", "1")
+    assert printed.code == 0, printed.err
+    assert printed.out.count("an interval needs at least two seeds") == 3
+    assert "He[/] is worse than zeros" in printed.out
 
 
-def test_what_comes_with_the_program_is_listed_and_shown(initlab: Command) -> None:
+def test_check_says_what_was_not_run_and_how_to_run_it(initlab: Command, mine: Path) -> None:
+    checked = initlab("recipe", "check", "mine.toml")
+    assert checked.code == 0, checked.err
+    assert "mine claims: ? 4 undecided" in checked.out
+    assert "Not run yet: adam, wild. Run the recipe with: initlab-tui recipe run mine.toml" in checked.err
+    assert not (mine.parent / ".local").exists()
+    document = initlab("recipe", "check", "mine.toml", "--json").document
+    assert document["missing"] == ["adam", "wild"]
+    assert (document["runs"], document["comparisons"], document["comparison"]["id"]) == ([], [], None)
+    assert {claim["reason"] for claim in document["claims"]} == {"not run yet"}
+
+
+def test_packaged_recipes_are_listed_and_shown(initlab: Command) -> None:
     listed = initlab("recipe")
     assert listed.code == 0, listed.err
     names = [recipe["name"] for recipe in initlab("recipe", "--json").document["recipes"]]
@@ -123,13 +143,7 @@ def test_what_comes_with_the_program_is_listed_and_shown(initlab: Command) -> No
     assert initlab("recipe", "table").out.startswith("| recipe | claim |")
 
 
-def test_the_packaged_files_are_those_that_are_listed() -> None:
-    folder = Path(loader.__file__).parent
-    assert {path.stem for path in folder.glob("*.toml")} == set(loader.PACKAGED)
-    assert [recipe.name for recipe in loader.packaged()] == list(loader.PACKAGED)
-
-
-def test_without_fashion_mnist_another_stands_in_and_only_the_order_is_judged(warm: Command, tmp_path: Path) -> None:
+def test_without_the_dataset_the_substitute_is_used_for_claims_about_any_dataset(warm: Command, tmp_path: Path) -> None:
     own = MINE.replace("[[experiments]]", "[[experiments]]\n#", 1).replace(
         'title = "Zeros', 'substitute_dataset = "digits"\ntitle = "Z'
     )
@@ -145,7 +159,7 @@ def test_without_fashion_mnist_another_stands_in_and_only_the_order_is_judged(wa
     assert "Using digits instead" in ran.err
 
 
-def test_what_a_file_says_is_text(initlab: Command, tmp_path: Path) -> None:
+def test_control_characters_of_a_file_are_written_out(initlab: Command, tmp_path: Path) -> None:
     hostile = MINE.replace('title = "Zeros', 'title = "\\u001b[31m[red]Zeros').replace(
         'name = "wild"', 'name = "\\u001b[2J"'
     )
@@ -153,6 +167,17 @@ def test_what_a_file_says_is_text(initlab: Command, tmp_path: Path) -> None:
     shown = initlab("recipe", "show", "mine.toml")
     assert shown.code == 0, shown.err
     assert "\x1b" not in shown.out and "\\x1b[31m[red]Zeros" in shown.out and "\\x1b[2J settings" in shown.out
+
+
+def test_the_toml_of_a_file_reaches_a_terminal_without_control_characters(mine: Path) -> None:
+    mine.write_text(f"# \x1b]52;c;aGk=\x07\n{MINE}")
+    terminal, stdout = pty.openpty()
+    shown = subprocess.run(command_line(["recipe", "show", str(mine), "--toml"]), stdout=stdout, cwd=mine.parent)
+    os.close(stdout)
+    printed = os.read(terminal, 4096)
+    os.close(terminal)
+    assert shown.returncode == 0
+    assert printed.startswith(rb"# \x1b]52;c;aGk=\x07") and b"\x1b" not in printed
 
 
 @pytest.mark.parametrize(
@@ -163,6 +188,8 @@ def test_what_a_file_says_is_text(initlab: Command, tmp_path: Path) -> None:
         ("run bytes.toml", ["bytes.toml is not UTF-8 text"]),
         ("run bad.toml", ["bad.toml, line 16: experiments[1].base.batch_size: batch_size must be", "got 0"]),
         ("show bad.toml", ["line 16"]),
+        ("check lecture-xaver", ["did you mean lecture-xavier"]),
+        ("check bad.toml", ["line 16"]),
         ("run wide.toml", ["batch_size must be <= 1437"]),
         ("run mine.toml --seeds 0", ["seeds must be a whole number >= 1", "got 0"]),
         ("run", ["name one recipe, or give --all"]),
@@ -176,7 +203,7 @@ def test_bad_input_is_refused_with_nothing_written(
 ) -> None:
     (mine.parent / "bytes.toml").write_bytes(b"\xff\xfe")
     (mine.parent / "bad.toml").write_text(MINE.replace("batch_size = 32", "batch_size = 0"))
-    # The first part can run, the second cannot.
+    # The first experiment can run, the second cannot.
     (mine.parent / "wide.toml").write_text(MINE.replace('activation = "linear"', "batch_size = 5000"))
     ran = initlab("recipe", *arguments.split())
     assert ran.code == 2, ran.out + ran.err
@@ -186,7 +213,7 @@ def test_bad_input_is_refused_with_nothing_written(
     assert not (mine.parent / ".local").exists()
 
 
-def test_a_recipes_own_text_is_a_file_to_begin_from(initlab: Command, tmp_path: Path) -> None:
+def test_the_printed_toml_of_a_recipe_is_a_valid_file(initlab: Command, tmp_path: Path) -> None:
     printed = initlab("recipe", "show", "he-vs-xavier-deep", "--toml")
     assert printed.code == 0
     (tmp_path / "mine.toml").write_text(printed.out, encoding="utf-8")
