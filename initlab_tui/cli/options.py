@@ -96,7 +96,7 @@ class Training:
         _spec("--dataset", "NAME", f"{', '.join(DATASETS)} or {OWN_PREFIX}FILE.", names=[*DATASETS, OWN_PREFIX]),
     ] = "digits"
     optimizer: Annotated[str, _spec("--optimizer", "NAME", f"{', '.join(OPTIMIZERS)}.", names=OPTIMIZERS)] = "adam"
-    l2: Annotated[str, _spec("--l2", "X", "Add (X / 2) × the sum of the squared weights to the loss.")] = "0"
+    l2: Annotated[str, _spec("--l2", "X", "Add (X / 2) × the sum of the squared kernel weights to the loss.")] = "0"
     batch_size: Annotated[str, _spec("--batch-size", "N", "Images in each step.")] = "128"
     epochs: Annotated[str, _spec("--epochs", "N", "Passes over the training set.")] = "1"
     seed: Annotated[str, _spec("--seed", "N", "Fixes the weights and the order of the data.")] = "0"

@@ -87,14 +87,14 @@ def test_refused(initlab: Command, tmp_path: Path, arguments: str, words: list[s
     assert not (tmp_path / ".local").exists()
 
 
-def test_everything_wrong_is_told_at_once(initlab: Command) -> None:
+def test_every_problem_is_reported_at_once(initlab: Command) -> None:
     ran = initlab(
         *("compare", "--initializer", "he_norml", "--initializer", "random_normal:stddev=0", "--epochs", "0"),
         *("--activation", "rleu", "--learning-rate", "nan", "--seeds", "x"),
     )
     assert ran.code == 2
     lines = ran.err.splitlines()
-    assert len(lines) == 6, ran.err  # one for each option, and none that follows from another
+    assert len(lines) == 6, ran.err  # one for each option, without errors that follow from another
     assert all(line.startswith("initlab-tui: ") for line in lines)
 
 
@@ -103,9 +103,9 @@ def test_control_characters_do_not_reach_the_terminal(initlab: Command) -> None:
     assert (ran.code, "\x1b" in ran.err, "a\\x1b[31mb" in ran.err) == (2, False, True)
 
 
-def test_without_a_network_the_file_its_place_and_digits_are_named(initlab: Command, tmp_path: Path) -> None:
+def test_without_a_network_the_error_names_the_file_its_folder_and_the_digits(initlab: Command, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    # A proxy that nobody listens at: every download is refused at once.
+    # No server listens at this proxy, so every download fails at once.
     ran = initlab("run", "--dataset", "mnist", "--data-dir", "data", https_proxy="http://127.0.0.1:9")
     assert ran.code == 2, ran.err
     assert ran.out == "" and "Traceback" not in ran.err
@@ -113,7 +113,7 @@ def test_without_a_network_the_file_its_place_and_digits_are_named(initlab: Comm
     assert not (tmp_path / ".local").exists()
 
 
-def test_a_refusal_is_exit_code_2_and_a_line_on_stderr(initlab_process: Command) -> None:
+def test_refused_input_exits_2_with_one_line_on_stderr(initlab_process: Command) -> None:
     ran = initlab_process("run", "--initializer", "he_norml")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("initlab-tui: ") and ran.err.count("\n") == 1

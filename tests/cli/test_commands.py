@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from initlab_tui.cli.app import COMMANDS
 from initlab_tui.domain.layers.glossary import GLOSSARY
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution.follow import follow
@@ -33,7 +34,7 @@ def store_of(home: Path) -> Path:
     return home / ".local/share/initlab-tui/lab.db"
 
 
-def test_the_demo_separates_good_starts_from_bad(initlab: Command, initlab_process: Command) -> None:
+def test_demo_ranks_good_initializers_above_bad_ones(initlab: Command, initlab_process: Command) -> None:
     ran = initlab_process("demo")
     assert ran.code == 0, ran.err
     assert re.search(r"1\s+he_normal\s+3\s+[\d.]+ ± [\d.]+", ran.out)
@@ -48,7 +49,7 @@ def test_the_demo_separates_good_starts_from_bad(initlab: Command, initlab_proce
     assert all(row["n"] == 3 and row["status"] == "done" for row in rows.values())
 
 
-def test_compare_prints_a_leaderboard_and_the_store_keeps_it(warm: Command) -> None:
+def test_compare_prints_and_stores_a_leaderboard(warm: Command) -> None:
     arguments = ["compare", "--initializer", "he_normal", "--initializer", "zeros", "--seeds", "2", *QUICK]
     ran = warm(*arguments, "--activation", "relu", "--activation", "tanh")
     assert ran.code == 0, ran.err
@@ -84,18 +85,18 @@ def test_the_document_of_a_comparison(warm: Command) -> None:
     assert row["test_accuracy"]["ci_low"] < row["test_accuracy"]["mean"] < row["test_accuracy"]["ci_high"]
     run = document["runs"][0]
     assert {"id", "spec", "status", "reason", "test_accuracy", "test_loss", "seconds", "samples_per_second"} <= set(run)
-    # What was asked can be asked again from what was printed.
+    # The printed spec can be used to run it again.
     assert run["spec"]["initializer"] == "random_normal:stddev=0.05" and run["spec"]["hidden"] == [16]
 
 
-def test_a_lone_run_has_no_interval(warm: Command) -> None:
+def test_a_single_run_has_no_interval(warm: Command) -> None:
     ran = warm("run", "--initializer", "he_normal", *QUICK, "--json")
     assert ran.code == 0
     (row,) = ran.document["leaderboard"]
     assert (row["n"], row["test_accuracy"]["ci_low"], row["test_accuracy"]["ci_high"]) == (1, None, None)
 
 
-def test_diverging_is_a_result_of_a_comparison_and_a_failure_of_a_lone_run(
+def test_diverging_is_a_result_of_a_comparison_and_a_failure_of_a_single_run(
     warm: Command, initlab_process: Command, warm_store: WarmStore
 ) -> None:
     wild = ("--optimizer", "sgd", "--learning-rate", "1e4", "--activation", "linear", "--hidden", "16x4")
@@ -107,7 +108,7 @@ def test_diverging_is_a_result_of_a_comparison_and_a_failure_of_a_lone_run(
     assert (ran.code, "diverged: the loss" in ran.err) == (1, True)
 
 
-def test_own_data_and_an_own_initializer(warm: Command, tmp_path: Path) -> None:
+def test_custom_data_and_custom_initializers(warm: Command, tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     labels = np.arange(200) % 4
     images = generator.integers(0, 60, (200, 6, 6), np.uint8)
@@ -127,7 +128,7 @@ def test_own_data_and_an_own_initializer(warm: Command, tmp_path: Path) -> None:
     assert first["test_accuracy"]["mean"] > 0.5 > 0.3 > last["test_accuracy"]["mean"]
 
 
-def test_detached_runs_go_on_and_are_stopped(warm: Command, warm_store: WarmStore) -> None:
+def test_detached_runs_continue_until_they_are_stopped(warm: Command, warm_store: WarmStore) -> None:
     ran = warm("run", "--epochs", "1000000", *QUICK, "--detach")
     assert ran.code == 0
     run_id = ran.out.strip()
@@ -156,7 +157,7 @@ def test_detached_runs_go_on_and_are_stopped(warm: Command, warm_store: WarmStor
         assert len(read_curve(store, int(run_id), "train").steps) > 0
 
 
-def test_ctrl_c_stops_this_commands_runs_and_no_others(warm: Command, warm_store: WarmStore, tmp_path: Path) -> None:
+def test_ctrl_c_stops_only_the_runs_of_its_command(warm: Command, warm_store: WarmStore, tmp_path: Path) -> None:
     other = int(warm("run", "--epochs", "1000000", *QUICK, "--detach").out)
     command = subprocess.Popen(
         command_line(["run", "--epochs", "1000000", *QUICK, "--json", "--threads", "2"]),
@@ -182,7 +183,7 @@ def test_ctrl_c_stops_this_commands_runs_and_no_others(warm: Command, warm_store
     warm("stop", str(other))
 
 
-def test_on_a_terminal_progress_is_live_and_leaves_no_trace_on_stdout(warm: Command, tmp_path: Path) -> None:
+def test_progress_is_live_on_a_terminal_and_absent_from_stdout(warm: Command, tmp_path: Path) -> None:
     controller, terminal = pty.openpty()
     with subprocess.Popen(
         command_line(["compare", "--initializer", "he_normal", "--seeds", "2", *QUICK, "--json"]),
@@ -206,10 +207,10 @@ def test_on_a_terminal_progress_is_live_and_leaves_no_trace_on_stdout(warm: Comm
     (again,) = warm("run", "--initializer", "he_normal", *QUICK, "--json").document["runs"]
     assert again["test_loss"] == document["runs"][0]["test_loss"]  # bit for bit, by another worker
     assert b"starting TensorFlow" in seen and b"2/2 runs" in seen
-    assert seen.rstrip().endswith(b"\x1b[2K") or b"\x1b[?25h" in seen  # wiped, and the cursor is back
+    assert seen.rstrip().endswith(b"\x1b[2K") or b"\x1b[?25h" in seen  # cleared, and the cursor is visible again
 
 
-def test_what_there_is(initlab: Command) -> None:
+def test_initializers_terms_and_datasets_are_listed(initlab: Command) -> None:
     names = [entry["name"] for entry in initlab("initializers", "--json").document["initializers"]]
     assert names[:4] == ["zeros", "ones", "constant", "random_normal"] and len(names) == 19
     assert "Martens 2010" in initlab("initializers", "sparse").out
@@ -227,13 +228,13 @@ def test_what_there_is(initlab: Command) -> None:
 
 @pytest.fixture
 def tensorflow_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """TensorFlow at its best, for what is not about TensorFlow: asking it takes seconds."""
+    """A good answer of TensorFlow, for tests about something else: asking it takes seconds."""
     cpu = {"device": "/device:CPU:0", "name": "CPU", "xla": True, "seconds": 0.1}
     answer = {"versions": {"tensorflow": "2.20", "keras": "3.10", "numpy": "2.2"}, "devices": [cpu]}
     monkeypatch.setattr(preflight, "ask", lambda _: {**answer, "built_with_cuda": False})
 
 
-def test_the_doctor_tells_whether_this_machine_is_ready(initlab: Command, tmp_path: Path) -> None:
+def test_doctor_reports_whether_this_machine_is_ready(initlab: Command, tmp_path: Path) -> None:
     report = initlab("doctor", "--json")
     assert report.code == 0
     document = report.document
@@ -243,15 +244,15 @@ def test_the_doctor_tells_whether_this_machine_is_ready(initlab: Command, tmp_pa
     assert document["store"]["exists"] is False and not store_of(tmp_path).exists()
 
 
-def test_the_doctor_finds_what_is_no_store(initlab: Command, tensorflow_answers: None, tmp_path: Path) -> None:  # noqa: ARG001
+def test_doctor_reports_a_file_that_is_not_a_store(initlab: Command, tensorflow_answers: None, tmp_path: Path) -> None:  # noqa: ARG001
     (tmp_path / "lab.db").write_text("no store at all, and long enough to be looked at " * 10)
     page = initlab("doctor", "--store", "lab.db")
     assert page.code == 1
     assert "not a database" in page.out and "XLA compiles" in page.out
 
 
-def test_what_waits_without_a_worker_is_told_and_resumed(initlab: Command, tmp_path: Path) -> None:
-    # As after a reboot: queued runs, one that was training, and a worker of which nothing is left.
+def test_runs_left_without_a_worker_are_reported_resumed_and_retried(initlab: Command, tmp_path: Path) -> None:
+    # As after a reboot: two queued runs, one that was running, and a worker whose process is gone.
     with Store.open(tmp_path / "lab.db") as store:
         ids = queue.enqueue(
             store, None, [RunSpec(seed=seed) for seed in range(3)], Requirements("cpu", 1, None, tmp_path)
@@ -263,12 +264,16 @@ def test_what_waits_without_a_worker_is_told_and_resumed(initlab: Command, tmp_p
     assert "crashed" in listed.out and "2 runs are queued and no worker is alive" in listed.err
     resumed = initlab("resume", "--all", "--store", "lab.db")
     assert resumed.out == "run 2: resumed\nrun 3: resumed\n"
+    refused = initlab("resume", "1", "--store", "lab.db")
+    assert (refused.code, "initlab-tui retry 1" in refused.err) == (2, True)
+    assert initlab("retry", "1", "--store", "lab.db").out == "4\n"
     with Store.open(tmp_path / "lab.db") as store:
-        *_, last = follow(store, ids)
-    assert [run.status for run in last.runs] == ["crashed", "done", "done"]
+        *_, last = follow(store, [*ids, 4])
+    assert [run.status for run in last.runs] == ["crashed", "done", "done", "done"]
+    assert initlab("retry", "2", "--store", "lab.db").code == 2
 
 
-def test_a_damaged_store_is_an_error_and_the_doctor_says_so(
+def test_a_damaged_store_is_an_error_and_doctor_reports_it(
     initlab: Command,
     tensorflow_answers: None,  # noqa: ARG001
     tmp_path: Path,
@@ -285,7 +290,7 @@ def test_a_damaged_store_is_an_error_and_the_doctor_says_so(
     assert initlab("doctor", "--store", "lab.db").code == 1
 
 
-def test_options_before_the_command_and_the_environment_count_too(initlab: Command, tmp_path: Path) -> None:
+def test_options_are_read_before_the_command_and_from_the_environment(initlab: Command, tmp_path: Path) -> None:
     assert str(tmp_path / "a.db") in initlab("--store", str(tmp_path / "a.db"), "runs").err
     assert str(tmp_path / "b.db") in initlab("runs", INITLAB_STORE=str(tmp_path / "b.db")).err
     assert str(tmp_path / "c.db") in initlab("--store", "a.db", "runs", "--store", str(tmp_path / "c.db")).err
@@ -304,7 +309,16 @@ def test_version_help_and_completion(initlab: Command) -> None:
     assert completed.out.split() == ["he_normal", "he_uniform", "he_fan_avg"]
 
 
-def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+def test_help_fits_80_columns_and_shows_no_type_of_a_flag(initlab: Command) -> None:
+    names = [command.__name__ for commands in COMMANDS.values() for command in commands]
+    for name in ("", *names, "recipe", "recipe run", "recipe show", "recipe check", "recipe table"):
+        ran = initlab(*name.split(), "--help", COLUMNS="80")
+        assert ran.code == 0 and "--help" in ran.out
+        assert "<bool>" not in ran.out and "…" not in ran.out, name
+        assert max(map(len, ran.out.splitlines())) <= 80, name
+
+
+def test_a_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
     piped = f"{' '.join(command_line(['initializers', '--json']))} | head -1"
     ran = subprocess.run(
         ["bash", "-c", piped],  # noqa: S607

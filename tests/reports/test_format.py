@@ -16,13 +16,13 @@ from initlab_tui.reports.sparkline import sparkline
 
 
 @given(st.text())
-def test_nothing_acts_on_the_terminal(text: str) -> None:
+def test_escaped_text_has_no_control_characters(text: str) -> None:
     shown = plain(text).replace("\n", "")
     assert all(unicodedata.category(character) not in ("Cc", "Cf", "Cs") for character in shown)
 
 
 @given(st.text(st.characters(categories=("L", "N", "P", "S", "Zs"))))
-def test_ordinary_text_stays_as_it_is(text: str) -> None:
+def test_ordinary_text_is_not_changed(text: str) -> None:
     assert plain(text) == text
 
 
@@ -44,12 +44,12 @@ def board(first: list[float], second: list[float], from_seed: int = 0) -> list[R
     return leaderboard([*outcomes("he_normal", first, 0), *outcomes("zeros", second, from_seed)])
 
 
-def test_the_conclusion_says_no_more_than_the_seeds_do() -> None:
+def test_the_conclusion_claims_no_more_than_the_seeds_show() -> None:
     assert "he_normal is better than #2 zeros by 50" in conclusion(board([0.91, 0.9, 0.9], [0.4, 0.4, 0.4]))
     assert "not decided" in conclusion(board([0.9, 0.5, 0.7], [0.5, 0.8, 0.6]))
     assert "not enough shared seeds yet" in conclusion(board([0.9], [0.4]))
     assert "not enough shared seeds yet" in conclusion(board([0.9, 0.9], [0.4, 0.4], from_seed=5))
-    # He leads on its mean, by a seed that zeros was not trained with; on those that both have it is behind.
+    # He leads by mean because of a seed that zeros was not run with; over the shared seeds it is behind.
     assert "#2 zeros is better than #1" in conclusion(board([1.0, 0.3, 0.3], [0.4, 0.41], from_seed=1))
     assert conclusion(board([0.9, 0.9], [])) == ""
 
@@ -75,7 +75,7 @@ def test_numbers_as_people_read_them() -> None:
     assert initializer_name(Initializer.parse("random_normal")) == "random_normal σ=0.05"
 
 
-def test_what_is_not_finite_is_a_gap_in_a_sparkline() -> None:
+def test_values_that_are_not_finite_are_gaps_in_a_sparkline() -> None:
     assert sparkline([0, 1, float("nan"), 3, float("inf")]) == "▁▃ █ "
     assert sparkline([2, 2, 2]) == "▁▁▁"
     assert sparkline([float("nan")]) == " "
