@@ -45,15 +45,7 @@ def comparison(
     Raises:
         InvalidInputError: naming every field that is wrong.
     """
-    problems: list[Problem] = []
-
-    def collect(build: Callable[[], T], default: T) -> T:
-        try:
-            return build()
-        except InvalidInputError as error:
-            problems.extend(error.problems)
-            return default
-
+    collect = _Collector()
     base = collect(
         lambda: RunSpec.checked(
             dataset=dataset,
@@ -66,18 +58,27 @@ def comparison(
         ),
         RunSpec(),
     )
+    lists = {"hidden": hidden, "activations": activations, "learning_rates": learning_rates}
     all_seeds: tuple[int, ...] = collect(lambda: seeds_from(seed, seeds), (0,))
     parsed = collect(
-        lambda: Comparison.checked(
-            base=base,
-            initializers=initializers,
-            seeds=all_seeds,
-            activations=activations,
-            hidden=hidden,
-            learning_rates=learning_rates,
-        ),
+        lambda: Comparison.checked(base=base, initializers=initializers, seeds=all_seeds, **lists),
         None,
     )
-    if problems or parsed is None:
-        raise InvalidInputError(dict.fromkeys(problems))
+    if collect.problems or parsed is None:
+        raise InvalidInputError(dict.fromkeys(collect.problems))
     return parsed
+
+
+class _Collector:
+    """Builds one value after the other, collecting the problems of all of them."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def __call__(self, build: Callable[[], T], default: T) -> T:
+        """Return what `build` makes, or `default` if its input is invalid."""
+        try:
+            return build()
+        except InvalidInputError as error:
+            self.problems.extend(error.problems)
+            return default

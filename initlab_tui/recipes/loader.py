@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from importlib import resources
 from pathlib import Path
 
@@ -56,15 +57,18 @@ def text(name_or_path: str) -> str:
     if is_file(name_or_path):
         return _file_text(Path(name_or_path))
     if name_or_path not in PACKAGED:
-        trouble = f"{unknown('recipe', name_or_path, PACKAGED)}, or a path that ends in {SUFFIX}"
-        raise InvalidInputError.of("name", trouble)
+        message = f"{unknown('recipe', name_or_path, PACKAGED)}, or a path that ends in {SUFFIX}"
+        raise InvalidInputError.of("name", message)
     file = resources.files("initlab_tui.recipes") / f"{name_or_path}{SUFFIX}"
     return file.read_text(encoding="utf-8")
 
 
 def _file_text(path: Path) -> str:
     try:
-        if path.stat().st_size > MAX_BYTES:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for its writer
+            raise InvalidInputError.of("recipe", f"recipe {path} is not a regular file")
+        if status.st_size > MAX_BYTES:
             raise InvalidInputError.of("recipe", f"{path} is larger than {MAX_BYTES:,} bytes, so it is not a recipe")
         return path.read_text(encoding="utf-8")
     except OSError as error:

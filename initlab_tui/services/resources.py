@@ -1,4 +1,4 @@
-"""Where and how a person asked to train."""
+"""The resources that a request to train asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading runs from a store; runs whose worker has died are marked as crashed first."""
+"""Read runs from a store, after marking those of dead workers as crashed."""
 
 from __future__ import annotations
 

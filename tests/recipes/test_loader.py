@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,11 @@ def test_a_file_that_is_too_large_to_be_a_recipe_is_refused(tmp_path: Path) -> N
     path.write_text("#" * (loader.MAX_BYTES + 1))
     with pytest.raises(InvalidInputError, match="is larger than 1,000,000 bytes"):
         loader.read(str(path))
+
+
+def test_a_folder_or_a_pipe_is_refused_without_reading_it(tmp_path: Path) -> None:
+    (tmp_path / "folder.toml").mkdir()
+    os.mkfifo(tmp_path / "pipe.toml")
+    for name in ("folder.toml", "pipe.toml"):
+        with pytest.raises(InvalidInputError, match=f"{name} is not a regular file"):
+            loader.read(str(tmp_path / name))

@@ -88,8 +88,8 @@ def _mistaken_claims(recipe: Recipe) -> Iterator[tuple[Path, str]]:
         for field, group in _named_groups(claim):
             found = [spec for (experiment, _), spec in known.items() if group.includes(experiment, spec)]
             if len(found) != 1:
-                trouble = "is not compared" if not found else f"is {len(found)} groups: add experiment, hidden, …"
-                yield ("claims", number, *field), f"group {group} {trouble}"
+                message = "is not compared" if not found else f"is {len(found)} groups: add experiment, hidden, …"
+                yield ("claims", number, *field), f"group {group} {message}"
             elif claim.epoch is not None and claim.epoch > found[0].epochs:
                 yield ("claims", number, "epoch"), f"epoch must be <= {found[0].epochs}, got {claim.epoch}"
 
