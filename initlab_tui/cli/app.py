@@ -107,5 +107,5 @@ def _run() -> int:
 
 
 def _usage_message(error: Any) -> str:
-    """Return what Typer says about a wrong command line, and whose help to read."""
+    """Return what Typer says about a wrong command line, and which help to read."""
     return f"{error.format_message().rstrip('.')} (see {error.ctx.command_path if error.ctx else 'initlab-tui'} --help)"

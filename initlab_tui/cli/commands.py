@@ -1,4 +1,4 @@
-"""Typer's commands, with a `--help` that shows no type after a flag: `<bool>` tells a reader nothing."""
+"""Typer's commands, with a `--help` that shows no type after a flag: `<bool>` helps no reader."""
 
 from __future__ import annotations
 

@@ -252,7 +252,7 @@ def test_doctor_reports_a_file_that_is_not_a_store(initlab: Command, tensorflow_
 
 
 def test_runs_left_without_a_worker_are_reported_resumed_and_retried(initlab: Command, tmp_path: Path) -> None:
-    # As after a reboot: two queued runs, one that was running, and a worker whose process is gone.
+    # As after a reboot: two queued runs, one that was running, and a worker that has no process any more.
     with Store.open(tmp_path / "lab.db") as store:
         ids = queue.enqueue(
             store, None, [RunSpec(seed=seed) for seed in range(3)], Requirements("cpu", 1, None, tmp_path)
