@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # NumPy takes a while to import, and followers need none
 
 @dataclass(frozen=True)
 class Started:
-    """The network is built and compiled, the data on the device; training begins, or goes on at `step`.
+    """The network is built and compiled, the data on the device; training begins or continues at `step`.
 
     `execution` is what really runs; `note` says why where that is not what the spec asked for.
     `compile_seconds` is 0 where a program compiled earlier was taken. `initialization` is what a data-dependent

@@ -48,7 +48,7 @@ def _whole(name: str, minimum: int, maximum: int) -> BeforeValidator:
 
 
 def _number(name: str, allowed: str, allows: Callable[[float], bool]) -> BeforeValidator:
-    """A finite number that `allows` lets in, told as `allowed`, or text that is one."""
+    """Validate a finite number, or text that is one; `allowed` is the condition `allows` in words."""
 
     def check(value: object) -> float:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import faulthandler
+import gc
 import hashlib
 import os
 import platform
@@ -62,7 +63,7 @@ class Worker:
             self._device_note = "There is a GPU that TensorFlow does not see: trained on the CPU."
 
     def work(self) -> None:
-        """Train what is queued until nothing has been for its registration's `idle` seconds, or until told to end."""
+        """Train queued runs until none has been queued for the registered idle time, or until terminated."""
         last_work = time.monotonic()
         while not self.terminated:
             run = queue.claim(self.store, self.id)
@@ -75,7 +76,7 @@ class Worker:
                 time.sleep(POLL_SECONDS)
 
     def _idle(self) -> float:
-        # Asked for each time: it may be dismissed meanwhile.
+        # Read each time: a face may shorten it to dismiss the worker.
         return workers.read_worker(self.store, self.id).idle_seconds
 
     def _perform(self, run: Run) -> None:
@@ -86,7 +87,7 @@ class Worker:
         except progress.LostRunError as error:
             print(error, file=sys.stderr)
         except Exception as error:
-            # Whatever went wrong is this run's end, told in its record, and not the next one's.
+            # Any error ends this run and is recorded with it; the next run is not affected.
             traceback.print_exc()
             self._release(run, RunStatus.FAILED, in_words(error), None)
 
@@ -126,7 +127,7 @@ class Worker:
                 if request == "stop":
                     return RunStatus.STOPPED, "on request", None
                 if self.terminated:
-                    return RunStatus.STOPPED, "its worker was told to end (SIGTERM)", None
+                    return RunStatus.STOPPED, "its worker was terminated (SIGTERM)", None
         raise AssertionError("train() ended without Finished")
 
     def _data(self, run: Run) -> DeviceDataset:
@@ -207,13 +208,13 @@ def reserve(store: Path, worker_id: int) -> Iterator[None]:
 
 
 def in_words(error: Exception) -> str:
-    """Why a run failed, for the person."""
+    """Return why a run failed, for people."""
     if is_disk_full(error) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
-        return f"the disk is full: {error}; what was recorded until then is kept"
-    # TensorFlow's messages go on with the graph, for pages; the log has them whole.
+        return f"the disk is full: {error}; recorded metrics are kept"
+    # TensorFlow's messages continue with pages of the graph; the log has all of it.
     lines = str(error).strip().splitlines() or [""]
-    told = (lines[-1] if lines[0].startswith("in user code") else lines[0]).strip()[:500]
-    return told if isinstance(error, ValueError) else f"{type(error).__name__}: {told}"
+    message = (lines[-1] if lines[0].startswith("in user code") else lines[0]).strip()[:500]
+    return message if isinstance(error, ValueError) else f"{type(error).__name__}: {message}"
 
 
 def beat(path: Path, worker_id: int) -> None:
@@ -234,9 +235,13 @@ def main(arguments: list[str]) -> int:
     os.nice(NICENESS)
     threading.Thread(target=beat, args=(path, worker_id), daemon=True).start()
     with Store.open(path) as store:
+        # TensorFlow's import creates millions of lasting objects: collecting garbage meanwhile takes 0.6 s of it.
+        gc.disable()
         from initlab_tui.training import device
         from initlab_tui.training.compiled_trainer import CompiledTrainerCache
 
+        gc.freeze()
+        gc.enable()
         worker = Worker(store, worker_id, CompiledTrainerCache())
 
         def terminate(_signal: int, _frame: FrameType | None) -> None:

@@ -34,22 +34,22 @@ _STRIDE = 0.5  # in ln q, of a search for a zero; two zeros nearer than that may
 
 
 class LayerPrediction(NamedTuple):
-    """What one layer is expected to hold before any training.
+    """The predicted statistics of one layer before training.
 
-    Means and deviations are over everything at once, a batch's inputs and a layer's units: what `np.mean` and
-    `np.std` of the whole (inputs, units) array estimate. Beyond the range of floats they are 0 or inf.
+    Means and standard deviations are over all inputs of a batch and all units of the layer at once, as `np.mean` and
+    `np.std` of the whole (inputs, units) array estimate them. Values beyond the range of floats are 0 or inf.
 
-    - `stddev`: of a weight.
-    - `predicted_std`: √q, of the pre-activations x·W, whose mean is 0.
-    - `activation_mean`, `activation_std`: of φ of them. The logits have no activation: φ is linear there.
-    - `gain`: mean square of the layer's output relative to that of its input; 0 where the output is all 0.
-    - `gradient_std`: root mean square of an entry of ∂L/∂(this layer's pre-activations), relative to that of an
-      entry of ∂L/∂logits; so 1 for the logits. L may be a batch's mean or sum: that scales both alike.
-    - `chi1`: factor on the mean square of a small difference between two inputs of the layer, from its input to
-      its output: > 1 parts them (chaos), < 1 joins them (order).
+    - `weight_std`: of a weight.
+    - `preactivation_std`: √q, of the pre-activations x·W; their mean is 0.
+    - `activation_mean`, `activation_std`: of φ of the pre-activations. The logits have no activation: φ is linear.
+    - `variance_gain`: mean square of the layer's output relative to that of its input; 0 if the output is all 0.
+    - `relative_grad_rms`: root mean square of ∂L/∂(this layer's pre-activations) relative to that of ∂L/∂logits, so
+      1 for the logits. Whether L is the mean or the sum over a batch does not matter: both scale alike.
+    - `chi1`: factor on the mean square of a small difference between two inputs, from the layer's input to its
+      output: > 1 separates them (chaos), < 1 merges them (order).
     """
 
-    # A tuple rather than a dataclass: thousands are built at every key of a form.
+    # A tuple, not a dataclass: thousands are built at every key typed into a form.
     layer: str
     weight_std: float
     preactivation_std: float
@@ -73,7 +73,7 @@ def predict(
     """What `initializer` makes of signals and gradients in a network of `kernels`, the last of which makes the logits.
 
     `input_mean_square` is E[x²] of the data as the network gets it. None where there is no theory: for a person's
-    own initializer, for one fitted to the data, and for weights whose mean is not 0.
+    own initializer, for a data-dependent one, and for weights with a mean other than 0.
 
     Raises:
         ValueError: when `input_mean_square` is not finite and > 0.

@@ -21,12 +21,12 @@ SCROLLBAR = 1  # kept free, since the bar appears only once the rows are there
 COLUMNS = (
     Column("status", "status", 10),
     Column("run", "run", 4, right=True),
-    Column("initializer", "initializer", 18),
+    Column("initializer", "initializer", 17),
     Column("seed", "seed", 4, right=True),
     Column("done", "done", 5, right=True),
     Column("loss", "loss", 9, right=True),
     Column("acc", "acc %", 5, right=True),
-    Column("time", "time", 6, right=True),
+    Column("time", "time", 7, right=True),
 )
 
 
