@@ -17,8 +17,8 @@ import pytest
 from initlab_tui.cli.app import COMMANDS
 from initlab_tui.domain.layers.glossary import GLOSSARY
 from initlab_tui.domain.spec import RunSpec
+from initlab_tui.execution import tensorflow_process
 from initlab_tui.execution.follow import follow
-from initlab_tui.services import preflight
 from initlab_tui.store import queue, workers
 from initlab_tui.store.curves import read_curve
 from initlab_tui.store.database import Store
@@ -231,7 +231,7 @@ def tensorflow_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A good answer of TensorFlow, for tests about something else: asking it takes seconds."""
     cpu = {"device": "/device:CPU:0", "name": "CPU", "xla": True, "seconds": 0.1}
     answer = {"versions": {"tensorflow": "2.20", "keras": "3.10", "numpy": "2.2"}, "devices": [cpu]}
-    monkeypatch.setattr(preflight, "ask", lambda _: {**answer, "built_with_cuda": False})
+    monkeypatch.setattr(tensorflow_process, "ask", lambda _: {**answer, "built_with_cuda": False})
 
 
 def test_doctor_reports_whether_this_machine_is_ready(initlab: Command, tmp_path: Path) -> None:
