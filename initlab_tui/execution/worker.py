@@ -1,4 +1,4 @@
-"""The training process: claims queued runs one after the other, trains them and records what happens.
+"""The training process: claims queued runs one by one, trains them and records their events.
 
 python -m initlab_tui.execution.worker STORE WORKER_ID
 """
@@ -45,7 +45,7 @@ KEPT_DATASETS = 2
 
 
 class Worker:
-    """One training process: what it keeps between runs, and what was asked of it."""
+    """A training process, with the datasets and the compiled trainers that it keeps between runs."""
 
     def __init__(self, store: Store, worker_id: int, programs: CompiledTrainerCache) -> None:
         self.store, self.id, self._programs = store, worker_id, programs
@@ -56,11 +56,11 @@ class Worker:
         self._datasets: dict[tuple[str, str | None], DeviceDataset] = {}
 
     def use_device(self, sees_gpu: bool) -> None:
-        """Refuse to pass the CPU off for a GPU that was asked for; where it was only hoped for, say so."""
+        """Exit if a GPU was requested and TensorFlow sees none; with device auto, note that the CPU is used."""
         if self.device.startswith("gpu") and not sees_gpu:
-            sys.exit(f"TensorFlow sees no GPU, and device {self.device} was asked for (see initlab-tui doctor)")
+            sys.exit(f"TensorFlow sees no GPU, but device {self.device} was requested (see initlab-tui doctor)")
         if self.device == "auto" and not sees_gpu:
-            self._device_note = "There is a GPU that TensorFlow does not see: trained on the CPU."
+            self._device_note = "TensorFlow does not see this machine's GPU: trained on the CPU."
 
     def work(self) -> None:
         """Train queued runs until none has been queued for the registered idle time, or until terminated."""
@@ -76,7 +76,7 @@ class Worker:
                 time.sleep(POLL_SECONDS)
 
     def _idle(self) -> float:
-        # Read each time: a face may shorten it to dismiss the worker.
+        # Read each time, because the lab or the command line may shorten it to dismiss the worker.
         return workers.read_worker(self.store, self.id).idle_seconds
 
     def _perform(self, run: Run) -> None:
@@ -87,9 +87,9 @@ class Worker:
         except progress.LostRunError as error:
             print(error, file=sys.stderr)
         except Exception as error:
-            # Any error ends this run and is recorded with it; the next run is not affected.
+            # Any error ends this run and is recorded with it; later runs are not affected.
             traceback.print_exc()
-            self._release(run, RunStatus.FAILED, in_words(error), None)
+            self._release(run, RunStatus.FAILED, failure_reason(error), None)
 
     def _release(self, run: Run, status: RunStatus, reason: str, checkpoint: Path | None) -> None:
         log = self.log if status is RunStatus.FAILED else None
@@ -127,7 +127,7 @@ class Worker:
                 if request == "stop":
                     return RunStatus.STOPPED, "on request", None
                 if self.terminated:
-                    return RunStatus.STOPPED, "its worker was terminated (SIGTERM)", None
+                    return RunStatus.STOPPED, "the worker was terminated (SIGTERM)", None
         raise AssertionError("train() ended without Finished")
 
     def _data(self, run: Run) -> DeviceDataset:
@@ -155,7 +155,7 @@ class Worker:
             "threads": self.threads,
             "execution": event.execution,
             "note": " ".join(filter(None, (self._device_note, event.note))),
-            **own_source(run.spec.initializer),
+            **custom_source(run.spec.initializer),
             **({"initialization": event.initialization} if event.initialization else {}),
             "weights": event.weights,
             "compile_seconds": event.compile_seconds,
@@ -176,7 +176,11 @@ class Worker:
 
 
 def load_checkpoint(run: Run) -> Checkpointed | None:
-    """Read the checkpoint of a run that was paused."""
+    """Read the checkpoint of a paused run; None if the run has none.
+
+    Raises:
+        ValueError: if the file holds the checkpoint of another run.
+    """
     if run.checkpoint is None:
         return None
     with np.load(run.checkpoint, allow_pickle=False) as archive:
@@ -186,8 +190,8 @@ def load_checkpoint(run: Run) -> Checkpointed | None:
     return Checkpointed(int(step), tuple(state))
 
 
-def own_source(initializer: Initializer) -> dict[str, str]:
-    """Where a person's own initializer comes from, and a fingerprint of that file; nothing for the catalogue's."""
+def custom_source(initializer: Initializer) -> dict[str, str]:
+    """Return the file of a custom initializer and its fingerprint; nothing for one of the catalogue."""
     if not initializer.is_imported:
         return {}
     module = sys.modules[initializer.name.removeprefix(IMPORT_PREFIX).rpartition(".")[0]]
@@ -198,7 +202,7 @@ def own_source(initializer: Initializer) -> dict[str, str]:
 
 @contextlib.contextmanager
 def reserve(store: Path, worker_id: int) -> Iterator[None]:
-    """Hold a little disk space while training, so that on a full disk the end can still be recorded."""
+    """Reserve a little disk space while training, so that a run's end can be recorded even on a full disk."""
     path = paths.files_beside(store) / f"worker-{worker_id}.reserve"
     try:
         path.write_bytes(bytes(RESERVE_BYTES))
@@ -207,8 +211,8 @@ def reserve(store: Path, worker_id: int) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def in_words(error: Exception) -> str:
-    """Return why a run failed, for people."""
+def failure_reason(error: Exception) -> str:
+    """Return the reason that is recorded for a run that failed with `error`."""
     if is_disk_full(error) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
         return f"the disk is full: {error}; recorded metrics are kept"
     # TensorFlow's messages continue with pages of the graph; the log has all of it.
@@ -229,13 +233,13 @@ def beat(path: Path, worker_id: int) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one worker to its end; the exit code is 0 when it ended in order."""
+    """Run one worker to its end and return its exit code: 0 if it ended normally."""
     path, worker_id = Path(arguments[0]), int(arguments[1])
     faulthandler.enable()
     os.nice(NICENESS)
     threading.Thread(target=beat, args=(path, worker_id), daemon=True).start()
     with Store.open(path) as store:
-        # TensorFlow's import creates millions of lasting objects: collecting garbage meanwhile takes 0.6 s of it.
+        # Importing TensorFlow creates millions of lasting objects; garbage collection during it would take 0.6 s.
         gc.disable()
         from initlab_tui.training import device
         from initlab_tui.training.compiled_trainer import CompiledTrainerCache

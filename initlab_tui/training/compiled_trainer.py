@@ -1,4 +1,7 @@
-"""The compiled part: one network with its optimizer, as two functions over data that lies on the device."""
+"""A network and its optimizer, compiled into a training function and an evaluation function.
+
+Both read the dataset from the device's memory.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ Floats = npt.NDArray[np.floating[Any]]
 
 
 class DeviceDataset:
-    """A dataset where the compiled functions find it: pixels as they are stored, scaled only when used."""
+    """A dataset in the device's memory: pixels keep their stored type and are scaled when they are used."""
 
     def __init__(self, dataset: Dataset) -> None:
         self.x_train, self.y_train = tf.constant(dataset.x_train), tf.constant(dataset.y_train)
@@ -39,12 +42,12 @@ class DeviceDataset:
         self.fingerprint = dataset.fingerprint()
 
     def pixels(self, images: tf.Tensor) -> tf.Tensor:
-        """Stored images as the network gets them."""
+        """Convert stored images to the network's input: float32, scaled."""
         return _scaled(images, self.pixel_scale)
 
 
 def probe_of(model: keras.Model, activation: str, data: DeviceDataset) -> Probe:
-    """What measures a network's layers, on images spread evenly over the training set."""
+    """Return a probe that measures the layers of `model` on images spread evenly over the training set."""
     chosen = np.linspace(0, data.train_images - 1, min(PROBE_IMAGES, data.train_images)).astype(np.int32)
     images, labels = tf.gather(data.x_train, chosen), tf.gather(data.y_train, chosen)
     return Probe(model, activation, data.pixels(images), labels)
@@ -53,8 +56,8 @@ def probe_of(model: keras.Model, activation: str, data: DeviceDataset) -> Probe:
 class CompiledTrainer:
     """A network and an optimizer, compiled once for an architecture and reused by every run that shares it.
 
-    `execution` is what was reached: `graph` where XLA does not compile on this device, with the reason in
-    `note`. `compile_seconds` is what building and compiling took.
+    `execution` is the mode in use. If XLA does not compile on this device it is `graph`, and `note` has the reason.
+    `compile_seconds` is the time that building and compiling took.
     """
 
     def __init__(self, spec: RunSpec, data: DeviceDataset) -> None:
@@ -85,9 +88,10 @@ class CompiledTrainer:
     def reset(
         self, initializer: Initializer, seed: int, learning_rate: float, images: tf.Tensor | None = None
     ) -> dict[str, Any]:
-        """Give the network the start that `initializer` and `seed` draw, and the optimizer a fresh state.
+        """Initialize the network with `initializer` and `seed`, and reset the optimizer.
 
-        Returns what a data-dependent initializer did to fit the network to `images`, pixels as they are stored.
+        A data-dependent initializer is fitted to `images`, which are stored pixels. Returns what it did in each
+        layer; an empty dict for the others.
         """
         pixels = None if images is None else self._pixels(images)
         fitted = network.initialize(self.model, initializer, seed, pixels)
@@ -97,30 +101,31 @@ class CompiledTrainer:
         return fitted
 
     def probe(self, data: DeviceDataset) -> Probe:
-        """What measures this network's layers."""
+        """Return the probe that measures this network's layers."""
         if self._probe is None:
             self._probe = probe_of(self.model, self._activation, data)
         return self._probe
 
     def steps(self, data: DeviceDataset, order: tf.Tensor, first: int, count: int) -> tuple[Floats, Floats]:
-        """Take `count` training steps (at most MAX_CHUNK); batch i is the i-th slice of `order`, from `first`.
+        """Take `count` training steps (at most MAX_CHUNK), beginning with batch `first` of the epoch.
 
-        Returns each step's loss and accuracy on its batch before the update.
+        Batch i holds the i-th `batch_size` indices of `order`. Returns each step's loss and accuracy on its batch,
+        before the update.
         """
         losses, correct = self._chunk(data.x_train, data.y_train, order, tf.constant(first), tf.constant(count))
         return losses.numpy()[:count], correct.numpy()[:count] / self.batch_size
 
     def evaluate(self, data: DeviceDataset) -> tuple[float, float]:
-        """Mean loss and accuracy on the whole test set."""
+        """Return mean loss and accuracy on the whole test set."""
         loss, correct = self._evaluate(data.x_test, data.y_test)
         return float(loss) / data.test_images, float(correct) / data.test_images
 
     def state(self) -> State:
-        """Everything that training changes, as arrays."""
+        """Return everything that training changes, as arrays."""
         return tuple(np.array(variable.numpy()) for variable in self._variables())
 
     def restore(self, state: State) -> None:
-        """Take back what `state` gave."""
+        """Restore a state that `state` returned."""
         for variable, value in zip(self._variables(), state, strict=True):
             variable.assign(value)
 
@@ -137,7 +142,7 @@ class CompiledTrainer:
         self._chunk, self._evaluate = wrap(self._chunk_body), wrap(self._evaluate_body)
 
     def _warm_up(self, data: DeviceDataset) -> None:
-        # No step is taken, but everything is traced and compiled.
+        # Takes no step, but traces and compiles everything.
         order = tf.zeros([data.train_images], tf.int32)
         self._chunk(data.x_train, data.y_train, order, tf.constant(0), tf.constant(0))
         self._evaluate(data.x_test, data.y_test)
@@ -147,9 +152,9 @@ class CompiledTrainer:
         return _scaled(images, self._scale)
 
     def _step(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The lecture's training step: forward on a tape, cross entropy on logits, gradient, update.
+        """Take one step as in the lecture: forward pass on a tape, cross entropy on logits, gradients, update.
 
-        Returns the loss and how many of the batch were right, as counts are exact in float32.
+        Returns the loss and the number of correct predictions, because counts are exact in float32.
         """
         variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
@@ -160,7 +165,7 @@ class CompiledTrainer:
         return loss, tf.reduce_sum(_correct(labels, logits))
 
     def _decayed(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
-        """The gradients with that of (l2 / 2) × the sum of the squared kernels; without l2, as they are."""
+        """Add the gradient of (l2 / 2) × the sum of the squared kernels, if there is an l2 penalty."""
         if not self._l2:
             return gradients
         of_all = zip(gradients, self.model.trainable_variables, self._kernels, strict=True)
@@ -169,9 +174,8 @@ class CompiledTrainer:
     def _chunk_body(
         self, images: tf.Tensor, labels: tf.Tensor, order: tf.Tensor, first: tf.Tensor, count: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        # `tf.while_loop` and gathered indices rather than tf.range and tf.slice: XLA treats the bounds of those two
-        # as compile-time constants and would compile again for every chunk. Written out rather than left to
-        # AutoGraph, whose conversion takes longer than the tracing itself.
+        # Not tf.range and tf.slice: XLA treats their bounds as compile-time constants and would compile again for
+        # every chunk. An explicit loop needs no AutoGraph, and its conversion takes longer than the tracing itself.
         def step(taken: tf.Tensor, losses: tf.TensorArray, corrects: tf.TensorArray) -> tuple[Any, ...]:
             batch = tf.gather(order, (first + taken) * self.batch_size + tf.range(self.batch_size))
             loss, correct = self._step(tf.gather(images, batch), tf.gather(labels, batch))
@@ -186,7 +190,7 @@ class CompiledTrainer:
         batch = min(EVALUATION_BATCH, total)
 
         def add_batch(first: tf.Tensor, loss: tf.Tensor, correct: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            # The last batch repeats the last image to keep its shape, and gives the repeats no weight.
+            # The last batch repeats the last image to keep its shape; the repeated images have no weight.
             indices = first + tf.range(batch)
             counts = tf.cast(indices < total, tf.float32)
             indices = tf.minimum(indices, total - 1)
@@ -219,20 +223,20 @@ def _first_line(error: Exception) -> str:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A program for a run, and how long it took to get: 0 s where it was compiled earlier."""
+    """A compiled trainer for a run, and the seconds that compiling took: 0 if it was in the cache."""
 
     program: CompiledTrainer
     seconds: float
 
 
 class CompiledTrainerCache:
-    """The programs compiled so far in this process, the least recently used given up first."""
+    """The trainers compiled in this process; the least recently used are dropped first."""
 
     def __init__(self) -> None:
         self._kept: dict[tuple[Any, ...], CompiledTrainer] = {}
 
     def get(self, spec: RunSpec, data: DeviceDataset) -> Compiled:
-        # Shapes and dtype of the data are compiled in as well.
+        # The shapes and dtypes of the data are compiled in too.
         key = (*network.architecture(spec, data.shape, data.classes), data.fingerprint)
         program = self._kept.pop(key, None)
         seconds = 0.0

@@ -18,9 +18,9 @@ from initlab_tui.training.compiled_trainer import MAX_CHUNK, CompiledTrainer, Co
 
 CHUNK_SECONDS = 0.1
 FIRST_CHUNK = 4
-CHECKUPS = 20
-CHECKUP_SHARE = 0.03  # of the training time that they may take, that at step 0 left out
-CHECKUP_SECONDS = 0.03  # that they may take in any case: a run of a tenth of a second is worth some too
+MEASUREMENTS = 20
+MEASUREMENT_SHARE = 0.03  # of the training time for measuring layers, not counting the measurement at step 0
+MEASUREMENT_SECONDS = 0.03  # always allowed, so that even a run of a tenth of a second is measured
 
 
 def train(
@@ -31,17 +31,16 @@ def train(
     resume: Checkpointed | None = None,
     wants_checkpoint: Callable[[], bool] = lambda: False,
 ) -> Generator[Event, None, None]:
-    """Train the network of `spec` on `data`, from its start or from the checkpoint `resume`.
+    """Train the network of `spec` on `data`, from its initialization or from the checkpoint `resume`.
 
     Yields Started, then Stepped about ten times a second, Evaluated at step 0, after each epoch and every
-    `eval_every` steps, LayersMeasured at step 0 and at about twenty steps more, and Finished at last. Close the
-    generator to stop. `wants_checkpoint` is asked after each Stepped; where it is true, Checkpointed follows.
+    `eval_every` steps, LayersMeasured at step 0 and at about twenty later steps, and Finished at the end. Close the
+    generator to stop. `wants_checkpoint` is called after each Stepped; if it returns True, Checkpointed follows.
 
-    On a CPU the same spec and number of threads give the same weights bit for bit, in any process, whether
-    resumed or not.
+    On a CPU the same spec and number of threads give bit-identical weights in any process, whether resumed or not.
 
     Raises:
-        ValueError: when a person's own initializer fails, or there is less data than a batch.
+        ValueError: if a custom initializer fails, or the training set is smaller than a batch.
     """
     if spec.batch_size > data.train_images:
         raise ValueError(f"batch_size must be <= {data.train_images}, the training images, got {spec.batch_size}")
@@ -79,33 +78,33 @@ def _run(
     total: int,
     wants_checkpoint: Callable[[], bool],
 ) -> Generator[Event, None, None]:
-    checkups, pace = Checkups(step, total), _Pace()
+    measurements, pace = MeasurementSchedule(step, total), _Pace()
     if step == 0:
-        evaluated, measured = Evaluated(0, *program.evaluate(data)), _checkup(program, data, 0, None)
+        evaluated, measured = Evaluated(0, *program.evaluate(data)), _measure_layers(program, data, 0, None)
         yield evaluated
         yield measured
         if not math.isfinite(evaluated.loss):
             yield Finished("diverged", f"the loss on the test set was {evaluated.loss} before the first step")
             return
-        checkups.cost = measured.seconds
+        measurements.cost = measured.seconds
     epoch, order = -1, tf.constant(0)
     while step < total:
         if step // per_epoch != epoch:
             epoch = step // per_epoch
             order = tf.constant(shuffled(spec.seed, epoch, data.train_images))
-        until = checkups.steps_until_next(step, pace.seconds_per_step)
-        # The step after which the layers are measured is taken alone, so that its update is known.
+        until = measurements.steps_until_next(step, pace.seconds_per_step)
+        # The step before a measurement is a chunk of its own, so that its update can be measured.
         before = program.probe(data).kernels() if until == 1 else None
         count = 1 if before else min(until - 1, pace.steps(spec.eval_every, step, per_epoch))
         stepped = _chunk(program, data, order, step, per_epoch, count)
         yield stepped
         step = stepped.last
         if before:
-            measured = _checkup(program, data, step, before)
-            checkups.took(measured.seconds)
+            measured = _measure_layers(program, data, step, before)
+            measurements.record_cost(measured.seconds)
             yield measured
         else:
-            pace.measured(count, stepped.seconds)
+            pace.record(count, stepped.seconds)
         bad = first_not_finite(stepped.losses)
         if bad is not None:
             yield Evaluated(step, *program.evaluate(data))
@@ -132,7 +131,7 @@ def _chunk(
     return Stepped(step + 1, tuple(losses.tolist()), tuple(accuracies.tolist()), seconds, samples)
 
 
-def _checkup(
+def _measure_layers(
     program: CompiledTrainer, data: DeviceDataset, step: int, before: Sequence[tf.Tensor] | None
 ) -> LayersMeasured:
     started = time.perf_counter()
@@ -141,68 +140,68 @@ def _checkup(
 
 
 def schedule(total: int) -> list[int]:
-    """The steps after which the layers are measured besides step 0: logarithmic, as most happens early."""
-    return sorted({round(total ** (number / (CHECKUPS - 1))) for number in range(CHECKUPS)})
+    """Return the steps after which the layers are measured, spaced logarithmically: most changes happen early."""
+    return sorted({round(total ** (number / (MEASUREMENTS - 1))) for number in range(MEASUREMENTS)})
 
 
 def shuffled(seed: int, epoch: int, images: int) -> npt.NDArray[np.int32]:
-    """The order in which an epoch visits the training images: the same for every initializer."""
+    """Return the order in which an epoch visits the training images, the same for every initializer."""
     # RandomState's stream is frozen across NumPy versions, Generator's is not.
     return np.random.RandomState([seed, epoch]).permutation(images).astype(np.int32)
 
 
 def sample(spec: RunSpec, data: DeviceDataset) -> tf.Tensor:
-    """The images that a data-dependent initializer is fitted to, as they are stored: the first of the run's own."""
+    """Return the stored images that a data-dependent initializer is fitted to: the first that the run trains on."""
     order = shuffled(spec.seed, 0, data.train_images)
     return tf.gather(data.x_train, order[: data_dependent.SAMPLE])
 
 
 def first_not_finite(losses: tuple[float, ...]) -> int | None:
-    """Index of the first loss that is NaN or infinite."""
+    """Return the index of the first loss that is NaN or infinite, or None."""
     return next((index for index, loss in enumerate(losses) if not math.isfinite(loss)), None)
 
 
-class Checkups:
-    """When the layers are measured: as often as CHECKUP_SHARE of the training's time allows, and at its end."""
+class MeasurementSchedule:
+    """Decides when to measure the layers: as often as MEASUREMENT_SHARE of the training time allows, and at the end."""
 
     def __init__(self, step: int, total: int) -> None:
         self._due = [due for due in schedule(total) if due > step]
         self._total = total
         self._spent = 0.0
-        self.cost = 0.01  # seconds that one takes, as the last did
+        self.cost = 0.01  # seconds that the last measurement took
 
     def steps_until_next(self, step: int, seconds_per_step: float | None) -> int:
-        """How many steps to the next one; what was passed by is left out."""
+        """Return the number of steps to the next measurement; those whose step has passed are dropped."""
         self._due = [due for due in self._due if due > step]
         if seconds_per_step is None or not self._due:
             return sys.maxsize
-        allowance = max(CHECKUP_SECONDS, CHECKUP_SHARE * seconds_per_step * self._total)
-        # The end is measured in any case, also where the earlier ones took longer than was thought.
+        allowance = max(MEASUREMENT_SECONDS, MEASUREMENT_SHARE * seconds_per_step * self._total)
+        # The end is always measured, even if the earlier measurements took longer than estimated.
         self._due = spread(self._due, max(1, int((allowance - self._spent) / self.cost)))
         return self._due[0] - step
 
-    def took(self, seconds: float) -> None:
+    def record_cost(self, seconds: float) -> None:
         self._spent, self.cost = self._spent + seconds, seconds
 
 
 def spread(due: Sequence[int], count: int) -> list[int]:
-    """`count` of `due`, or all where they are fewer: evenly by place, the last among them."""
+    """Return `count` entries of `due`, or all if there are fewer, evenly spaced by position, the last included."""
     kept = max(0, min(count, len(due)))
     return [due[(number + 1) * len(due) // kept - 1] for number in range(kept)]
 
 
 class _Pace:
-    """How many steps to take at once so that a chunk lasts about CHUNK_SECONDS."""
+    """Chooses the number of steps in a chunk so that it lasts about CHUNK_SECONDS."""
 
     def __init__(self) -> None:
         self._count = FIRST_CHUNK
         self.seconds_per_step: float | None = None
 
-    def measured(self, count: int, seconds: float) -> None:
+    def record(self, count: int, seconds: float) -> None:
         self.seconds_per_step = seconds / count
         self._count = max(1, min(MAX_CHUNK, round(count * CHUNK_SECONDS / max(seconds, 1e-6))))
 
     def steps(self, eval_every: int, step: int, per_epoch: int) -> int:
-        """The next chunk's length: never past the end of the epoch or the next evaluation."""
+        """Return the length of the next chunk, which ends at the latest with the epoch or at the next evaluation."""
         until_evaluation = eval_every - step % eval_every if eval_every else self._count
         return min(self._count, per_epoch - step % per_epoch, until_evaluation)

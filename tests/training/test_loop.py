@@ -19,7 +19,15 @@ from initlab_tui.domain.fields import ACTIVATIONS, OPTIMIZERS
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training import loop
 from initlab_tui.training.compiled_trainer import CompiledTrainer, CompiledTrainerCache, DeviceDataset
-from initlab_tui.training.loop import CHECKUP_SECONDS, CHECKUP_SHARE, Checkups, schedule, shuffled, spread, train
+from initlab_tui.training.loop import (
+    MEASUREMENT_SECONDS,
+    MEASUREMENT_SHARE,
+    MeasurementSchedule,
+    schedule,
+    shuffled,
+    spread,
+    train,
+)
 
 
 @pytest.fixture(scope="module")
@@ -211,12 +219,12 @@ def test_layers_are_measured_at_step_0_and_over_the_whole_of_a_run_that_takes_a_
 @pytest.mark.parametrize(("seconds_per_step", "cost"), [(1e-4, 0.009), (1e-3, 0.02), (0.1, 0.06), (1e-4, 1.0)])
 def test_measuring_takes_no_more_than_its_share_of_the_training(seconds_per_step: float, cost: float) -> None:
     step, total, spent = 4, 20_000, 0.0
-    checkups = Checkups(step, total)
-    checkups.cost = cost
-    while (until := checkups.steps_until_next(step, seconds_per_step)) <= total - step:
+    measurements = MeasurementSchedule(step, total)
+    measurements.cost = cost
+    while (until := measurements.steps_until_next(step, seconds_per_step)) <= total - step:
         step, spent = step + until, spent + cost
-        checkups.took(cost)
-    assert spent <= max(CHECKUP_SECONDS, CHECKUP_SHARE * seconds_per_step * total) or spent == cost
+        measurements.record_cost(cost)
+    assert spent <= max(MEASUREMENT_SECONDS, MEASUREMENT_SHARE * seconds_per_step * total) or spent == cost
     assert step == total
 
 
@@ -235,8 +243,8 @@ def test_measuring_changes_nothing_of_what_is_trained(
     chosen = spec(epochs=4)
     states = []
     for seconds in (0.0, 1000.0):
-        monkeypatch.setattr(loop, "CHECKUP_SHARE", 0.0)
-        monkeypatch.setattr(loop, "CHECKUP_SECONDS", seconds)
+        monkeypatch.setattr(loop, "MEASUREMENT_SHARE", 0.0)
+        monkeypatch.setattr(loop, "MEASUREMENT_SECONDS", seconds)
         events = list(train(chosen, digits, programs))
         measured = [event.step for event in events if isinstance(event, LayersMeasured)]
         assert measured == [0, 4 * 44] if seconds == 0 else (len(measured) > 12 and measured[-1] == 4 * 44)
