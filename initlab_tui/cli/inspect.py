@@ -18,6 +18,7 @@ def inspect(
     initializer: options.Initializers,
     hidden: options.Hidden = "256,256",
     activation: options.Activation = "relu",
+    optimizer: options.Optimizer = "adam",
     learning_rate: options.LearningRate = "0.001",
     training: options.Training,
     data_dir: options.DataDir = None,
@@ -29,7 +30,7 @@ def inspect(
     """
     from initlab_tui.services import inspect_layers  # refusing a bad spec needs neither psutil nor json
 
-    comparison = training.comparison(initializer, [hidden], [activation], [learning_rate])
+    comparison = training.comparison(initializer, [hidden], [activation], [optimizer], [learning_rate])
     found = inspect_layers.inspect(list(comparison.runs()), here.data_dir(context, data_dir), Path.cwd())
     if as_json:
         print(documents.dump({"initializers": [documents.inspection_document(each) for each in found]}))

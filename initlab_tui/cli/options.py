@@ -49,6 +49,7 @@ _resource = functools.partial(option, panel="Where and how to train")
 _INITIALIZER = "NAME or NAME:param=value,... (see initlab-tui initializers)."
 _HIDDEN = "Widths of the hidden layers: 256,256 or 100x30 (thirty of 100) or none."
 _ACTIVATION = f"{', '.join(ACTIVATIONS)}."
+_OPTIMIZER = f"{', '.join(OPTIMIZERS)}."
 _COUNT: dict[str, Any] = {"min": 1, "max": 1024}
 
 Id = Annotated[int, typer.Argument(metavar="ID", help="A run's number, from initlab-tui runs.", min=1)]
@@ -70,6 +71,8 @@ Activation = Annotated[str, _spec("--activation", "NAME", _ACTIVATION, names=ACT
 ActivationList = Annotated[
     list[str], _spec("--activation", "NAME", f"{_ACTIVATION} Repeat to compare.", names=ACTIVATIONS)
 ]
+Optimizer = Annotated[str, _spec("--optimizer", "NAME", _OPTIMIZER, names=OPTIMIZERS)]
+OptimizerList = Annotated[list[str], _spec("--optimizer", "NAME", f"{_OPTIMIZER} Repeat to compare.", names=OPTIMIZERS)]
 LearningRate = Annotated[str, _spec("--learning-rate", "X", "Step size.")]
 LearningRateList = Annotated[list[str], _spec("--learning-rate", "X", "Step size. Repeat to compare.")]
 Seeds = Annotated[str, _spec("--seeds", "N", "Number of seeds for each initializer, from --seed up.")]
@@ -95,7 +98,6 @@ class Training:
         str,
         _spec("--dataset", "NAME", f"{', '.join(DATASETS)} or {OWN_PREFIX}FILE.", names=[*DATASETS, OWN_PREFIX]),
     ] = "digits"
-    optimizer: Annotated[str, _spec("--optimizer", "NAME", f"{', '.join(OPTIMIZERS)}.", names=OPTIMIZERS)] = "adam"
     l2: Annotated[str, _spec("--l2", "X", "Add (X / 2) × the sum of the squared kernel weights to the loss.")] = "0"
     batch_size: Annotated[str, _spec("--batch-size", "N", "Images in each step.")] = "128"
     epochs: Annotated[str, _spec("--epochs", "N", "Passes over the training set.")] = "1"
@@ -119,6 +121,7 @@ class Training:
         initializers: list[str],
         hidden: list[str],
         activations: list[str],
+        optimizers: list[str],
         learning_rates: list[str],
         seeds: str = "1",
     ) -> Comparison:
@@ -131,6 +134,7 @@ class Training:
             initializers=initializers,
             hidden=hidden,
             activations=activations,
+            optimizers=optimizers,
             learning_rates=learning_rates,
             seeds=seeds,
             **asdict(self) | {"dataset": locate.absolute(self.dataset)},

@@ -49,6 +49,7 @@ def run(
     initializer: options.Initializer = ["glorot_uniform"],  # noqa: B006 - typer reads it, nothing writes it
     hidden: options.Hidden = "256,256",
     activation: options.Activation = "relu",
+    optimizer: options.Optimizer = "adam",
     learning_rate: options.LearningRate = "0.001",
     training: options.Training,
     device: options.Device = None,
@@ -63,7 +64,7 @@ def run(
         raise InvalidInputError.of(
             "initializer", f"run trains one initializer, got {len(initializer)}: use initlab-tui compare for several"
         )
-    comparison = training.comparison(initializer, [hidden], [activation], [learning_rate])
+    comparison = training.comparison(initializer, [hidden], [activation], [optimizer], [learning_rate])
     _train(context, comparison, Resources(device, 1, threads), detach, store, data_dir, as_json, single_run=True)
 
 
@@ -75,6 +76,7 @@ def compare(
     seeds: options.Seeds = "3",
     hidden: options.HiddenList = ["256,256"],  # noqa: B006
     activation: options.ActivationList = ["relu"],  # noqa: B006
+    optimizer: options.OptimizerList = ["adam"],  # noqa: B006
     learning_rate: options.LearningRateList = ["0.001"],  # noqa: B006
     training: options.Training,
     device: options.Device = None,
@@ -86,7 +88,7 @@ def compare(
     as_json: options.Json = False,
 ) -> None:
     """Train the same network with several initializers, over several seeds, and rank them."""
-    comparison = training.comparison(initializer, hidden, activation, learning_rate, seeds)
+    comparison = training.comparison(initializer, hidden, activation, optimizer, learning_rate, seeds)
     _train(context, comparison, Resources(device, workers, threads), detach, store, data_dir, as_json, single_run=False)
 
 

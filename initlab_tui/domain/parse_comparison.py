@@ -34,6 +34,7 @@ def comparison(
     initializers: list[str],
     hidden: list[str],
     activations: list[str],
+    optimizers: list[str],
     learning_rates: list[str],
     seed: str,
     seeds: str,
@@ -51,6 +52,7 @@ def comparison(
             dataset=dataset,
             hidden=hidden[0],
             activation=activations[0],
+            optimizer=optimizers[0],
             learning_rate=learning_rates[0],
             initializer=initializers[0],
             seed=seed,
@@ -59,6 +61,8 @@ def comparison(
         RunSpec(),
     )
     lists = {"hidden": hidden, "activations": activations, "learning_rates": learning_rates}
+    if len(optimizers) > 1:  # a single one is that of the base, as in comparisons stored before there could be several
+        lists["optimizers"] = optimizers
     all_seeds: tuple[int, ...] = collect(lambda: seeds_from(seed, seeds), (0,))
     parsed = collect(
         lambda: Comparison.checked(base=base, initializers=initializers, seeds=all_seeds, **lists),

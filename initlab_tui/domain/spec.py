@@ -16,7 +16,9 @@ from pydantic import (
     ConfigDict,
     InstanceOf,
     PlainSerializer,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 
@@ -271,9 +273,9 @@ class RunSpec(Frozen):
 
 
 class Comparison(Frozen):
-    """Initializers × seeds over one base spec, and over activations, depths and learning rates where given.
+    """Initializers × seeds over one base spec, and over networks, activations, optimizers and learning rates if given.
 
-    An empty `activations`, `hidden` or `learning_rates` means the base's own.
+    An empty `hidden`, `activations`, `optimizers` or `learning_rates` means that of the base.
     """
 
     base: RunSpec = RunSpec()
@@ -282,13 +284,22 @@ class Comparison(Frozen):
     activations: tuple[Activation, ...] = ()
     hidden: tuple[Hidden, ...] = ()
     learning_rates: tuple[LearningRate, ...] = ()
+    optimizers: tuple[Optimizer, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_empty_optimizers(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out `optimizers` if it is empty, so that the version of a recipe is as it was before this field."""
+        dumped: dict[str, Any] = dump(self)
+        if not self.optimizers:
+            dumped.pop("optimizers", None)
+        return dumped
 
     @model_validator(mode="after")
     def _no_gaps_or_repeats(self) -> Self:
         for name in ("initializers", "seeds"):
             if not getattr(self, name):
                 raise ValueError(f"{name} must have at least one, got none")
-        for name in ("initializers", "seeds", "activations", "hidden", "learning_rates"):
+        for name in ("initializers", "seeds", "activations", "hidden", "learning_rates", "optimizers"):
             values = getattr(self, name)
             twice = next((value for i, value in enumerate(values) if value in values[:i]), None)
             if twice is not None:
@@ -296,14 +307,15 @@ class Comparison(Frozen):
         return self
 
     def runs(self) -> Iterator[RunSpec]:
-        """Every run, one architecture after the other; within one, seed by seed.
+        """Yield every run, one compiled network after the other; within one, seed by seed.
 
         So a network is compiled once, and what is done when a comparison is stopped is paired by seed.
         """
         base = dict(self.base)
-        for hidden, activation, seed, learning_rate, initializer in itertools.product(
+        for hidden, activation, optimizer, seed, learning_rate, initializer in itertools.product(
             self.hidden or (self.base.hidden,),
             self.activations or (self.base.activation,),
+            self.optimizers or (self.base.optimizer,),
             self.seeds,
             self.learning_rates or (self.base.learning_rate,),
             self.initializers,
@@ -313,6 +325,7 @@ class Comparison(Frozen):
                 | {
                     "hidden": hidden,
                     "activation": activation,
+                    "optimizer": optimizer,
                     "seed": seed,
                     "learning_rate": learning_rate,
                     "initializer": initializer,

@@ -54,6 +54,7 @@ def _settings(experiment: Experiment) -> Iterable[tuple[str, str]]:
     lists = {
         "hidden": [hidden_text(widths) for widths in experiment.hidden],
         "activation": experiment.activations,
+        "optimizer": experiment.optimizers,
         "learning_rate": experiment.learning_rates,
     }
     compared = {name: " ".join(map(str, values)) for name, values in lists.items() if values}

@@ -55,7 +55,9 @@ def _raise(problems: Sequence[Problem]) -> None:
 
 
 def _one_of_each_size(specs: Iterable[RunSpec]) -> Iterable[RunSpec]:
-    return {(spec.hidden, spec.batch_size): spec for spec in specs}.values()
+    """Return one spec for each network and batch size, with the optimizer that needs the most memory."""
+    by_memory = sorted(specs, key=lambda spec: OPTIMIZER_SLOTS[spec.optimizer])
+    return {(spec.hidden, spec.batch_size): spec for spec in by_memory}.values()
 
 
 def _one_of_each_import(specs: Iterable[RunSpec]) -> Iterable[RunSpec]:

@@ -71,6 +71,16 @@ def test_compare_prints_and_stores_a_leaderboard(warm: Command) -> None:
     assert "initializer" in warm("show", str(runs[0]["id"])).out
 
 
+def test_optimizers_are_compared_and_named_on_the_leaderboard(warm: Command) -> None:
+    optimizers = ("--optimizer", "adam", "--optimizer", "sgd")
+    ran = warm("compare", "--initializer", "he_normal", "--seeds", "2", *QUICK, *optimizers)
+    assert ran.code == 0, ran.err
+    assert re.search(r"#  initializer  opt +n ", ran.out)
+    assert re.search(r"^1  he_normal    adam  2 .*\n2  he_normal    sgd   2 ", ran.out, re.MULTILINE)
+    assert re.search(r"#1 he_normal .*adam.* #2 he_normal .*sgd.* over 2 shared seeds", ran.out)
+    assert len(set(re.findall(r"^\[\d/4\] (.*): done", ran.err, re.MULTILINE))) == 4
+
+
 def test_the_document_of_a_comparison(warm: Command) -> None:
     ran = warm("compare", "--initializer", "random_normal", "--seeds", "2", *QUICK, "--json")
     document = ran.document

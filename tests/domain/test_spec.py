@@ -172,20 +172,29 @@ def test_a_comparison_is_the_product_of_its_axes_seed_by_seed() -> None:
         hidden=["64", "64x9"],
         activations=["relu", "tanh"],
         learning_rates=[0.1, 0.01],
+        optimizers=["adam", "sgd"],
     )
     runs = list(comparison.runs())
-    assert len(runs) == len(set(runs)) == 2**5
-    # One architecture after the other, and within it whole seeds: what is compiled and what is paired.
-    architectures = [key for key, _ in itertools.groupby(runs, lambda run: (run.hidden, run.activation))]
-    assert len(architectures) == 4
+    assert len(runs) == len(set(runs)) == 2**6
+    # One compiled network after the other, and within it whole seeds: what is compiled and what is paired.
+    compiled = [key for key, _ in itertools.groupby(runs, lambda run: (run.hidden, run.activation, run.optimizer))]
+    assert len(compiled) == 8
     assert [run.seed for run in runs[:8]] == [0, 0, 0, 0, 1, 1, 1, 1]
     assert Comparison.from_json(comparison.to_json()) == comparison
+
+
+def test_a_comparison_stored_before_it_could_have_several_optimizers_is_read_and_written_unchanged() -> None:
+    stored = Comparison.checked(base=RunSpec(optimizer="sgd"), initializers=["zeros"], seeds=[0]).to_json()
+    assert '"optimizers"' not in stored and stored.endswith('"learning_rates":[]}')
+    assert {run.optimizer for run in Comparison.from_json(stored).runs()} == {"sgd"}
 
 
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
         ({"initializers": ["he_normal", "he_normal"]}, "he_normal twice"),
+        ({"initializers": ["zeros"], "optimizers": ["adam", "sgd", "adam"]}, "adam twice"),
+        ({"initializers": ["zeros"], "optimizers": ["adam", "adan"]}, "did you mean adam"),
         ({"initializers": ["random_normal", "random_normal:stddev=0.05"]}, "twice"),
         ({"initializers": []}, "at least one"),
         ({"initializers": ["zeros"], "seeds": []}, "at least one"),

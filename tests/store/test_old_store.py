@@ -8,6 +8,7 @@ was deleted. Names of the host and of folders were replaced, and the middle of t
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from initlab_tui.store.database import Store
 from initlab_tui.store.events import read_events
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import find_run, list_runs
+from tests.database import execute
 
 WRITTEN = Path(__file__).with_name("schema-3-store.gz")
 
@@ -58,6 +60,8 @@ def test_curves_and_events_are_kept(old: Store) -> None:
     ]
     found = last_comparison(old)
     assert found is not None and [str(each) for each in found[0].initializers] == ["zeros"]
+    ((stored,),) = execute(old, "SELECT comparison FROM comparisons ORDER BY id DESC LIMIT 1")
+    assert json.loads(found[0].to_json()) == json.loads(stored)
 
 
 def test_layer_statistics_are_carried_over_by_the_names_of_the_registry(old: Store) -> None:

@@ -13,7 +13,7 @@ FIELDS = (
     (
         "top level",
         "title, claim, notes; substitute_dataset, used when the dataset cannot be downloaded; initializers, seeds "
-        "(a count or a list) and, to compare several, lists of hidden, activations and learning_rates",
+        "(a count or a list) and, to compare several, lists of hidden, activations, optimizers and learning_rates",
     ),
     ("[source]", "author, title, year, place"),
     (

@@ -49,6 +49,16 @@ def test_a_file_without_experiments_is_one_comparison() -> None:
     assert Recipe.from_json(made.to_json()) == made
 
 
+def test_an_experiment_can_compare_optimizers_and_a_claim_can_name_one() -> None:
+    several = TEXT.replace("seeds = 3", 'seeds = 3\noptimizers = ["adam", "sgd"]')
+    with pytest.raises(InvalidInputError, match=r"group initializer he_normal is 2 groups: add experiment, hidden"):
+        recipe(several)
+    named = several.replace('group = "he_normal"', 'group = { initializer = "he_normal", optimizer = "sgd" }')
+    made = recipe(named.replace('against = "zeros"', 'against = { initializer = "zeros", optimizer = "sgd" }'))
+    assert [spec.optimizer for _, spec in made.specs()] == ["adam"] * 6 + ["sgd"] * 6
+    assert made.origin != recipe().origin
+
+
 @pytest.mark.parametrize(
     ("wrong", "instead", "words"),
     [
