@@ -1,1 +1,1 @@
-"""Workers that misbehave: each a small script that stands where the real worker's process would."""
+"""Workers that misbehave: small scripts that run in place of the real worker process."""

@@ -1,4 +1,4 @@
-"""Cannot even start, as with a TensorFlow that does not import."""
+"""Fails at start-up, as when TensorFlow cannot be imported."""
 
 from __future__ import annotations
 

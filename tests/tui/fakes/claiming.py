@@ -1,4 +1,4 @@
-"""Up to the first run all fakes do as a worker does, only without TensorFlow."""
+"""What all fakes share: claim a run as a worker does, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from initlab_tui.store.runs import Run
 
 
 def claim() -> tuple[Store, Run]:
-    """Wait for a run; end the process where the worker is dismissed before there is one."""
+    """Wait for a run; exit if the worker is dismissed first."""
     store, worker_id = Store.open(Path(sys.argv[1])), int(sys.argv[2])
     while True:
         run = queue.claim(store, worker_id)

@@ -1,4 +1,4 @@
-"""Puts escape sequences, markup and line breaks wherever a run's record takes text."""
+"""Writes escape sequences, markup and line breaks into every text of a run's record."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STARTED = Started(
 
 
 def spoil(store: Store, run: Run) -> None:
-    """Record a run that failed, in garbage."""
+    """Record a failed run with garbage in every text."""
     progress.record_started(store, run, STARTED, {"note": GARBAGE, "device": GARBAGE, "versions": STARTED.versions})
     log = store.path.with_name("garbage.log")
     log.write_text(GARBAGE * 3)

@@ -1,4 +1,4 @@
-"""Claims a run and never says another word, nor ends when it is told to."""
+"""Claims a run, then does nothing and ignores SIGTERM."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes megabytes to both streams, escape sequences among them, and fails."""
+"""Writes megabytes with escape sequences to both streams, and fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dies in native code with the run that it claimed."""
+"""Claims a run and dies by SIGSEGV."""
 
 from __future__ import annotations
 
