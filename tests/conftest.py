@@ -1,4 +1,4 @@
-"""What the tests share: real stores in empty folders, real MNIST where it is at hand, the real command."""
+"""Shared fixtures: real stores in empty folders, real MNIST if available, and the real command line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MNIST = Path(__file__).parents[2] / "shared" / "data"
 
 
 def pytest_configure() -> None:
-    # A shell has what it runs in the background ignore Ctrl+C, and every program that is started here would inherit it.
+    # A shell makes background jobs ignore SIGINT, and every child process of the tests would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -39,13 +39,13 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture(scope="session")
 def mnist_folder() -> Path:
     if not (MNIST / "mnist.npz").is_file():
-        pytest.skip(f"real MNIST is not here: {MNIST / 'mnist.npz'}")
+        pytest.skip(f"real MNIST not found: {MNIST / 'mnist.npz'}")
     return MNIST
 
 
 @dataclass(frozen=True)
-class Ran:
-    """How a command ended and what it printed."""
+class CommandResult:
+    """A command's exit code and output."""
 
     code: int
     out: str
@@ -56,23 +56,23 @@ class Ran:
         return json.loads(self.out)
 
 
-Command = Callable[..., Ran]
+Command = Callable[..., CommandResult]
 
 
 def command_environment(home: Path, **more: str) -> dict[str, str]:
-    """A person's environment with nothing in it but a home of their own."""
+    """Return a minimal environment with its own home folder."""
     return {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "COLUMNS": "200", **more}
 
 
-def run_here(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Ran:
-    """Run the command line in this process, with streams, environment and working folder of its own."""
+def run_in_process(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> CommandResult:
+    """Run the command line in this process, with its own streams, environment and working folder."""
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as out,
         tempfile.TemporaryFile("w+", encoding="utf-8") as err,
-        Path(os.devnull).open(encoding="utf-8") as nothing,
+        Path(os.devnull).open(encoding="utf-8") as no_input,
         mock.patch.dict(os.environ, environment, clear=True),
         mock.patch.object(sys, "argv", ["initlab-tui", *arguments]),
-        mock.patch.object(sys, "stdin", nothing),
+        mock.patch.object(sys, "stdin", no_input),
         contextlib.chdir(folder),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
@@ -82,8 +82,8 @@ def run_here(arguments: Sequence[str], folder: Path, environment: Mapping[str, s
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
         finally:
-            signal.signal(signal.SIGINT, signal.default_int_handler)  # the command line has its own
-        return Ran(code, _written(out), _written(err))
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # main() installed its own handler
+        return CommandResult(code, _written(out), _written(err))
 
 
 def _written(stream: TextIO) -> str:
@@ -94,19 +94,19 @@ def _written(stream: TextIO) -> str:
 
 @pytest.fixture
 def initlab(tmp_path: Path) -> Command:
-    """Runs the command line in an empty folder with an empty home, in this process."""
+    """Return a function that runs the command line in this process, in an empty folder with an empty home."""
 
-    def run(*arguments: str, **environment: str) -> Ran:
-        return run_here(arguments, tmp_path, command_environment(tmp_path, **environment))
+    def run(*arguments: str, **environment: str) -> CommandResult:
+        return run_in_process(arguments, tmp_path, command_environment(tmp_path, **environment))
 
     return run
 
 
 @pytest.fixture
 def initlab_process(tmp_path: Path) -> Command:
-    """Runs the real command in an empty folder with an empty home, in a process of its own."""
+    """Return a function that runs the command in a new process, in an empty folder with an empty home."""
 
-    def run(*arguments: str, **environment: str) -> Ran:
+    def run(*arguments: str, **environment: str) -> CommandResult:
         finished = subprocess.run(
             command_line(arguments),
             capture_output=True,
@@ -115,7 +115,7 @@ def initlab_process(tmp_path: Path) -> Command:
             env=command_environment(tmp_path, **environment),
             timeout=200,
         )
-        return Ran(finished.returncode, finished.stdout, finished.stderr)
+        return CommandResult(finished.returncode, finished.stdout, finished.stderr)
 
     return run
 
@@ -128,30 +128,30 @@ ONE_THREAD = WorkerPlan(workers=1, threads=1, device="cpu")
 
 
 class WarmStore:
-    """A store shared by many tests, with a worker that has imported TensorFlow and waits for runs."""
+    """A store shared by many tests, with a worker that has imported TensorFlow and is waiting for runs."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def open(self) -> Store:
-        """Open the store, with its worker alive: a test may have ended it."""
+        """Open the store, and start a new worker if a test has ended the last one."""
         store = Store.open(self.path)
         supervisor.start_workers(store, ONE_THREAD, idle=600)
         return store
 
     def close(self) -> None:
-        """End the worker."""
+        """Kill the worker and its monitor."""
         end_workers(self.path)
 
 
 def worker_processes(store: Path) -> list[psutil.Process]:
-    """The monitors and workers of a store."""
+    """Return the processes of a store's monitors and workers."""
     return [process for process in psutil.process_iter(["cmdline"]) if str(store) in (process.info["cmdline"] or ())]
 
 
 def end_workers(store: Path) -> None:
-    """Kill the processes of a store's workers."""
-    while processes := worker_processes(store):  # a monitor may have started one more
+    """Kill a store's workers and their monitors."""
+    while processes := worker_processes(store):  # a monitor may have started another worker
         for process in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -160,7 +160,7 @@ def end_workers(store: Path) -> None:
 
 @pytest.fixture(scope="session")
 def warm_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmStore]:
-    """One worker for all tests that train but are not about starting a worker: it imports TensorFlow once."""
+    """Share one worker, so TensorFlow is imported once, among tests that are not about starting a worker."""
     warm = WarmStore(tmp_path_factory.mktemp("warm") / "lab.db")
     yield warm
     warm.close()
@@ -168,25 +168,25 @@ def warm_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmStore]:
 
 @pytest.fixture
 def warm(warm_store: WarmStore, tmp_path: Path) -> Iterator[Command]:
-    """Runs the command line as `initlab` does, with `warm_store` as its store and one core: its worker trains."""
+    """Return a function like `initlab` that uses `warm_store` and one core, so its worker does the training."""
 
-    def run(*arguments: str, **environment: str) -> Ran:
-        here = command_environment(tmp_path, INITLAB_STORE=str(warm_store.path), **environment)
+    def run(*arguments: str, **environment: str) -> CommandResult:
+        with_store = command_environment(tmp_path, INITLAB_STORE=str(warm_store.path), **environment)
         with warm_store.open(), one_core():
-            return run_here(arguments, tmp_path, here)
+            return run_in_process(arguments, tmp_path, with_store)
 
     yield run
-    run("stop", "--all")  # the next test's runs do not wait for those that a failed one left
+    run("stop", "--all")  # so the next test does not queue behind runs left by a failed one
 
 
 @contextlib.contextmanager
 def one_core() -> Iterator[None]:
-    """Let this thread and what it starts use one core, so that a comparison is planned for one worker."""
+    """Restrict this thread and its child processes to one core, so a comparison is planned for one worker."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
     cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {sorted(cores)[os.getpid() % len(cores)]})  # not the same for every process that tests
+    os.sched_setaffinity(0, {sorted(cores)[os.getpid() % len(cores)]})  # parallel test processes use different cores
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Reads and changes a store the way another program would: plain SQLite on its file."""
+"""Read and change a store as another program would: plain SQLite on its file."""
 
 from __future__ import annotations
 

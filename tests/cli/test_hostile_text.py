@@ -18,7 +18,7 @@ import pytest
 
 from initlab_tui.recipes import loader
 from initlab_tui.store.database import Store
-from tests.conftest import Command, Ran, command_environment, command_line
+from tests.conftest import Command, CommandResult, command_environment, command_line
 
 # Writes to the clipboard, reverses the line, clears the screen, breaks the line.
 HOSTILE = "\x1b]52;c;aGk=\x07\u202ex\x9b2J\u2028"
@@ -29,7 +29,7 @@ OLD_STORE = Path(__file__).parents[1] / "store" / "schema-3-store.gz"
 NEEDED = {("runs", "status"), ("runs", "spec"), ("comparisons", "comparison"), ("metrics", "split")}
 
 
-def assert_harmless(ran: Ran) -> None:
+def assert_harmless(ran: CommandResult) -> None:
     printed = ran.out + ran.err
     acting = {character for character in printed if character != "\n" and unicodedata.category(character) in ACTING}
     assert not acting, printed

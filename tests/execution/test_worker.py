@@ -1,4 +1,4 @@
-"""The real worker on the real digits, through the real store."""
+"""Tests of the real worker, on the real digits and a real store."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ from initlab_tui.store.runs import Run, find_run, list_runs
 from tests.conftest import ONE_THREAD, WarmStore
 from tests.database import execute
 
-# Long enough that nothing on earth finishes it within a test.
+# Too long to finish within a test.
 ENDLESS: dict[str, Any] = {"epochs": 1_000_000, "hidden": "32", "batch_size": 32}
 
 
 @pytest.fixture
 def lab(warm_store: WarmStore) -> Iterator[Store]:
-    """A store with a worker that stands ready."""
+    """A store with a worker ready to train."""
     with warm_store.open() as store:
         yield store
         queue.stop(store, [run.id for run in list_runs(store) if run.status.is_active])
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "not true in time"
+    while not condition():
+        assert time.monotonic() < deadline, f"not true within {seconds} s"
         time.sleep(0.02)
 
 
@@ -60,23 +60,23 @@ def enqueue(store: Store, folder: Path = Path("/"), **fields: object) -> int:
     return queue.enqueue(store, None, [RunSpec.checked(**fields)], Requirements("cpu", 1, None, folder))[0]
 
 
-def found(store: Store, run_id: int) -> Run:
+def get_run(store: Store, run_id: int) -> Run:
     run = find_run(store, run_id)
     assert run is not None
     return run
 
 
-def finished(store: Store, run_id: int) -> Run:
+def wait_for(store: Store, run_id: int) -> Run:
     *_, last = follow(store, [run_id])
     return last.runs[0]
 
 
-def until_training(store: Store, run_id: int, step: int = 1) -> None:
-    wait_until(lambda: found(store, run_id).step >= step)
+def wait_for_step(store: Store, run_id: int, step: int = 1) -> None:
+    wait_until(lambda: get_run(store, run_id).step >= step)
 
 
-def test_a_run_is_recorded_with_what_it_takes_to_repeat_it(lab: Store) -> None:
-    run = finished(lab, enqueue(lab, epochs=3, batch_size=32, initializer="he_normal"))
+def test_a_runs_record_holds_everything_needed_to_repeat_it(lab: Store) -> None:
+    run = wait_for(lab, enqueue(lab, epochs=3, batch_size=32, initializer="he_normal"))
     assert (run.status, run.step, run.total_steps) == ("done", 132, 132)
     assert run.test_accuracy is not None and run.test_accuracy > 0.9
     train, test = read_curve(lab, run.id, "train"), read_curve(lab, run.id, "test")
@@ -98,8 +98,8 @@ def test_a_run_is_recorded_with_what_it_takes_to_repeat_it(lab: Store) -> None:
     assert first.measurement.network["chance_loss"] == pytest.approx(math.log(10))
 
 
-def test_how_a_start_was_fitted_to_the_data_is_in_its_record_and_on_its_page(lab: Store) -> None:
-    run = finished(lab, enqueue(lab, hidden="32,32", batch_size=32, initializer="lsuv"))
+def test_data_dependent_initialization_is_in_the_record_and_on_the_run_page(lab: Store) -> None:
+    run = wait_for(lab, enqueue(lab, hidden="32,32", batch_size=32, initializer="lsuv"))
     fitted = run.record["initialization"]
     assert fitted["images"] == 512
     assert [(layer["layer"], layer["iterations"]) for layer in fitted["layers"]] == [
@@ -111,32 +111,32 @@ def test_how_a_start_was_fitted_to_the_data_is_in_its_record_and_on_its_page(lab
         r"dense_1 to logits +iterations 1, variance drawn 0.* to .*, variance 1, ended within the margin",
         page.export_text(),
     )
-    assert "initialization" not in finished(lab, enqueue(lab, hidden="32,32", batch_size=32)).record
+    assert "initialization" not in wait_for(lab, enqueue(lab, hidden="32,32", batch_size=32)).record
 
 
-def test_stopping_keeps_what_was_recorded(lab: Store) -> None:
+def test_stopping_a_run_keeps_its_recorded_steps(lab: Store) -> None:
     run_id = enqueue(lab, **ENDLESS)
-    until_training(lab, run_id)
+    wait_for_step(lab, run_id)
     queue.stop(lab, [run_id])
-    run = finished(lab, run_id)
+    run = wait_for(lab, run_id)
     assert (run.status, run.reason) == ("stopped", "on request")
     assert len(read_curve(lab, run_id, "train").steps) == run.step > 0
 
 
-def test_paused_and_resumed_ends_as_if_never_interrupted(lab: Store) -> None:
+def test_pausing_and_resuming_gives_the_same_curves_as_an_uninterrupted_run(lab: Store) -> None:
     fields: dict[str, Any] = {"epochs": 400, "batch_size": 32, "hidden": "32", "initializer": "he_normal"}
-    whole = finished(lab, enqueue(lab, **fields))
+    whole = wait_for(lab, enqueue(lab, **fields))
     run_id = enqueue(lab, **fields)
-    until_training(lab, run_id)
+    wait_for_step(lab, run_id)
     queue.pause(lab, [run_id])
-    wait_until(lambda: found(lab, run_id).status == "paused")
-    paused = found(lab, run_id)
+    wait_until(lambda: get_run(lab, run_id).status == "paused")
+    paused = get_run(lab, run_id)
     assert paused.checkpoint is not None and Path(paused.checkpoint).is_file()
     assert 0 < paused.step < (paused.total_steps or 0)
-    # Its worker is free for others meanwhile.
-    assert finished(lab, enqueue(lab, seed=9)).status == "done"
+    # Meanwhile its worker is free for other runs.
+    assert wait_for(lab, enqueue(lab, seed=9)).status == "done"
     queue.resume(lab, [run_id])
-    resumed = finished(lab, run_id)
+    resumed = wait_for(lab, run_id)
     assert resumed.status == "done"
     assert resumed.record["resumed_at_step"] == paused.step
     assert read_curve(lab, run_id, "train") == read_curve(lab, whole.id, "train")
@@ -144,168 +144,170 @@ def test_paused_and_resumed_ends_as_if_never_interrupted(lab: Store) -> None:
     assert not Path(paused.checkpoint).exists()
 
 
-def test_diverging_is_a_result(lab: Store) -> None:
-    run = finished(lab, enqueue(lab, optimizer="sgd", learning_rate=1e4, hidden="16x4", activation="linear"))
+def test_divergence_is_recorded_as_the_runs_result(lab: Store) -> None:
+    run = wait_for(lab, enqueue(lab, optimizer="sgd", learning_rate=1e4, hidden="16x4", activation="linear"))
     assert run.status == "diverged"
     assert "at step" in run.reason
     assert run.test_loss is None and run.test_accuracy is not None
     assert np.isnan(read_curve(lab, run.id, "train").losses[-1])
 
 
-def test_a_failure_tells_its_reason_and_the_log_and_the_worker_goes_on(lab: Store, tmp_path: Path) -> None:
-    (tmp_path / "fickle.py").write_text("def start(shape):\n    raise RuntimeError('not today')\n")
-    run = finished(lab, enqueue(lab, tmp_path, initializer="import:fickle.start"))
+def test_a_failed_run_has_a_reason_and_a_log_and_its_worker_continues(lab: Store, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("def draw(shape):\n    raise RuntimeError('cannot draw')\n")
+    run = wait_for(lab, enqueue(lab, tmp_path, initializer="import:broken.draw"))
     assert run.status == "failed"
-    assert "not today" in run.reason
-    assert "RuntimeError: not today" in run.log_tail
-    assert finished(lab, enqueue(lab)).status == "done"
+    assert "cannot draw" in run.reason
+    assert "RuntimeError: cannot draw" in run.log_tail
+    assert wait_for(lab, enqueue(lab)).status == "done"
 
 
-def test_a_persons_own_initializer_is_found_from_their_folder(lab: Store, tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text("import numpy as np\ndef start(shape):\n    return np.full(shape, 0.0)\n")
-    own = finished(lab, enqueue(lab, tmp_path, initializer="import:mine.start"))
-    zeros = finished(lab, enqueue(lab, initializer="zeros"))
-    assert read_curve(lab, own.id, "train") == read_curve(lab, zeros.id, "train")
+def test_a_custom_initializer_is_imported_from_the_working_folder(lab: Store, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("import numpy as np\ndef draw(shape):\n    return np.full(shape, 0.0)\n")
+    custom = wait_for(lab, enqueue(lab, tmp_path, initializer="import:mine.draw"))
+    zeros = wait_for(lab, enqueue(lab, initializer="zeros"))
+    assert read_curve(lab, custom.id, "train") == read_curve(lab, zeros.id, "train")
 
 
-def test_folders_with_modules_of_the_same_name_do_not_mix(lab: Store, tmp_path: Path) -> None:
+def test_modules_of_the_same_name_in_two_folders_are_kept_apart(lab: Store, tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("a", "b")]
     for value, folder in enumerate(folders):
         folder.mkdir()
-        body = f"import numpy\ndef start(shape):\n    return numpy.full(shape, {value}.0)\n"
+        body = f"import numpy\ndef draw(shape):\n    return numpy.full(shape, {value}.0)\n"
         (folder / "same.py").write_text(body)
-    own = [finished(lab, enqueue(lab, folder, initializer="import:same.start")) for folder in folders]
-    catalogue = [finished(lab, enqueue(lab, initializer=name)) for name in ("zeros", "ones")]
-    curves = [read_curve(lab, run.id, "train") for run in own]
-    assert curves == [read_curve(lab, run.id, "train") for run in catalogue]
+    custom = [wait_for(lab, enqueue(lab, folder, initializer="import:same.draw")) for folder in folders]
+    built_in = [wait_for(lab, enqueue(lab, initializer=name)) for name in ("zeros", "ones")]
+    curves = [read_curve(lab, run.id, "train") for run in custom]
+    assert curves == [read_curve(lab, run.id, "train") for run in built_in]
     assert curves[0] != curves[1]
-    assert [run.record["initializer_file"] for run in own] == [str(folder / "same.py") for folder in folders]
+    assert [run.record["initializer_file"] for run in custom] == [str(folder / "same.py") for folder in folders]
 
 
-def test_a_missing_file_fails_the_run(lab: Store, tmp_path: Path) -> None:
+def test_a_missing_dataset_file_fails_the_run(lab: Store, tmp_path: Path) -> None:
     spec = RunSpec.checked(dataset=f"npz:{tmp_path}/gone.npz")
     (run_id,) = queue.enqueue(lab, None, [spec], Requirements("cpu", 1, tmp_path / "gone.npz", Path("/")))
-    run = finished(lab, run_id)
+    run = wait_for(lab, run_id)
     assert (run.status, "does not exist" in run.reason) == ("failed", True)
 
 
-def test_workers_are_nice_and_in_a_session_of_their_own(lab: Store) -> None:
-    finished(lab, enqueue(lab))
-    ((pid, watcher),) = execute(lab, "SELECT pid, monitor_pid FROM workers WHERE ended IS NULL")
+def test_workers_run_at_nice_5_in_their_own_session(lab: Store) -> None:
+    wait_for(lab, enqueue(lab))
+    ((pid, monitor),) = execute(lab, "SELECT pid, monitor_pid FROM workers WHERE ended IS NULL")
     assert psutil.Process(pid).nice() == 5
-    assert os.getsid(pid) == os.getsid(watcher) == watcher != os.getsid(0)
+    assert os.getsid(pid) == os.getsid(monitor) == monitor != os.getsid(0)
 
 
-def test_killed_while_training_is_crashed_with_the_signal_and_the_rest_goes_on(lab: Store) -> None:
-    doomed, later = enqueue(lab, **ENDLESS), enqueue(lab)
-    until_training(lab, doomed)
-    run = found(lab, doomed)
+def test_a_killed_worker_crashes_its_run_and_the_queue_continues(lab: Store) -> None:
+    killed, later = enqueue(lab, **ENDLESS), enqueue(lab)
+    wait_for_step(lab, killed)
+    run = get_run(lab, killed)
     ((pid,),) = execute(lab, "SELECT pid FROM workers WHERE id = ?", (run.worker_id,))
     os.kill(pid, signal.SIGKILL)
-    crashed = finished(lab, doomed)
+    crashed = wait_for(lab, killed)
     assert crashed.status == "crashed"
     assert "SIGKILL" in crashed.reason
-    assert len(read_curve(lab, doomed, "train").steps) > 0
-    assert finished(lab, later).status == "done"
+    assert len(read_curve(lab, killed, "train").steps) > 0
+    assert wait_for(lab, later).status == "done"
 
 
-def test_killed_with_its_watcher_it_is_still_found_out(lab: Store) -> None:
-    doomed = enqueue(lab, **ENDLESS)
-    until_training(lab, doomed)
-    (pids,) = execute(lab, "SELECT monitor_pid, pid FROM workers WHERE id = ?", (found(lab, doomed).worker_id,))
+def test_a_worker_killed_together_with_its_monitor_is_still_detected(lab: Store) -> None:
+    killed = enqueue(lab, **ENDLESS)
+    wait_for_step(lab, killed)
+    (pids,) = execute(lab, "SELECT monitor_pid, pid FROM workers WHERE id = ?", (get_run(lab, killed).worker_id,))
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
-    crashed = finished(lab, doomed)
+    crashed = wait_for(lab, killed)
     assert crashed.status == "crashed"
     assert "its process is gone" in crashed.reason
 
 
-def test_without_work_a_worker_ends_by_itself(lab: Store) -> None:
+def test_an_idle_worker_exits_after_its_idle_time(lab: Store) -> None:
     before = workers.count_alive(lab)
     (worker_id,) = supervisor.start_workers(lab, WorkerPlan(1, 2, "cpu"), idle=0)
     wait_until(lambda: workers.count_alive(lab) == before)
-    ((how,),) = execute(lab, "SELECT exit FROM workers WHERE id = ?", (worker_id,))
-    assert how == "idle"
+    ((reason,),) = execute(lab, "SELECT exit FROM workers WHERE id = ?", (worker_id,))
+    assert reason == "idle"
 
 
-def test_dismissed_a_worker_ends_as_soon_as_it_has_no_work(tmp_path: Path) -> None:
+def test_a_dismissed_worker_exits_once_the_queue_is_empty(tmp_path: Path) -> None:
     with Store.open(tmp_path / "lab.db") as store:
         run_id = enqueue(store, **ENDLESS)
         (worker_id,) = supervisor.start_workers(store, ONE_THREAD, idle=3600)
-        until_training(store, run_id)
+        wait_for_step(store, run_id)
         workers.dismiss(store, [worker_id])
         last = enqueue(store)
         queue.stop(store, [run_id])
         wait_until(lambda: workers.count_alive(store) == 0)
-        assert found(store, last).status == "done"  # what was queued by then is still trained
+        assert get_run(store, last).status == "done"  # runs queued by then are still trained
 
 
-def test_dismissed_a_worker_that_stands_idle_ends(tmp_path: Path) -> None:
+def test_a_dismissed_idle_worker_exits_at_once(tmp_path: Path) -> None:
     with Store.open(tmp_path / "lab.db") as store:
         ids = supervisor.start_workers(store, ONE_THREAD, idle=3600)
-        ended = finished(store, enqueue(store)).ended or 0
-        beat = "SELECT heartbeat FROM workers WHERE ended IS NULL"
-        wait_until(lambda: execute(store, beat)[0][0] > ended)  # it has stood idle for a while
+        ended = wait_for(store, enqueue(store)).ended or 0
+        heartbeat = "SELECT heartbeat FROM workers WHERE ended IS NULL"
+        wait_until(lambda: execute(store, heartbeat)[0][0] > ended)  # it is idle
         workers.dismiss(store, ids)
         wait_until(lambda: workers.count_alive(store) == 0, seconds=10)
 
 
-def test_a_stop_does_not_wait_for_the_lock_of_one_who_writes_all_the_time(lab: Store) -> None:
-    # A tiny network measured after each step yields hundreds of events a second.
+def test_a_stop_request_is_fast_while_the_worker_writes_continuously(lab: Store) -> None:
+    # A tiny network evaluated after each step yields hundreds of events a second.
     run_id = enqueue(lab, epochs=1_000_000, hidden="16", eval_every=1)
     supervisor.start_workers(lab, ONE_THREAD)
-    until_training(lab, run_id, step=50)
-    with Store.open(lab.path) as person:
-        asked = time.monotonic()
-        queue.stop(person, [run_id])
-        told = time.monotonic()
-        wait_until(lambda: found(person, run_id).status == "stopped", seconds=10)
-        ended = time.monotonic()
-    assert told - asked < 1
-    assert ended - told < 2
-    run = found(lab, run_id)
+    wait_for_step(lab, run_id, step=50)
+    with Store.open(lab.path) as other:
+        before = time.monotonic()
+        queue.stop(other, [run_id])
+        requested = time.monotonic()
+        wait_until(lambda: get_run(other, run_id).status == "stopped", seconds=10)
+        stopped = time.monotonic()
+    assert requested - before < 1
+    assert stopped - requested < 2
+    run = get_run(lab, run_id)
     assert read_curve(lab, run_id, "train").steps == tuple(range(1, run.step + 1))
     assert set(read_curve(lab, run_id, "test").steps) >= set(range(run.step))
 
 
-def test_a_worker_whose_store_is_removed_ends_and_makes_no_other(tmp_path: Path) -> None:
+def test_a_worker_exits_when_its_store_is_deleted_and_does_not_recreate_it(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "lab.db")
     run_id = enqueue(store, **ENDLESS)
     supervisor.start_workers(store, ONE_THREAD)
-    until_training(store, run_id)
+    wait_for_step(store, run_id)
     (pids,) = execute(store, "SELECT monitor_pid, pid FROM workers")
     (tmp_path / "lab.db").unlink()
     with pytest.raises(InvalidInputError, match="was removed"):
-        finished(store, run_id)
+        wait_for(store, run_id)
     wait_until(lambda: all(map(has_ended, pids)))
     assert not (tmp_path / "lab.db").exists()
 
 
-def test_a_gpu_that_tensorflow_does_not_see_is_not_the_cpu(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_unseen_by_tensorflow_fails_the_run_unless_the_device_is_auto(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    place = Requirements("gpu:0", 1, None, Path("/"))
-    (asked,) = queue.enqueue(store, None, [RunSpec()], place)
+    requirements = Requirements("gpu:0", 1, None, Path("/"))
+    (on_gpu,) = queue.enqueue(store, None, [RunSpec()], requirements)
     supervisor.start_workers(store, WorkerPlan(1, 1, "gpu:0"))
-    run = finished(store, asked)
+    run = wait_for(store, on_gpu)
     assert run.status == "failed" and "TensorFlow sees no GPU" in run.reason
-    (hoped,) = queue.enqueue(store, None, [RunSpec()], Requirements("auto", 1, None, Path("/")))
+    (anywhere,) = queue.enqueue(store, None, [RunSpec()], Requirements("auto", 1, None, Path("/")))
     supervisor.start_workers(store, WorkerPlan(1, 1, "auto"))
-    run = finished(store, hoped)
+    run = wait_for(store, anywhere)
     assert run.status == "done" and "trained on the CPU" in run.record["note"]
 
 
-def test_a_keras_configuration_of_the_persons_own_changes_nothing(
+def test_the_users_keras_configuration_has_no_effect(
     store: Store, lab: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "keras.json").write_text('{"floatx": "float64", "image_data_format": "channels_first"}')
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     (run_id,) = queue.enqueue(store, None, [RunSpec()], Requirements("cpu", 1, None, Path("/")))
     supervisor.start_workers(store, ONE_THREAD)
-    assert finished(store, run_id).test_loss == finished(lab, enqueue(lab)).test_loss
+    assert wait_for(store, run_id).test_loss == wait_for(lab, enqueue(lab)).test_loss
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small file system to fill")
-def test_on_a_full_disk_the_run_fails_and_what_was_committed_stays(tmp_path: Path) -> None:
+def test_on_a_full_disk_the_run_fails_and_committed_steps_are_kept(tmp_path: Path) -> None:
     import subprocess
 
     small = tmp_path / "small"
@@ -317,7 +319,7 @@ def test_on_a_full_disk_the_run_fails_and_what_was_committed_stays(tmp_path: Pat
         with Store.open(small / "lab.db") as store:
             run_id = enqueue(store, **ENDLESS, eval_every=1)
             supervisor.start_workers(store, ONE_THREAD)
-            run = finished(store, run_id)
+            run = wait_for(store, run_id)
             assert (run.status, "disk is full" in run.reason) == ("failed", True)
             assert len(read_curve(store, run_id, "train").steps) >= run.step > 0
             wait_until(lambda: workers.count_alive(store) == 0)
