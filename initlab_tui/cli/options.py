@@ -13,7 +13,7 @@ import typer
 
 from initlab_tui.data import locate
 from initlab_tui.domain import parse_comparison
-from initlab_tui.domain.catalog.datasets import DATASETS, OWN_PREFIX
+from initlab_tui.domain.catalog.datasets import DATASETS, NPZ_PREFIX
 from initlab_tui.domain.catalog.initializers import CATALOGUE
 from initlab_tui.domain.fields import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
 from initlab_tui.domain.spec import Comparison
@@ -96,7 +96,7 @@ class Training:
 
     dataset: Annotated[
         str,
-        _spec("--dataset", "NAME", f"{', '.join(DATASETS)} or {OWN_PREFIX}FILE.", names=[*DATASETS, OWN_PREFIX]),
+        _spec("--dataset", "NAME", f"{', '.join(DATASETS)} or {NPZ_PREFIX}FILE.", names=[*DATASETS, NPZ_PREFIX]),
     ] = "digits"
     l2: Annotated[str, _spec("--l2", "X", "Add (X / 2) × the sum of the squared kernel weights to the loss.")] = "0"
     batch_size: Annotated[str, _spec("--batch-size", "N", "Images in each step.")] = "128"

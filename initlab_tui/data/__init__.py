@@ -1,1 +1,1 @@
-"""Datasets on disk: where they lie, how they are read and checked. NumPy, no TensorFlow."""
+"""Datasets on disk: finding, reading and checking them. Uses NumPy, not TensorFlow."""

@@ -1,4 +1,4 @@
-"""Where a dataset lies: the person's folder, our prepared copies, Keras's cache."""
+"""Finds datasets on disk: in the user's folder, among this program's prepared copies, or in Keras's cache."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from pathlib import Path
 
 import platformdirs
 
-from initlab_tui.domain.catalog.datasets import DATASETS, OWN_PREFIX
+from initlab_tui.domain.catalog.datasets import DATASETS, NPZ_PREFIX
 
 
 @dataclass(frozen=True)
 class Location:
     """Where a dataset of the catalogue was found.
 
-    `file` is an npz that can be read at once. Else `keras_folder` is a folder with Keras's own files of it,
-    which only Keras reads, into `prepared`. With neither, it has to be downloaded, into `prepared` too.
+    `file` is an npz file that can be read directly. Otherwise `keras_folder` is a folder with the files that Keras
+    downloaded; only Keras reads these, and the result is saved to `prepared`. If both are None, the dataset has to be
+    downloaded, to `prepared` too.
     """
 
     name: str
@@ -26,17 +27,17 @@ class Location:
 
 
 def keras_folder() -> Path:
-    """Where Keras caches datasets."""
+    """Return the folder in which Keras caches datasets."""
     return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
 
 
 def prepared_folder() -> Path:
-    """Where this program keeps the npz copies of datasets that came through Keras."""
+    """Return the folder for npz copies of datasets that were loaded through Keras."""
     return platformdirs.user_cache_path("initlab-tui") / "datasets"
 
 
 def folders(data_dir: Path | None) -> list[Path]:
-    """The folders that are searched, in order."""
+    """Return the folders to search, in order."""
     return [*([data_dir] if data_dir else []), prepared_folder(), keras_folder()]
 
 
@@ -53,15 +54,15 @@ def locate(name: str, data_dir: Path | None) -> Location:
 
 
 def where_to_put(name: str, data_dir: Path | None) -> str:
-    """What to put where so that `locate` finds it, in words."""
+    """Return a sentence that says which file to put where so that `locate` finds it."""
     folder = data_dir or keras_folder()
-    own = sorted({str(Path(file).parent / "*") if "/" in file else file for file in DATASETS[name].keras_files})
-    wanted = " or Keras's own ".join(dict.fromkeys([f"{name}.npz", *own]))
-    return f"put {wanted} into {folder}, or name the folder it is in with --data-dir"
+    keras = sorted({str(Path(file).parent / "*") if "/" in file else file for file in DATASETS[name].keras_files})
+    wanted = " or Keras's ".join(dict.fromkeys([f"{name}.npz", *keras]))
+    return f"put {wanted} into {folder}, or name the folder that contains it with --data-dir"
 
 
 def absolute(dataset: str) -> str:
-    """A person's own file by its full path, since a worker reads it from another folder."""
-    if not dataset.startswith(OWN_PREFIX) or dataset == OWN_PREFIX:
+    """Return `dataset` with the path of a custom file made absolute, because workers run in another folder."""
+    if not dataset.startswith(NPZ_PREFIX) or dataset == NPZ_PREFIX:
         return dataset
-    return f"{OWN_PREFIX}{Path(dataset.removeprefix(OWN_PREFIX)).expanduser().resolve()}"
+    return f"{NPZ_PREFIX}{Path(dataset.removeprefix(NPZ_PREFIX)).expanduser().resolve()}"

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from initlab_tui.domain.catalog.datasets import DATASETS, OWN_PREFIX
+from initlab_tui.domain.catalog.datasets import DATASETS, NPZ_PREFIX
 from initlab_tui.domain.errors import unknown
 
 ACTIVATIONS = (
@@ -82,12 +82,12 @@ def _dataset(value: object) -> str:
         ValueError: for another name, with the nearest.
     """
     name = str(value)
-    if name.startswith(OWN_PREFIX) and name != OWN_PREFIX:
+    if name.startswith(NPZ_PREFIX) and name != NPZ_PREFIX:
         return name
     if name.endswith(".npz"):
-        raise ValueError(f"unknown dataset {name!r}: your own file is written {OWN_PREFIX}{name}")
+        raise ValueError(f"unknown dataset {name!r}: your own file is written {NPZ_PREFIX}{name}")
     if name not in DATASETS:
-        raise ValueError(unknown("dataset", name, [*DATASETS, f"{OWN_PREFIX}FILE"]))
+        raise ValueError(unknown("dataset", name, [*DATASETS, f"{NPZ_PREFIX}FILE"]))
     return name
 
 

@@ -1,1 +1,1 @@
-"""Worker processes: who trains, and who watches over them."""
+"""Worker processes: starting, monitoring and following them."""

@@ -17,7 +17,7 @@ POLL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The followed runs at one moment, oldest first, and the newest step of each running one."""
+    """The followed runs at one moment, oldest first, and the latest step of each run in training."""
 
     runs: tuple[Run, ...]
     latest: dict[int, LatestStep]
@@ -28,16 +28,16 @@ class Snapshot:
 
 
 def snapshot(store: Store, ids: Sequence[int]) -> Snapshot:
-    """Read the runs with these ids once."""
+    """Read the runs with these ids and their latest steps."""
     runs = tuple(list_runs(store, ids))
     newest = {run.id: latest_step(store, run.id) for run in runs if run.status is RunStatus.RUNNING}
     return Snapshot(runs, {run_id: step for run_id, step in newest.items() if step})
 
 
 def follow(store: Store, ids: Sequence[int]) -> Iterator[Snapshot]:
-    """Yield a snapshot now and at each change, the last when all runs have ended.
+    """Yield a snapshot now and after each change; the last one is yielded when all runs have ended.
 
-    A LivenessMonitor restarts their workers meanwhile.
+    Meanwhile a LivenessMonitor restarts missing workers.
     """
     monitor, seen = LivenessMonitor(store), -1
     while True:

@@ -19,14 +19,14 @@ RESTARTS = 3
 
 @dataclass(frozen=True)
 class _Restart:
-    """How many restarts have failed so far, and the last event before the newest restart."""
+    """The number of failed restarts so far, and the last event before the latest restart."""
 
     failed: int
     event: int
 
 
 def refuse_removed(store: Store) -> None:
-    """Check that the file of an open store is still there.
+    """Check that the file of an open store still exists.
 
     Raises:
         InvalidInputError: if it was removed, or replaced by another file.
@@ -38,8 +38,8 @@ def refuse_removed(store: Store) -> None:
 class LivenessMonitor:
     """Restarts missing workers; fails runs that cannot start.
 
-    It marks the runs of dead workers as crashed, and starts workers for queued runs that none alive could take. If
-    RESTARTS of them in a row end before one has claimed a run, the runs that wait for them fail.
+    It marks the runs of dead workers as crashed, and starts workers for queued runs that no living worker could take.
+    If RESTARTS of them in a row end without claiming a run, the waiting runs fail.
     """
 
     def __init__(self, store: Store) -> None:
@@ -48,10 +48,10 @@ class LivenessMonitor:
         self._restarts: dict[tuple[str, int], _Restart] = {}
 
     def check(self, ids: Sequence[int] | None = None) -> bool:
-        """Check the workers of these runs, or of all, at most once every LIVENESS_SECONDS; returns whether any ended.
+        """Check the workers of these runs, or of all, at most once every LIVENESS_SECONDS; return whether a run ended.
 
         Raises:
-            InvalidInputError: when the store was removed.
+            InvalidInputError: if the store was removed.
         """
         now = time.monotonic()
         if now - self._checked < LIVENESS_SECONDS:
@@ -71,5 +71,5 @@ class LivenessMonitor:
             self._restarts[plan.device, plan.threads] = _Restart(failed + 1, newest_event(self._store))
             supervisor.start_workers(self._store, plan)
             return False
-        supervisor.fail_queued(self._store, plan, f"{RESTARTS} ended before they could claim a run", ids=ids)
+        supervisor.fail_queued(self._store, plan, f"{RESTARTS} workers in a row ended without claiming a run", ids=ids)
         return True

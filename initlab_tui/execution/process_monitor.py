@@ -1,8 +1,8 @@
-"""Monitors one worker's process, so that a native crash is recorded with its exit code even if nobody else is left.
+"""Monitors a worker's process, so that a native crash is recorded with its exit code even if nothing else is running.
 
     python -m initlab_tui.execution.process_monitor STORE WORKER_ID
 
-A worker that dies while it trains loses only that run: the monitor starts another for what is queued.
+A worker that dies during training loses only that run: the monitor starts another worker for the queued runs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
         code = _run(path, current)
         store = Store.open_existing(path)
         if store is None:
-            return  # removed, and not to be created again just to record an exit
+            return  # the store was removed; do not create it again only to record an exit
         with store:
             failed = 0 if workers.has_claimed_any(store, current) else failed + 1
             current = _successor(store, current, code, failed)
@@ -59,7 +59,7 @@ def _run(path: Path, worker_id: int) -> int:
 
 
 def _successor(store: Store, worker_id: int, code: int, failed: int) -> int | None:
-    """Record how the worker ended; returns the id of the worker to start next, None if none is needed.
+    """Record how the worker ended, and return the id of the worker to start next, None if none is needed.
 
     `failed` counts the workers in a row that ended without claiming a run.
     """
@@ -67,9 +67,9 @@ def _successor(store: Store, worker_id: int, code: int, failed: int) -> int | No
     workers.mark_dead(store, worker_id, how)
     worker = workers.read_worker(store, worker_id)
     if code == 0:
-        worker.log.unlink(missing_ok=True)  # runs that failed keep the end of it in their records
+        worker.log.unlink(missing_ok=True)  # failed runs have the end of it in their records
         return None
-    # A worker that exits before any work will do so again; one killed by a signal may succeed the next time.
+    # A worker that exits without claiming a run will do so again; one killed by a signal may succeed the next time.
     if failed and (code > 0 or failed > RETRIES):
         supervisor.fail_queued(store, WorkerPlan(1, worker.threads, worker.device), how, log=worker.log)
         return None
@@ -77,7 +77,7 @@ def _successor(store: Store, worker_id: int, code: int, failed: int) -> int | No
 
 
 def environment(inherited: Mapping[str, str], visible_devices: str, threads: int) -> dict[str, str]:
-    """Return the environment of a worker: its GPU, its threads, and as few log messages as possible."""
+    """Return the environment of a worker: its GPU, its threads, and settings that keep the log short."""
     return {
         **inherited,
         "CUDA_VISIBLE_DEVICES": visible_devices,

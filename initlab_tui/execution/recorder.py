@@ -1,4 +1,4 @@
-"""Writes the events of a run to the store, several at a time."""
+"""Writes the events of a run to the store in batches."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from initlab_tui.store.database import Store
 from initlab_tui.store.progress import Recorded
 from initlab_tui.store.runs import Run
 
-# A small network yields hundreds of events a second; with a transaction for each, other writers, such as a request
-# to stop, would not get the lock. This is a little less than a chunk of training takes, so each chunk is seen at once.
+# A small network yields hundreds of events a second. With a transaction for each, other writers, such as a request to
+# stop, would not get the lock. It is slightly shorter than a chunk of training, so every chunk is visible at once.
 WRITE_SECONDS = 0.08
 
 
 class Recorder:
-    """Collects a run's events and writes them about ten times a second, and the rest when its `with` block ends."""
+    """Collects the events of a run and writes them about ten times a second, and the rest at the end of its `with`."""
 
     def __init__(self, store: Store, run: Run) -> None:
         self._store, self._run = store, run
@@ -32,10 +32,10 @@ class Recorder:
         self.write()
 
     def add(self, event: Recorded) -> str | None:
-        """Add an event, and return the request that the last write found: stop, pause or None.
+        """Add an event, and return the request found by the last write: stop, pause or None.
 
         Raises:
-            LostRunError: when the run no longer belongs to this worker.
+            LostRunError: if the run no longer belongs to this worker.
         """
         self._events.append(event)
         if time.monotonic() - self._written >= WRITE_SECONDS:
@@ -46,9 +46,9 @@ class Recorder:
         """Write the collected events.
 
         Raises:
-            LostRunError: when the run no longer belongs to this worker.
+            LostRunError: if the run no longer belongs to this worker.
         """
-        # A write that failed is not tried again when the `with` block ends: that would hide the reason.
+        # Clear first: trying a failed write again at the end of the `with` block would hide the error.
         events, self._events = self._events, []
         if events:
             self._request = progress.record(self._store, self._run, events)

@@ -1,4 +1,4 @@
-"""Plans and starts workers, and marks those whose processes are gone."""
+"""Plans and starts workers, and marks as dead those whose process is gone."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from initlab_tui.store.database import Store
 from initlab_tui.store.progress import log_tail
 from initlab_tui.store.workers import RegisteredWorker
 
-SILENT_SECONDS = 60.0  # after which a worker on another host counts as dead
-SPAWN_SECONDS = 10.0  # that may pass until the pid of a process monitor is known
+SILENT_SECONDS = 60.0  # without a heartbeat, after which a worker on another host counts as dead
+SPAWN_SECONDS = 10.0  # at most, until the pid of a process monitor is registered
 
 
 @dataclass(frozen=True)
 class WorkerPlan:
-    """How many workers, each with how many threads, on which device.
+    """The number of workers, their threads, and their device.
 
-    The device is cpu, gpu (any), gpu:N, or auto: a GPU that seems to be there, but the CPU if TensorFlow sees none.
+    The device is cpu, gpu (any), gpu:N, or auto: a GPU if TensorFlow sees one, otherwise the CPU.
     """
 
     workers: int
@@ -37,12 +37,12 @@ class WorkerPlan:
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpus() -> list[str]:
-    """Return the usable NVIDIA GPUs, as CUDA_VISIBLE_DEVICES names them; does not need TensorFlow."""
+    """Return the usable NVIDIA GPUs, named as in CUDA_VISIBLE_DEVICES, without loading TensorFlow."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name for name in visible.split(",") if name.strip() not in ("", "-1")]
@@ -59,20 +59,20 @@ def gpus() -> list[str]:
 
 
 def plan(runs: int, device: str | None, workers: int | None, threads: int | None, run_bytes: int) -> WorkerPlan:
-    """Choose the number of workers and threads for so many runs, unless they are given.
+    """Choose the number of workers and threads for a number of runs, unless they are given.
 
-    On CPUs one worker for each core, as far as there are runs and memory (`run_bytes` each) for them, because two
-    workers with one thread train more than one with two; a single run gets all cores. On GPUs one worker for each.
+    On the CPU, plan one worker per core, limited by the number of runs and by memory (`run_bytes` each), because two
+    workers with one thread train faster than one with two; a single run gets all cores. Plan one worker per GPU.
 
     Raises:
-        InvalidInputError: for a device that does not exist.
+        InvalidInputError: if the device does not exist.
     """
     found = gpus() if device != "cpu" else []
     device = device or ("auto" if found else "cpu")
     allowed = ["cpu", *(["gpu"] if found else []), *(f"gpu:{number}" for number in range(len(found)))]
     if device not in (*allowed, "auto"):
         raise InvalidInputError.of(
-            "device", f"device {device!r} is not here: allowed on this machine: {', '.join(allowed)}"
+            "device", f"unknown device {device!r}: allowed on this machine: {', '.join(allowed)}"
         )
     fitting = max(1, psutil.virtual_memory().available // max(run_bytes, 1))
     most = {"cpu": cores(), "gpu": len(found), "auto": len(found)}.get(device, 1)
@@ -81,10 +81,9 @@ def plan(runs: int, device: str | None, workers: int | None, threads: int | None
 
 
 def start_workers(store: Store, plan: WorkerPlan, idle: float = 0.0) -> list[int]:
-    """Start the workers of the plan that are not alive yet; they end after `idle` seconds without work.
+    """Start the missing workers of the plan, which end after `idle` seconds without work; return their ids.
 
-    Each gets a process monitor in a session of its own, so neither Ctrl+C nor a lost connection reaches it.
-    Returns the new workers' ids.
+    Each has a process monitor in its own session, so that neither Ctrl+C nor a lost connection ends it.
     """
     reap(store)
     ids = workers.register_missing(
@@ -121,12 +120,12 @@ def _spawn_monitor(store: Store, worker_id: int) -> None:
 
 
 def born(pid: int) -> float | None:
-    """Return when the process with this pid was started, in seconds since boot; None if there is none.
+    """Return the start time of the process with this pid in seconds since boot; None if there is none.
 
-    Since boot, because the wall clock may be changed while it lives.
+    Since boot, because the wall clock may be changed while the process runs.
     """
     try:
-        booted = psutil.boot_time()  # also refreshes what psutil adds to a process's age
+        booted = psutil.boot_time()  # also refreshes the boot time from which psutil computes `create_time`
         return psutil.Process(pid).create_time() - booted
     except psutil.NoSuchProcess:
         return None
@@ -144,9 +143,9 @@ def _lives(pid: int | None, birth: float | None) -> bool:
 
 
 def reap(store: Store) -> list[int]:
-    """Mark as crashed the runs of workers whose process is gone; returns those runs' ids.
+    """Mark the runs of workers whose process is gone as crashed, and return the ids of these runs.
 
-    The process monitor does this with the exit code at hand; this covers the cases in which it died too.
+    Normally the process monitor does this and knows the exit code; this covers the case that the monitor died too.
     """
     crashed = []
     for worker in workers.list_alive(store):
@@ -158,20 +157,20 @@ def reap(store: Store) -> list[int]:
 
 
 def _is_dead(worker: RegisteredWorker, silent: float) -> bool:
-    # On this host its processes are looked up, so that a suspended laptop kills nothing; from another host there is
-    # only the heartbeat.
+    # On this host, look for its processes, because a suspended laptop sends no heartbeat. On another host the heartbeat
+    # is all there is.
     if worker.host != socket.gethostname():
         return silent > SILENT_SECONDS
     if _lives(worker.monitor_pid, worker.monitor_born) or _lives(worker.pid, worker.born):
         return False
-    # For a moment a registered worker has no monitor yet.
+    # A newly registered worker has no monitor for a moment.
     return worker.monitor_pid is not None or silent > SPAWN_SECONDS
 
 
 def fail_queued(
     store: Store, plan: WorkerPlan, how: str, *, log: Path | None = None, ids: Sequence[int] | None = None
 ) -> None:
-    """Fail what is queued, of `ids` or of all runs, for workers that cannot start, unless one is alive for it."""
+    """Fail the queued runs, of `ids` or of all, whose workers cannot start and that no living worker could take."""
     tail = log_tail(log) if log else ""
     last_line = f": {tail.splitlines()[-1]}" if tail.strip() else ""
     queue.fail_waiting(store, plan.device, plan.threads, f"no worker could be started: {how}{last_line}", tail, ids)

@@ -1,4 +1,4 @@
-"""Ask TensorFlow and Keras a question in a process of their own, since this process does not load them."""
+"""Runs the TensorFlow helper in a separate process, so that this process does not load TensorFlow and Keras."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def ask(
     *,
     progress: bool = False,
 ) -> dict[str, Any]:
-    """Return the answer of `training.tensorflow_helper` to a question, with the key `error` when there is none.
+    """Return the answer of `training.tensorflow_helper` to a question; if it failed, a dict with the key `error`.
 
-    With `progress`, what Keras prints appears on stderr; otherwise nothing is written to this process's streams.
+    With `progress`, the output of Keras goes to stderr; otherwise nothing is written to the streams of this process.
     """
     with tempfile.TemporaryDirectory() as folder:
         answer, log = Path(folder) / "answer.json", Path(folder) / "log"

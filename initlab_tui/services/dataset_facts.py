@@ -51,9 +51,9 @@ def dataset_facts(name: str, data_dir: Path | None, *, quiet: bool = False) -> D
     """
     if name == "digits":
         return facts_of(DATASETS[name])
-    from initlab_tui.data.arrays import own_file  # NumPy is not needed to refuse a bad spec
+    from initlab_tui.data.arrays import custom_file  # NumPy is not needed to refuse a bad spec
 
-    file = own_file(name) or _catalog_file(name, data_dir, quiet)
+    file = custom_file(name) or _catalog_file(name, data_dir, quiet)
     try:
         status = file.stat()
     except OSError:  # reported by the loader

@@ -1,1 +1,1 @@
-"""Training itself: the only importer of TensorFlow."""
+"""Networks, initialization, the training loop and the measurement of layers; only this room imports TensorFlow."""

@@ -1,4 +1,4 @@
-"""The device that TensorFlow computes on, and how many threads it takes."""
+"""The device that TensorFlow computes on, and its threads."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import tensorflow as tf
 
 
 def override_keras_config() -> None:
-    """Set what a user's keras.json may set otherwise, since it would change the results of a spec.
+    """Override the settings of the user's keras.json that would change the results of a spec.
 
-    The data and the kernels are float32, and Flatten reads the pixels of an image in the order of "channels_last".
+    The data and the kernels are float32, and Flatten reads the pixels of an image in "channels_last" order.
     """
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
 
 
 def configure(threads: int) -> None:
-    """Set threads and GPU memory growth; before the first operation, once in a process."""
+    """Set the number of threads and GPU memory growth; call it once per process, before the first operation."""
     override_keras_config()
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
@@ -29,17 +29,17 @@ def configure(threads: int) -> None:
 
 
 def sees_gpu() -> bool:
-    """Whether TensorFlow has a GPU to compute on."""
+    """Return whether TensorFlow can use a GPU."""
     return bool(tf.config.list_physical_devices("GPU"))
 
 
 def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
+    """Return the versions of the libraries that the results depend on."""
     return {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__}
 
 
 def name() -> str:
-    """The device that training runs on, with the maker's name for it."""
+    """Return the device that training runs on, with its model name."""
     if not sees_gpu():
         return f"CPU: {_processor()}"
     gpus = tf.config.list_physical_devices("GPU")

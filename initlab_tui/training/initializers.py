@@ -1,4 +1,4 @@
-"""From the catalogue to the Keras object that draws, and a person's own initializers."""
+"""Turns an initializer of the catalogue, or a custom one, into a function that draws kernels."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Draw = Callable[[Sequence[int]], Any]
 
 @keras.saving.register_keras_serializable("initlab_tui")
 class Sparse(keras.initializers.Initializer):  # type: ignore[misc]
-    """Each unit gets `connections` incoming weights from N(0, stddev²), all others 0 (Martens 2010).
+    """Draws `connections` incoming weights of each unit from N(0, stddev²); the others are 0 (Martens 2010).
 
-    Works on kernels of shape (..., units): all but the last axis are inputs.
+    Kernels have shape (..., units): all axes but the last are inputs.
     """
 
     def __init__(self, connections: int = 15, stddev: float = 1.0, seed: int | None = None) -> None:
@@ -32,7 +32,7 @@ class Sparse(keras.initializers.Initializer):  # type: ignore[misc]
     def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Any:
         inputs, units = int(np.prod(shape[:-1])), shape[-1]
         generator = np.random.default_rng(self.seed)
-        # The smallest of a row of random keys are a uniform choice of columns without replacement.
+        # The columns of the smallest random keys in a row are a uniform choice without replacement.
         chosen = generator.random((units, inputs)).argsort(axis=1)[:, : self.connections]
         kernel = np.zeros((units, inputs))
         np.put_along_axis(kernel, chosen, generator.normal(0.0, self.stddev, chosen.shape), axis=1)
@@ -42,7 +42,7 @@ class Sparse(keras.initializers.Initializer):  # type: ignore[misc]
         return {"connections": self.connections, "stddev": self.stddev, "seed": self.seed}
 
 
-_OF_KERAS: dict[str, Callable[..., Any]] = {
+_KERAS_INITIALIZERS: dict[str, Callable[..., Any]] = {
     "zeros": lambda seed: keras.initializers.Zeros(),  # noqa: ARG005
     "ones": lambda seed: keras.initializers.Ones(),  # noqa: ARG005
     "constant": lambda seed, value: keras.initializers.Constant(value),  # noqa: ARG005
@@ -61,36 +61,36 @@ _OF_KERAS: dict[str, Callable[..., Any]] = {
     "identity": lambda seed, gain: keras.initializers.Identity(gain),  # noqa: ARG005
     "torch_default": lambda seed: keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform", seed=seed),
     "sparse": Sparse,
-    # Only the draw: `data_dependent.py` does the rest, with the parameters.
+    # Only the orthonormal draw: `data_dependent.py` uses the parameters afterwards.
     "lsuv": lambda seed, margin, iterations: keras.initializers.Orthogonal(seed=seed),  # noqa: ARG005
 }
 
 
 def layer_seed(seed: int, layer: int) -> int:
-    """The seed of one layer's draw: another for each layer of a run, the same in every process."""
+    """Return the seed of a layer's draw: different for each layer of a run, the same in every process."""
     return int(np.random.SeedSequence([seed, layer]).generate_state(1)[0] >> 1)
 
 
 def make_sampler(initializer: Initializer, seed: int) -> Draw:
-    """Return what draws a float32 kernel of a given shape.
+    """Return a function that draws a float32 kernel of a given shape.
 
     Raises:
-        ValueError: when an `import:` does not import, is not callable, or does not take its parameters; and,
-            when called, when it does not return numbers of the shape asked for.
+        ValueError: if a custom initializer cannot be imported, is not callable, or does not accept its parameters.
+            The returned function raises it if the custom initializer does not return numbers of that shape.
     """
     parameters = dict(initializer.parameters)
     if not initializer.is_imported:
-        made = _OF_KERAS[initializer.name](**parameters, seed=seed)
+        made = _KERAS_INITIALIZERS[initializer.name](**parameters, seed=seed)
         return lambda shape: made(shape, dtype="float32")
-    own = _own(initializer, parameters, seed)
-    return lambda shape: _checked(initializer, own, shape)
+    custom = _custom(initializer, parameters, seed)
+    return lambda shape: _checked(initializer, custom, shape)
 
 
-def _own(initializer: Initializer, parameters: dict[str, Any], seed: int) -> Callable[[Sequence[int]], Any]:
+def _custom(initializer: Initializer, parameters: dict[str, Any], seed: int) -> Callable[[Sequence[int]], Any]:
     found = _imported(initializer)
     if isinstance(found, keras.initializers.Initializer):
         if parameters:
-            raise ValueError(f"{initializer}: is an object already made, which takes no parameters; name its class")
+            raise ValueError(f"{initializer}: is an instance, which takes no parameters; name its class instead")
         made = copy.copy(found)
         if hasattr(made, "seed"):
             made.seed = seed
@@ -100,12 +100,13 @@ def _own(initializer: Initializer, parameters: dict[str, Any], seed: int) -> Cal
     accepted = _accepted(found)
     seeded = {"seed": seed} if "seed" in accepted else {}
     if not inspect.isclass(found):
-        # A function draws at once, so its parameters and the seed go with the shape.
+        # A function draws when it is called, so it gets its parameters and the seed together with the shape.
         return lambda shape: found(shape, **_with_dtype(accepted), **seeded, **parameters)
     try:
         made = found(**parameters, **seeded)
     except Exception as error:
-        raise ValueError(f"{initializer}: cannot be made with {parameters}: {type(error).__name__}: {error}") from error
+        what = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{initializer}: cannot be created with {parameters}: {what}") from error
     if not callable(made):
         raise ValueError(f"{initializer}: a {type(made).__name__} is not callable; it must take a shape")
     return lambda shape: made(shape, **_with_dtype(_accepted(made)))
@@ -115,16 +116,16 @@ def _imported(initializer: Initializer) -> Any:
     module, _, attribute = initializer.name.removeprefix(IMPORT_PREFIX).rpartition(".")
     try:
         return getattr(importlib.import_module(module), attribute)
-    # A module may raise anything at all while it is imported, and SystemExit too.
+    # Importing a module may raise anything, even SystemExit.
     except (Exception, SystemExit) as error:
-        raise ValueError(f"{initializer}: does not import: {type(error).__name__}: {error}") from error
+        raise ValueError(f"{initializer}: cannot be imported: {type(error).__name__}: {error}") from error
 
 
 @contextlib.contextmanager
 def importing_from(folder: str) -> Iterator[None]:
-    """Let a person's own modules be imported from `folder`, and forget them after.
+    """Allow custom modules to be imported from `folder`, and remove them from `sys.modules` afterwards.
 
-    Another folder may have a module of the same name, and the person may edit this one.
+    Another folder may have a module of the same name, and the user may edit a module between two imports.
     """
     before = set(sys.modules)
     sys.path.append(folder)
@@ -135,7 +136,7 @@ def importing_from(folder: str) -> Iterator[None]:
         sys.path.remove(folder)
         for name in set(sys.modules) - before:
             top = sys.modules.get(name.partition(".")[0])
-            file = Path(getattr(top, "__file__", None) or "/nowhere/at/all")
+            file = Path(getattr(top, "__file__", None) or "/no/such/file")
             if Path(folder) in (file.parent, file.parent.parent):
                 del sys.modules[name]
 
@@ -154,9 +155,9 @@ def _with_dtype(accepted: set[str]) -> dict[str, str]:
     return {"dtype": "float32"} if "dtype" in accepted else {}
 
 
-def _checked(initializer: Initializer, own: Callable[[Sequence[int]], Any], shape: Sequence[int]) -> Any:
+def _checked(initializer: Initializer, draw: Callable[[Sequence[int]], Any], shape: Sequence[int]) -> Any:
     try:
-        drawn = np.asarray(keras.ops.convert_to_numpy(own(tuple(shape))), dtype=np.float32)
+        drawn = np.asarray(keras.ops.convert_to_numpy(draw(tuple(shape))), dtype=np.float32)
     except Exception as error:
         raise ValueError(
             f"{initializer}: cannot draw a kernel of shape {tuple(shape)}: {type(error).__name__}: {error}"

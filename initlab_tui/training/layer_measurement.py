@@ -1,4 +1,4 @@
-"""Measure the layers of a network on a probe batch, each metric of the registry by one function.
+"""Measures the layers of a network on a probe batch, with one function for each metric of the registry.
 
 To add a metric, declare it in `domain/layers/metrics.py` and add the function that measures it to MEASURES.
 """
@@ -24,12 +24,12 @@ from initlab_tui.training import network
 
 PROBE_IMAGES = 256
 JACOBIAN_IMAGES = 8
-UNITS = 256  # of a layer that are compared in pairs: all pairs of more would take longer than a training step
+UNITS = 256  # units of a layer that are compared in pairs; all pairs of more would take longer than a training step
 NEEDS_A_STEP = frozenset({"update_ratio"})  # measured against the kernels before the last step
 
 
 class Moments(NamedTuple):
-    """Mean, standard deviation and root mean square of each array of a stack."""
+    """The mean, standard deviation and root mean square of each array in a stack."""
 
     mean: tf.Tensor
     std: tf.Tensor
@@ -38,10 +38,10 @@ class Moments(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class LayerStack:
-    """Layers with kernels of one shape, measured together: the first axis of every tensor counts the layers.
+    """Layers with kernels of one shape, measured together: the first axis of every tensor is the layer.
 
-    Outputs and their gradients are (layers, images, units), kernels and theirs (layers, fan_in, fan_out).
-    `activation` is that of the layers; it is `linear` for the logits, which have a stack of their own.
+    Outputs and their gradients have shape (layers, images, units), kernels and their gradients
+    (layers, fan_in, fan_out). `activation` is `linear` for the logits, which are always a separate stack.
     """
 
     activation: str
@@ -66,7 +66,7 @@ class LayerStack:
 
     @cached_property
     def nearest_cosines(self) -> tf.Tensor:
-        """Largest |cosine| of each unit's weights with those of another unit: (layers, units)."""
+        """The largest |cosine| of each unit's weights with those of another unit: (layers, units)."""
         return _nearest_cosines(self.kernels[:, :, :UNITS])
 
 
@@ -96,13 +96,13 @@ def _max_cosine(stack: LayerStack) -> tf.Tensor:
 
 
 def _duplicate_units(stack: LayerStack) -> tf.Tensor:
-    # With few inputs random units are parallel by chance.
+    # With few inputs, random units are parallel by chance.
     if stack.kernels.shape[1] < MIN_FAN_IN:
         return tf.zeros_like(stack.nearest_cosines[:, 0])
     return tf.reduce_mean(tf.cast(stack.nearest_cosines > PARALLEL, tf.float32), axis=1)
 
 
-# Each returns one value per layer of the stack, or None where the metric does not apply to its layers.
+# Each returns one value per layer of the stack, or None if the metric does not apply to these layers.
 _measures: dict[str, Callable[[LayerStack], tf.Tensor | None]] = {
     "preactivation_mean": lambda stack: stack.preactivation_moments.mean,
     "preactivation_std": lambda stack: stack.preactivation_moments.std,
@@ -122,9 +122,10 @@ MEASURES: Mapping[str, Callable[[LayerStack], tf.Tensor | None]] = MappingProxyT
 
 
 class Probe:
-    """The measurement of one model: the same images every time.
+    """Measures one model, always on the same images.
 
-    `images` are float32 as the network gets them, `labels` their classes. The first measurement traces the functions.
+    `images` are float32, scaled as the network's input; `labels` are their classes. The first measurement traces the
+    functions.
     """
 
     def __init__(self, model: keras.Model, activation: str, images: tf.Tensor, labels: tf.Tensor) -> None:
@@ -133,17 +134,17 @@ class Probe:
         self._images = tf.reshape(images, [len(images), -1])
         self._labels = labels
         self._input_rms = float(_moments(self._images[None]).rms[0])
-        self._groups = _of_one_shape(self._layers)
-        # Always as a graph: XLA is no faster at this, and takes five times as long to compile it.
+        self._groups = _group_by_shape(self._layers)
+        # Always a graph: with XLA measuring is no faster, and compiling takes five times as long.
         self._measure = tf.function(self._measure_body, autograph=False)
         self._jacobian = tf.function(self._jacobian_body, autograph=False)
 
     def kernels(self) -> list[tf.Tensor]:
-        """Return copies of the present kernels: after a step, what `measure` needs as the state before it."""
+        """Return copies of the current kernels; take them before a step, for `measure` after it."""
         return [tf.identity(layer.kernel.value) for layer in self._layers]
 
     def measure(self, before: Sequence[tf.Tensor] | None = None) -> Measurement:
-        """Measure the network; `before` are the kernels before the last step, None if none was taken."""
+        """Measure the network; `before` holds the kernels before the last step, None before the first step."""
         loss, stacks = self._measure(self.kernels() if before is None else before)
         values: list[dict[str, float]] = [{} for _ in self._layers]
         for numbers, of_stack in zip(self._groups, stacks, strict=True):
@@ -159,7 +160,7 @@ class Probe:
 
     def _network(self, loss: float, layers: Sequence[LayerStatistics]) -> NetworkStatistics:
         first, last = layers[0].value("kernel_grad_norm"), layers[-1].value("kernel_grad_norm")
-        # If activations are not numbers a ReLU's gradient is 0, which says nothing of the Jacobian.
+        # If activations are NaN, the gradient of a ReLU is 0, which says nothing about the Jacobian.
         finite = math.isfinite(loss)
         mean_square, condition = singular_values(self._jacobian().numpy()) if finite else (math.nan, math.nan)
         return NetworkStatistics(
@@ -191,9 +192,9 @@ class Probe:
         ]
 
     def _jacobian_body(self) -> tf.Tensor:
-        """Return ∂logits/∂input at some of the images: (images, classes, inputs)."""
+        """Return ∂logits/∂input for the first JACOBIAN_IMAGES images: (images, classes, inputs)."""
         images, classes = self._images[:JACOBIAN_IMAGES], self._layers[-1].kernel.shape[1]
-        # Repeat each image for each logit, so that one gradient of the sum has all the rows.
+        # Repeat each image for each logit, so that one gradient of the sum contains every row.
         repeated = tf.repeat(images, classes, axis=0)
         with tf.GradientTape() as tape:
             tape.watch(repeated)
@@ -202,8 +203,8 @@ class Probe:
         return tf.reshape(tape.gradient(selected, repeated), [images.shape[0], classes, -1])
 
 
-def _of_one_shape(layers: Sequence[keras.layers.Dense]) -> list[list[int]]:
-    """Return the numbers of the hidden layers in groups with kernels of one shape, then that of the logits."""
+def _group_by_shape(layers: Sequence[keras.layers.Dense]) -> list[list[int]]:
+    """Return the indices of the layers: hidden layers grouped by the shape of their kernels, then the logits."""
     shapes = [tuple(layer.kernel.shape) for layer in layers[:-1]]
     groups = [[number for number, other in enumerate(shapes) if other == shape] for shape in dict.fromkeys(shapes)]
     return [*groups, [len(layers) - 1]]
@@ -215,10 +216,10 @@ def _measured(stack: LayerStack) -> dict[str, tf.Tensor]:
 
 
 def singular_values(jacobians: npt.NDArray[np.floating[Any]]) -> tuple[float, float]:
-    """Return the singular values' mean square, and the median over inputs of largest over smallest.
+    """Return the mean square of the singular values, and the median over inputs of the largest over the smallest.
 
-    Both are NaN if the Jacobians are not finite. A smallest value within float32's rounding of the largest counts as
-    0: the ratio is infinite then.
+    Both are NaN if the Jacobians are not finite. If the smallest value is within float32's rounding error of the
+    largest, it counts as 0 and the ratio is infinite.
     """
     if not np.isfinite(jacobians).all():
         return math.nan, math.nan
@@ -230,7 +231,7 @@ def singular_values(jacobians: npt.NDArray[np.floating[Any]]) -> tuple[float, fl
 
 
 def _moments(stack: tf.Tensor) -> Moments:
-    # In units of the largest value: the squares of 1e-20 or of 1e20 are beyond float32, which holds both.
+    # Scaled by the largest value, because the squares of 1e-20 and 1e20 exceed the range of float32.
     largest = _largest(stack, [1, 2])
     scaled = stack / largest
     largest = largest[:, 0, 0]
@@ -242,7 +243,7 @@ def _moments(stack: tf.Tensor) -> Moments:
 
 
 def _largest(values: tf.Tensor, axes: Sequence[int]) -> tf.Tensor:
-    """Return the largest magnitude along some axes, which are kept; 1 if all is 0 or a value is not finite."""
+    """Return the largest magnitude along `axes`, which are kept; 1 if all values are 0 or one is not finite."""
     largest = tf.reduce_max(tf.abs(values), axes, keepdims=True)
     return tf.where((largest > 0) & tf.math.is_finite(largest), largest, 1.0)
 
@@ -250,14 +251,14 @@ def _largest(values: tf.Tensor, axes: Sequence[int]) -> tf.Tensor:
 def _nearest_cosines(kernels: tf.Tensor) -> tf.Tensor:
     _, inputs, units = kernels.shape
     norms = tf.norm(kernels, axis=1, keepdims=True)
-    # Units without any weights are alike too.
+    # Units with all weights 0 count as parallel to each other.
     unit = tf.where(norms > 0, kernels / tf.where(norms > 0, norms, 1.0), 1 / math.sqrt(inputs))
     cosines = tf.abs(tf.matmul(unit, unit, transpose_a=True)) * (1 - tf.eye(units))
     return tf.reduce_max(cosines, axis=1)
 
 
 def _correlation(values: tf.Tensor) -> tf.Tensor:
-    """Return the mean cosine between inputs of the first half of the batch and of the second."""
+    """Return the mean cosine between each input of the first half of the batch and one of the second half."""
     values, half = values / _largest(values, [2]), values.shape[1] // 2
     one, other = values[:, :half], values[:, half : 2 * half]
     products = tf.reduce_sum(one * other, axis=2)

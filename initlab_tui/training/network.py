@@ -1,4 +1,4 @@
-"""The network that a spec describes, and how it gets its initial weights."""
+"""Builds the network of a spec and initializes its weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOMENTUM = 0.9
 
 
 def build(spec: RunSpec, shape: Sequence[int], classes: int) -> keras.Model:
-    """The dense network of `spec`: images of `shape`, float32, to logits of shape (batch, classes)."""
+    """Build the dense network of `spec`, from float32 images of `shape` to logits of shape (batch, classes)."""
     *hidden, logits = spec.layer_shapes(shape, classes)
     return keras.Sequential(
         [
@@ -30,7 +30,7 @@ def build(spec: RunSpec, shape: Sequence[int], classes: int) -> keras.Model:
 
 
 def build_optimizer(name: str) -> keras.optimizers.Optimizer:
-    """The optimizer of that name with Keras's defaults; momentum and nesterov are SGD with momentum 0.9."""
+    """Build an optimizer with Keras's defaults; `momentum` and `nesterov` are SGD with momentum 0.9."""
     match name:
         case "momentum" | "nesterov":
             return keras.optimizers.SGD(momentum=MOMENTUM, nesterov=name == "nesterov")
@@ -41,13 +41,13 @@ def build_optimizer(name: str) -> keras.optimizers.Optimizer:
 def initialize(
     model: keras.Model, initializer: Initializer, seed: int, images: tf.Tensor | None = None
 ) -> dict[str, Any]:
-    """Draw every kernel of `model` anew, each layer from a seed of its own, and set all else to zero.
+    """Draw every kernel of `model`, each layer with its own seed, and set all other variables to zero.
 
-    A data-dependent initializer is then fitted to `images`, of shape (images, *shape), float32; what it did is
-    returned, and nothing for others.
+    A data-dependent initializer is then fitted to `images`, float32 of shape (images, *shape). Returns what it did;
+    an empty dict for the others.
 
     Raises:
-        ValueError: when a person's own initializer fails, or one that is fitted to images gets none.
+        ValueError: if a custom initializer fails, or a data-dependent one gets no images.
     """
     layers = [layer for layer in model.layers if layer.trainable_variables]
     for number, layer in enumerate(layers):
@@ -60,40 +60,40 @@ def initialize(
 
 
 def dense_layers(model: keras.Model) -> list[keras.layers.Dense]:
-    """The layers that have a kernel, from the first to the logits."""
+    """Return the layers that have a kernel, from the first to the logits."""
     return [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
 
 
 class LayerOutputs(NamedTuple):
-    """What one layer makes of a batch, both of shape (images, units); of the logits they are the same."""
+    """The outputs of a layer for a batch, both of shape (images, units); for the logits they are equal."""
 
     preactivations: tf.Tensor
     activations: tf.Tensor
 
 
 def pass_forward(layers: Sequence[keras.layers.Dense], images: tf.Tensor) -> list[LayerOutputs]:
-    """Pass flat images, (images, inputs), through dense layers, keeping what the model itself does not give."""
-    passed = []
+    """Return the outputs of each dense layer for flat images of shape (images, inputs)."""
+    outputs = []
     for layer in layers:
-        before = tf.matmul(images, layer.kernel) + layer.bias
-        images = layer.activation(before)
-        passed.append(LayerOutputs(before, images))
-    return passed
+        preactivations = tf.matmul(images, layer.kernel) + layer.bias
+        images = layer.activation(preactivations)
+        outputs.append(LayerOutputs(preactivations, images))
+    return outputs
 
 
 def kernels(model: keras.Model) -> list[bool]:
-    """Which of the trainable variables are kernels."""
-    own = {id(getattr(layer, "kernel", None)) for layer in model.layers}
-    return [id(variable) in own for variable in model.trainable_variables]
+    """Return for each trainable variable whether it is a kernel."""
+    kernel_ids = {id(getattr(layer, "kernel", None)) for layer in model.layers}
+    return [id(variable) in kernel_ids for variable in model.trainable_variables]
 
 
 def weights(model: keras.Model) -> int:
-    """How many weights and biases are trained."""
+    """Return the number of trainable weights and biases."""
     return sum(math.prod(variable.shape) for variable in model.trainable_variables)
 
 
 def architecture(spec: RunSpec, shape: Sequence[int], classes: int) -> tuple[Any, ...]:
-    """What a compiled program depends on: runs with an equal one share it."""
+    """Return everything that the compiled functions depend on; runs for which it is equal share a trainer."""
     return (
         *(tuple(shape), classes, spec.hidden, spec.activation),
         *(spec.optimizer, spec.batch_size, spec.l2, spec.execution),

@@ -1,8 +1,8 @@
-"""Answers what only TensorFlow and Keras can, for programs that do not load them.
+"""Answers questions that need TensorFlow or Keras, for processes that do not load them.
 
     python -m initlab_tui.training.tensorflow_helper ANSWER_FILE QUESTION [JSON]
 
-The answer, or {"error": words}, is JSON in ANSWER_FILE, since native code writes to both output streams.
+The answer, or {"error": message}, is written to ANSWER_FILE as JSON, because native code writes to both output streams.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NETWORK_TIMEOUT = 30.0
 
 
 def fetch(name: str, into: str) -> dict[str, Any]:
-    """Have Keras load a dataset, from its cache or by downloading, and keep it as an npz at `into`."""
+    """Load a dataset through Keras, from its cache or by downloading, and save it as an npz file at `into`."""
     socket.setdefaulttimeout(NETWORK_TIMEOUT)
     (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, name).load_data()
     path = Path(into)
@@ -50,7 +50,7 @@ def fetch(name: str, into: str) -> dict[str, Any]:
 
 
 def draw(specs: list[str], shape: list[int], classes: int, import_folder: str) -> dict[str, Any]:
-    """Draw every kernel of some specs' networks once, to see that a person's own initializers can."""
+    """Draw every kernel of the specs' networks once, to check that custom initializers work."""
     with importing_from(import_folder):
         for spec in map(RunSpec.from_json, specs):
             network.initialize(network.build(spec, shape, classes), spec.initializer, spec.seed)
@@ -58,7 +58,7 @@ def draw(specs: list[str], shape: list[int], classes: int, import_folder: str) -
 
 
 def inspect(specs: list[str], data_file: str | None, import_folder: str) -> dict[str, Any]:
-    """Measure the networks of some specs before any training."""
+    """Measure the layers of the specs' networks before training."""
     read = [RunSpec.from_json(spec) for spec in specs]
     data = DeviceDataset(arrays.load(read[0].dataset, Path(data_file) if data_file else None))
     model = network.build(read[0], data.shape, data.classes)
@@ -72,7 +72,7 @@ def inspect(specs: list[str], data_file: str | None, import_folder: str) -> dict
 
 
 def devices() -> dict[str, Any]:
-    """Versions, the devices that TensorFlow sees, and whether XLA compiles on each."""
+    """Return the versions, the devices that TensorFlow sees, and whether XLA compiles on each."""
     return {
         "versions": device.versions(),
         "built_with_cuda": tf.test.is_built_with_cuda(),
@@ -104,12 +104,12 @@ QUESTIONS: Mapping[str, Callable[..., dict[str, Any]]] = {
 
 
 def main(arguments: list[str]) -> None:
-    """Answer one question."""
+    """Answer one question and write the answer to its file."""
     answer, question, parameters = arguments[0], arguments[1], json.loads((arguments[2:] or ["{}"])[0])
     device.override_keras_config()
     try:
         result = QUESTIONS[question](**parameters)
-    # The one who asked decides what an error means; Keras's downloader raises bare Exception.
+    # The caller decides what an error means. Keras's downloader raises plain Exception.
     except Exception as error:
         result = {"error": str(error).strip() or type(error).__name__}
     Path(answer).write_text(json.dumps(result))

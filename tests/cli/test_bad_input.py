@@ -48,7 +48,7 @@ def files(tmp_path: Path) -> None:
         ("run --dataset npz:few.npz", ["50 images in x_train but 40 labels"]),
         ("run --initializer import:gone.Start", ["no module named 'gone' in /", "or among the installed packages"]),
         ("run --initializer import:mine.wrong", ["returned shape (2, 2) for a kernel of shape (64, 256)"]),
-        ("run --device gpu:7", ["'gpu:7' is not here", "cpu"]),
+        ("run --device gpu:7", ["unknown device 'gpu:7'", "cpu"]),
         ("run --store good.npz", ["good.npz", "not a database"]),
         ("run --store .", ["is a directory"]),
         ("run --store good.npz/lab.db", ["cannot be written"]),

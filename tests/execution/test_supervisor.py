@@ -33,7 +33,7 @@ def test_no_more_workers_than_memory_for_them() -> None:
 
 
 def test_a_device_that_is_not_here_is_named_with_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InvalidInputError, match=r"'gpu:0' is not here: allowed on this machine: cpu$"):
+    with pytest.raises(InvalidInputError, match=r"unknown device 'gpu:0': allowed on this machine: cpu$"):
         plan(1, "gpu:0", None, None, GB)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     with pytest.raises(InvalidInputError, match=r"allowed on this machine: cpu, gpu, gpu:0, gpu:1$"):

@@ -94,7 +94,7 @@ def test_a_layer_that_nothing_reaches_is_left_as_drawn_and_told(
     told = started(chosen, digits, programs)["layers"]
     dead = [layer for layer in told if layer["variance"] == 0]
     assert dead and all(layer["iterations"] == 0 for layer in dead)
-    assert {layer["ended"] for layer in dead} == {"the variance is 0: nothing reaches this layer that differs"}
+    assert {layer["ended"] for layer in dead} == {"the variance is 0: this layer's output is the same for every image"}
     assert told[-1] in dead and told[0] not in dead
     weights = programs.get(chosen, digits).program.state()
     assert all(np.isfinite(array).all() for array in weights)
@@ -109,7 +109,7 @@ def test_what_is_not_finite_is_told_and_left(digits: DeviceDataset) -> None:
 
 def test_without_images_it_says_what_it_needs(digits: DeviceDataset) -> None:
     model = network.build(spec(hidden="8"), digits.shape, digits.classes)
-    with pytest.raises(ValueError, match="lsuv is fitted to training images, and got none"):
+    with pytest.raises(ValueError, match="lsuv is fitted to training images but got none"):
         network.initialize(model, spec().initializer, 0)
 
 

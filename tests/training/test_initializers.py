@@ -166,7 +166,7 @@ class TestOwn:
             ("own_starts.wrong_shape", "returned shape (2, 2) for a kernel of shape (20, 30)"),
             ("own_starts.broken", "no such luck"),
             ("own_starts.words", "could not convert"),
-            ("own_starts.Centred:scales=2", "cannot be made with {'scales': 2}"),
+            ("own_starts.Centred:scales=2", "cannot be created with {'scales': 2}"),
         ],
     )
     def test_what_cannot_draw_says_why(self, name: str, words: str) -> None:

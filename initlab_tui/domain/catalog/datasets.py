@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-OWN_PREFIX = "npz:"
+NPZ_PREFIX = "npz:"
 
 
 @dataclass(frozen=True)

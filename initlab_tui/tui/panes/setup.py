@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from initlab_tui.data.locate import absolute
 from initlab_tui.domain import parse_comparison
-from initlab_tui.domain.catalog.datasets import DATASETS, OWN_PREFIX
+from initlab_tui.domain.catalog.datasets import DATASETS, NPZ_PREFIX
 from initlab_tui.domain.errors import InvalidInputError, Problem
 from initlab_tui.domain.fields import ACTIVATIONS, EXECUTIONS, OPTIMIZERS, hidden_text
 from initlab_tui.domain.spec import Comparison, Initializer, RunSpec
@@ -65,12 +65,12 @@ class Setup(Vertical):
 
     def compose(self) -> ComposeResult:
         words = _words(self._settings)
-        own = words["dataset"].startswith(OWN_PREFIX)
-        datasets = [*((name, name) for name in DATASETS), (OWN_PREFIX, "your own npz file")]
+        own = words["dataset"].startswith(NPZ_PREFIX)
+        datasets = [*((name, name) for name in DATASETS), (NPZ_PREFIX, "your own npz file")]
         with Horizontal():
             with VerticalScroll(id="fields", can_focus=False):
-                yield ChoiceField("dataset", "Dataset", datasets, OWN_PREFIX if own else words["dataset"])
-                yield TextField("file", "File", words["dataset"].removeprefix(OWN_PREFIX) if own else "", "path/to.npz")
+                yield ChoiceField("dataset", "Dataset", datasets, NPZ_PREFIX if own else words["dataset"])
+                yield TextField("file", "File", words["dataset"].removeprefix(NPZ_PREFIX) if own else "", "path/to.npz")
                 yield TextField("hidden", "Hidden widths", words["hidden"], "256,256 or 100x30")
                 yield ChoiceField("activation", "Activation", _plain(ACTIVATIONS), words["activation"])
                 yield ChoiceField("optimizer", "Optimizer", _plain(OPTIMIZERS), words["optimizer"])
@@ -117,9 +117,9 @@ class Setup(Vertical):
     @property
     def _dataset(self) -> str:
         chosen = self._field("dataset").value
-        if chosen == OWN_PREFIX and not self._field("file").value:
+        if chosen == NPZ_PREFIX and not self._field("file").value:
             raise InvalidInputError.of("dataset", "type the path of an npz file")
-        return absolute(OWN_PREFIX + self._field("file").value) if chosen == OWN_PREFIX else chosen
+        return absolute(NPZ_PREFIX + self._field("file").value) if chosen == NPZ_PREFIX else chosen
 
     @on(Field.Changed)
     @on(InitializerList.Changed)
@@ -138,7 +138,7 @@ class Setup(Vertical):
 
     def check(self) -> None:
         """Validate the form: show the problem of each field, or the comparison's summary."""
-        self._field("file").display = self._field("dataset").value == OWN_PREFIX
+        self._field("file").display = self._field("dataset").value == NPZ_PREFIX
         problems: Sequence[Problem] = ()
         try:
             self._comparison = self._read()
@@ -227,9 +227,9 @@ class Setup(Vertical):
     async def put(self, settings: Settings) -> None:
         """Fill the form with a comparison."""
         words = _words(settings)
-        own = words["dataset"].startswith(OWN_PREFIX)
-        words["file"] = words["dataset"].removeprefix(OWN_PREFIX) if own else ""
-        words["dataset"] = OWN_PREFIX if own else words["dataset"]
+        own = words["dataset"].startswith(NPZ_PREFIX)
+        words["file"] = words["dataset"].removeprefix(NPZ_PREFIX) if own else ""
+        words["dataset"] = NPZ_PREFIX if own else words["dataset"]
         for field in self.query(TextField):
             field.put(words[field.name or ""])
         for choice in self.query(ChoiceField):
