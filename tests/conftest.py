@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,18 +19,35 @@ from unittest import mock
 
 import psutil
 import pytest
+from hypothesis import settings
 
 from initlab_tui.cli.app import main
-from initlab_tui.execution import supervisor
+from initlab_tui.execution import supervisor, tensorflow_process
 from initlab_tui.execution.supervisor import WorkerPlan
 from initlab_tui.store.database import Store
 
 MNIST = Path(__file__).parents[2] / "shared" / "data"
 
 
+# Fixtures that many tests share and that are costly to set up: their tests run in one process of pytest-xdist.
+SHARED_FIXTURES = ("warm_store", "programs", "session", "wide_nets")
+
+settings.register_profile("any machine", deadline=None)  # how long an example takes depends on what else is running
+settings.load_profile("any machine")
+
+
 def pytest_configure() -> None:
     # A shell makes background jobs ignore SIGINT, and every child process of the tests would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.pluginmanager.has_plugin("xdist"):
+        for item in items:
+            for name in SHARED_FIXTURES:
+                if name in getattr(item, "fixturenames", ()):
+                    item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture
@@ -118,6 +137,28 @@ def initlab_process(tmp_path: Path) -> Command:
         return CommandResult(finished.returncode, finished.stdout, finished.stderr)
 
     return run
+
+
+class TensorFlowHere:
+    """Answers in this process, which has loaded TensorFlow, where `tensorflow_process` would start another."""
+
+    DEVNULL = subprocess.DEVNULL
+
+    @staticmethod
+    def run(command: list[str], *, env: Mapping[str, str], **_: object) -> subprocess.CompletedProcess[str]:
+        from initlab_tui.training import tensorflow_helper
+
+        module = command.index(tensorflow_helper.__name__)
+        urllib.request.install_opener(None)  # the proxies are read when there is none
+        with mock.patch.dict(os.environ, env, clear=True), contextlib.redirect_stdout(io.StringIO()):
+            tensorflow_helper.main(command[module + 1 :])
+        return subprocess.CompletedProcess(command, 0)
+
+
+@pytest.fixture
+def tensorflow_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that ask TensorFlow something and are not about the process that answers: starting it takes seconds."""
+    monkeypatch.setattr(tensorflow_process, "subprocess", TensorFlowHere)
 
 
 def command_line(arguments: Sequence[str]) -> list[str]:

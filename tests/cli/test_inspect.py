@@ -35,6 +35,7 @@ def test_predicted_and_measured_statistics_are_shown_with_a_diagnosis_and_nothin
     assert not list(tmp_path.rglob("*.db"))
 
 
+@pytest.mark.usefixtures("tensorflow_here")
 def test_the_page_says_it_in_words_whatever_the_options_of_a_run(initlab: Command) -> None:
     """So that a command line can be tried before it is run."""
     inspect = ["inspect", "--initializer", "random_normal:stddev=1.0", "--hidden", "64,64", "--activation", "tanh"]

@@ -143,6 +143,7 @@ def test_packaged_recipes_are_listed_and_shown(initlab: Command) -> None:
     assert initlab("recipe", "table").out.startswith("| recipe | claim |")
 
 
+@pytest.mark.usefixtures("tensorflow_here")
 def test_without_the_dataset_the_substitute_is_used_for_claims_about_any_dataset(warm: Command, tmp_path: Path) -> None:
     own = MINE.replace("[[experiments]]", "[[experiments]]\n#", 1).replace(
         'title = "Zeros', 'substitute_dataset = "digits"\ntitle = "Z'
