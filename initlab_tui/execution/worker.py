@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import faulthandler
-import gc
 import hashlib
 import os
 import platform
@@ -33,7 +32,9 @@ from initlab_tui.execution.recorder import Recorder
 from initlab_tui.store import paths, progress, queue, workers
 from initlab_tui.store.database import Store, is_disk_full
 from initlab_tui.store.runs import Run
-from initlab_tui.store.workers import HEARTBEAT_SECONDS
+from initlab_tui.store.workers import HEARTBEAT_SECONDS, RegisteredWorker
+from initlab_tui.training.quick_import import quick_import
+from initlab_tui.training.xla_cache import XlaCache, default_folder
 
 if TYPE_CHECKING:
     from initlab_tui.training.compiled_trainer import CompiledTrainerCache, DeviceDataset
@@ -232,6 +233,14 @@ def beat(path: Path, worker_id: int) -> None:
             time.sleep(HEARTBEAT_SECONDS)
 
 
+def xla_cache(worker: RegisteredWorker) -> XlaCache | None:
+    """Return the cache of compiled programs that TensorFlow will use; None on a GPU, where it is untested."""
+    if worker.visible_devices != "-1":
+        return None
+    cache = XlaCache(default_folder(worker.threads))
+    return cache if cache.enable() else None
+
+
 def main(arguments: list[str]) -> int:
     """Run one worker to its end and return its exit code: 0 if it ended normally."""
     path, worker_id = Path(arguments[0]), int(arguments[1])
@@ -239,14 +248,11 @@ def main(arguments: list[str]) -> int:
     os.nice(NICENESS)
     threading.Thread(target=beat, args=(path, worker_id), daemon=True).start()
     with Store.open(path) as store:
-        # Importing TensorFlow creates millions of lasting objects; garbage collection during it would take 0.6 s.
-        gc.disable()
-        from initlab_tui.training import device
-        from initlab_tui.training.compiled_trainer import CompiledTrainerCache
-
-        gc.freeze()
-        gc.enable()
-        worker = Worker(store, worker_id, CompiledTrainerCache())
+        cache = xla_cache(workers.read_worker(store, worker_id))
+        with quick_import():
+            from initlab_tui.training import device
+            from initlab_tui.training.compiled_trainer import CompiledTrainerCache
+        worker = Worker(store, worker_id, CompiledTrainerCache(cache))
 
         def terminate(_signal: int, _frame: FrameType | None) -> None:
             worker.terminated = True

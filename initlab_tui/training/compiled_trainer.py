@@ -5,8 +5,10 @@ Both read the dataset from the device's memory.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ from initlab_tui.data.arrays import Dataset
 from initlab_tui.domain.spec import EVALUATION_BATCH, Initializer, RunSpec
 from initlab_tui.training import network
 from initlab_tui.training.layer_measurement import PROBE_IMAGES, Probe
+from initlab_tui.training.xla_cache import XlaCache
 
 if TYPE_CHECKING:
     from initlab_tui.domain.events import State
@@ -60,7 +63,7 @@ class CompiledTrainer:
     `compile_seconds` is the time that building and compiling took.
     """
 
-    def __init__(self, spec: RunSpec, data: DeviceDataset) -> None:
+    def __init__(self, spec: RunSpec, data: DeviceDataset, cache: XlaCache | None = None) -> None:
         started = time.perf_counter()
         self.model = network.build(spec, data.shape, data.classes)
         self.optimizer = network.build_optimizer(spec.optimizer)
@@ -73,7 +76,7 @@ class CompiledTrainer:
         self.execution, self.note = spec.execution, ""
         self._compile(spec.execution)
         try:
-            self._warm_up(data)
+            self._warm_up(data, self._compiling(spec, data, cache))
         except tf.errors.OpError as error:
             if spec.execution != "xla":
                 raise
@@ -82,7 +85,7 @@ class CompiledTrainer:
                 f"XLA does not compile here, ran as graph: {_first_line(error)}",
             )
             self._compile("graph")
-            self._warm_up(data)
+            self._warm_up(data, contextlib.nullcontext())
         self.compile_seconds = time.perf_counter() - started
 
     def reset(
@@ -133,19 +136,29 @@ class CompiledTrainer:
         return [*self.model.variables, *self.optimizer.variables]
 
     def _compile(self, execution: str) -> None:
-        def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrap(function: Callable[..., Any]) -> Any:
             if execution == "eager":
                 return function
-            wrapped: Callable[..., Any] = tf.function(function, autograph=False, jit_compile=execution == "xla")
-            return wrapped
+            return tf.function(function, autograph=False, jit_compile=execution == "xla")
 
         self._chunk, self._evaluate = wrap(self._chunk_body), wrap(self._evaluate_body)
 
-    def _warm_up(self, data: DeviceDataset) -> None:
-        # Takes no step, but traces and compiles everything.
-        order = tf.zeros([data.train_images], tf.int32)
-        self._chunk(data.x_train, data.y_train, order, tf.constant(0), tf.constant(0))
-        self._evaluate(data.x_test, data.y_test)
+    def _compiling(self, spec: RunSpec, data: DeviceDataset, cache: XlaCache | None) -> AbstractContextManager[None]:
+        if cache is None or self.execution != "xla":
+            return contextlib.nullcontext()
+        program = network.architecture(spec, data.shape, data.classes)
+        return cache.compiling(f"{program} {data.fingerprint}", meanwhile=lambda: self.probe(data).measure())
+
+    def _warm_up(self, data: DeviceDataset, compiling: AbstractContextManager[None]) -> None:
+        """Trace and compile everything; no step is taken."""
+        chunk = (data.x_train, data.y_train, tf.zeros([data.train_images], tf.int32), tf.constant(0), tf.constant(0))
+        evaluation = (data.x_test, data.y_test)
+        if self.execution != "eager":
+            self._chunk.get_concrete_function(*chunk)
+            self._evaluate.get_concrete_function(*evaluation)
+        with compiling:
+            self._chunk(*chunk)
+            self._evaluate(*evaluation)
         self.probe(data).measure()
 
     def _pixels(self, images: tf.Tensor) -> tf.Tensor:
@@ -230,9 +243,13 @@ class Compiled:
 
 
 class CompiledTrainerCache:
-    """The trainers compiled in this process; the least recently used are dropped first."""
+    """The trainers compiled in this process; the least recently used are dropped first.
 
-    def __init__(self) -> None:
+    `cache` keeps what XLA compiled on disk for other processes.
+    """
+
+    def __init__(self, cache: XlaCache | None = None) -> None:
+        self._cache = cache
         self._kept: dict[tuple[Any, ...], CompiledTrainer] = {}
 
     def get(self, spec: RunSpec, data: DeviceDataset) -> Compiled:
@@ -241,7 +258,7 @@ class CompiledTrainerCache:
         program = self._kept.pop(key, None)
         seconds = 0.0
         if program is None:
-            program = CompiledTrainer(spec, data)
+            program = CompiledTrainer(spec, data, self._cache)
             seconds = program.compile_seconds
         self._kept[key] = program
         while len(self._kept) > KEPT_PROGRAMS:

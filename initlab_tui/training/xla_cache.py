@@ -1,0 +1,156 @@
+"""XLA's programs, kept on disk from one worker process to the next.
+
+TensorFlow reads and writes the cache (`--tf_xla_persistent_cache_directory`). This module decides where it lies,
+keeps it bounded and private, removes files that were damaged, and lets one worker at a time compile a program. It
+does not import TensorFlow, which reads the flag when it is imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import platform
+import sys
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import TextIO
+
+import platformdirs
+
+FLAG = "--tf_xla_persistent_cache_directory"
+MAX_BYTES = 64_000_000  # about 80 programs
+UNSEALED_SECONDS = 600.0  # a program without a checksum may be one that another worker has just compiled
+PRIVATE_FOLDER = 0o700
+
+
+def default_folder(threads: int) -> Path:
+    """Return the folder of the programs that this machine's TensorFlow can run with so many threads.
+
+    XLA compiles for the instructions of the CPU and for a number of threads, and TensorFlow checks neither.
+    """
+    depends_on = (
+        *(f"{package} {version(package)}" for package in ("tensorflow", "keras")),
+        *(platform.machine(), _processor(), str(threads), os.environ.get("XLA_FLAGS", "")),
+    )
+    return platformdirs.user_cache_path("initlab-tui") / "xla" / _digest(*depends_on)
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    named = {line for line in lines if line.startswith(("model name", "flags", "Features"))}
+    return "\n".join(sorted(named)) or platform.processor()
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+
+
+class XlaCache:
+    """The programs in `folder`, which nobody else may write to: they are machine code that is run."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def enable(self) -> bool:
+        """Have TensorFlow use the folder; call this before TensorFlow is imported.
+
+        Returns False, and says why on stderr, if the folder cannot be made or others may write to it, or if
+        TF_XLA_FLAGS names another one already.
+        """
+        flags = os.environ.get("TF_XLA_FLAGS", "")
+        try:
+            self._folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+            status = self._folder.stat()
+        except OSError as error:
+            return _not_kept(str(error))
+        if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+            return _not_kept(f"others may write to {self._folder}")
+        if FLAG in flags:
+            return _not_kept(f"TF_XLA_FLAGS is {flags!r}")
+        os.environ["TF_XLA_FLAGS"] = f"{flags} {FLAG}={self._folder}".strip()
+        return True
+
+    @contextlib.contextmanager
+    def compiling(self, program: str, meanwhile: Callable[[], object] = lambda: None) -> Iterator[None]:
+        """Hold the lock on a program while it is compiled or loaded, so that others find it compiled.
+
+        If another worker has the lock, call `meanwhile` before waiting for it. A disk that is full, or has no
+        locks, is no reason not to train: it is reported on stderr.
+        """
+        with contextlib.ExitStack() as stack:
+            with _reported():
+                lock = stack.enter_context((self._folder / f"{_digest(program)[:2]}.lock").open("w"))
+                _acquire(lock, meanwhile)
+                self._remove_damaged()
+            yield
+            with _reported():
+                self._seal()
+                self._limit()
+
+    def _remove_damaged(self) -> None:
+        """Remove programs that are not as they were written: TensorFlow would run them."""
+        for program in self._folder.glob("*.pb"):
+            with contextlib.suppress(FileNotFoundError):  # another worker was faster
+                sealed = _checksum_file(program).exists()
+                damaged = sealed and _checksum_file(program).read_text(errors="replace") != _checksum(program)
+                if damaged or (not sealed and time.time() - program.stat().st_mtime > UNSEALED_SECONDS):
+                    _remove(program)
+
+    def _seal(self) -> None:
+        """Write the checksum of each new program."""
+        for program in self._folder.glob("*.pb"):
+            with contextlib.suppress(FileNotFoundError):
+                if not _checksum_file(program).exists():
+                    _checksum_file(program).write_text(_checksum(program))
+
+    def _limit(self) -> None:
+        """Remove the oldest programs, of other versions and threads too, until all take at most MAX_BYTES."""
+        with contextlib.suppress(FileNotFoundError):
+            programs = sorted((file.stat().st_mtime, file) for file in self._folder.parent.glob("*/*.pb"))
+            total = sum(file.stat().st_size for _, file in programs)
+            for _, program in programs:
+                if total <= MAX_BYTES:
+                    return
+                total -= program.stat().st_size
+                _remove(program)
+
+
+def _acquire(lock: TextIO, meanwhile: Callable[[], object]) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        meanwhile()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+@contextlib.contextmanager
+def _reported() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        _not_kept(str(error))
+
+
+def _not_kept(why: str) -> bool:
+    print(f"compiled programs are not kept: {why}", file=sys.stderr)
+    return False
+
+
+def _remove(program: Path) -> None:
+    # The program first: without its checksum it would pass for a new one.
+    program.unlink(missing_ok=True)
+    _checksum_file(program).unlink(missing_ok=True)
+
+
+def _checksum_file(program: Path) -> Path:
+    return program.with_suffix(".crc32")
+
+
+def _checksum(program: Path) -> str:
+    return f"{zlib.crc32(program.read_bytes()):08x}"
