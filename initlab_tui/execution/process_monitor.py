@@ -14,8 +14,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from initlab_tui.execution import supervisor
-from initlab_tui.execution.supervisor import WorkerPlan
+from initlab_tui.execution import processes
 from initlab_tui.store import paths, workers
 from initlab_tui.store.database import Store
 
@@ -53,8 +52,8 @@ def _run(path: Path, worker_id: int) -> int:
         finally:
             os.close(descriptor)
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-        workers.set_monitor(store, worker_id, os.getpid(), supervisor.born(os.getpid()))
-        workers.set_process(store, worker_id, process.pid, supervisor.born(process.pid))
+        workers.set_monitor(store, worker_id, os.getpid(), processes.born(os.getpid()))
+        workers.set_process(store, worker_id, process.pid, processes.born(process.pid))
     return process.wait()
 
 
@@ -63,7 +62,7 @@ def _successor(store: Store, worker_id: int, code: int, failed: int) -> int | No
 
     `failed` counts the workers in a row that ended without claiming a run.
     """
-    how = supervisor.describe_exit(code)
+    how = processes.describe_exit(code)
     workers.mark_dead(store, worker_id, how)
     worker = workers.read_worker(store, worker_id)
     if code == 0:
@@ -71,7 +70,10 @@ def _successor(store: Store, worker_id: int, code: int, failed: int) -> int | No
         return None
     # A worker that exits without claiming a run will do so again; one killed by a signal may succeed the next time.
     if failed and (code > 0 or failed > RETRIES):
-        supervisor.fail_queued(store, WorkerPlan(1, worker.threads, worker.device), how, log=worker.log)
+        # Imported late: a worker waits for its monitor's imports.
+        from initlab_tui.execution import supervisor
+
+        supervisor.fail_queued(store, supervisor.WorkerPlan(1, worker.threads, worker.device), how, log=worker.log)
         return None
     return workers.register_successor(store, worker)
 

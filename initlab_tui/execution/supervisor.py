@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -15,9 +14,10 @@ from pathlib import Path
 import psutil
 
 from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.execution import processes
 from initlab_tui.store import queue, workers
 from initlab_tui.store.database import Store
-from initlab_tui.store.progress import log_tail
+from initlab_tui.store.worker_log import log_tail
 from initlab_tui.store.workers import RegisteredWorker
 
 SILENT_SECONDS = 60.0  # without a heartbeat, after which a worker on another host counts as dead
@@ -116,30 +116,7 @@ def _spawn_monitor(store: Store, worker_id: int) -> None:
         start_new_session=True,
         cwd="/",
     )
-    workers.set_monitor(store, worker_id, monitor.pid, born(monitor.pid))
-
-
-def born(pid: int) -> float | None:
-    """Return the start time of the process with this pid in seconds since boot; None if there is none.
-
-    Since boot, because the wall clock may be changed while the process runs.
-    """
-    try:
-        booted = psutil.boot_time()  # also refreshes the boot time from which psutil computes `create_time`
-        return psutil.Process(pid).create_time() - booted
-    except psutil.NoSuchProcess:
-        return None
-
-
-def _lives(pid: int | None, birth: float | None) -> bool:
-    if pid is None or birth is None:
-        return False
-    try:
-        zombie = psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-    now_born = born(pid)
-    return not zombie and now_born is not None and abs(now_born - birth) < 1
+    workers.set_monitor(store, worker_id, monitor.pid, processes.born(monitor.pid))
 
 
 def reap(store: Store) -> list[int]:
@@ -161,7 +138,7 @@ def _is_dead(worker: RegisteredWorker, silent: float) -> bool:
     # is all there is.
     if worker.host != socket.gethostname():
         return silent > SILENT_SECONDS
-    if _lives(worker.monitor_pid, worker.monitor_born) or _lives(worker.pid, worker.born):
+    if processes.lives(worker.monitor_pid, worker.monitor_born) or processes.lives(worker.pid, worker.born):
         return False
     # A newly registered worker has no monitor for a moment.
     return worker.monitor_pid is not None or silent > SPAWN_SECONDS
@@ -186,11 +163,3 @@ def needed_again(store: Store, ids: Sequence[int] | None = None) -> list[WorkerP
         )
         for waiting in queue.waiting_without_worker(store, ids)
     ]
-
-
-def describe_exit(code: int) -> str:
-    """Return a process's exit status in words."""
-    if code >= 0:
-        return f"exit code {code}"
-    hint = ", possibly out of memory" if -code == signal.SIGKILL else ""
-    return f"killed by {signal.Signals(-code).name} (signal {-code}{hint})"

@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Callable
 
 from initlab_tui.domain.errors import InvalidInputError
-from initlab_tui.domain.spec import RunSpec
 
 APPLICATION_ID = 0x1A17_1AB0
 
@@ -16,6 +15,8 @@ Migration = tuple[str | Callable[[sqlite3.Connection], None], ...]
 
 def rehash_specs(connection: sqlite3.Connection) -> None:
     """Compute the spec hash of every run anew; a run whose spec cannot be read keeps its hash."""
+    from initlab_tui.domain.spec import RunSpec  # importing pydantic is slow, and most stores need no migration
+
     for run_id, spec in connection.execute("SELECT id, spec FROM runs").fetchall():
         with contextlib.suppress(InvalidInputError):
             spec_hash = RunSpec.from_json(spec).spec_hash

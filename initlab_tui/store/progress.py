@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,11 +15,9 @@ from initlab_tui.store import layer_statistics, sql
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import note
 from initlab_tui.store.runs import Run
+from initlab_tui.store.worker_log import log_tail
 
-LOG_TAIL_LINES = 20
-LOG_TAIL_BYTES = 8_192
 # What TensorFlow logs at every start, even if nothing is wrong.
-_CHATTER = re.compile(r"[IW]\d{4} |WARNING: All log messages|To enable the following instructions|E\d{4} .*cuInit")
 
 Recorded = Stepped | Evaluated | LayersMeasured
 
@@ -143,13 +140,3 @@ def _update(connection: sqlite3.Connection, run: Run, **values: object) -> str |
     if row is None:
         raise LostRunError(f"run {run.id} no longer belongs to worker {run.worker_id}")
     return None if row[0] is None else str(row[0])
-
-
-def log_tail(log: Path) -> str:
-    """Return the end of a worker's log, for the record of a run that failed."""
-    if not log.is_file():
-        return ""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
-        lines = file.read().decode("utf-8", "replace").splitlines()
-    return "\n".join([line for line in lines if not _CHATTER.match(line)][-LOG_TAIL_LINES:])

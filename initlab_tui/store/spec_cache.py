@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from initlab_tui.domain.spec import RunSpec
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from initlab_tui.domain.spec import RunSpec
 
 
 class SpecCache:
@@ -13,6 +16,8 @@ class SpecCache:
 
     def get(self, spec_hash: str, seed: int, text: str) -> RunSpec:
         """Return the spec with this spec hash and seed; `text` is its JSON."""
+        from initlab_tui.domain.spec import RunSpec  # importing pydantic is slow, and process monitors read no spec
+
         known = self._by_spec_hash.get(spec_hash)
         if known is None:
             known = self._by_spec_hash[spec_hash] = RunSpec.from_json(text)

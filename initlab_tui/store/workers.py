@@ -13,7 +13,7 @@ from typing import Any
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.store import events, paths, sql
 from initlab_tui.store.database import Store
-from initlab_tui.store.progress import log_tail
+from initlab_tui.store.worker_log import log_tail
 
 HEARTBEAT_SECONDS = 2.0  # between two heartbeats of a worker
 

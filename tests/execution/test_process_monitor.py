@@ -11,9 +11,9 @@ from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution import process_monitor
 from initlab_tui.store import queue, workers
 from initlab_tui.store.database import Store
-from initlab_tui.store.progress import LOG_TAIL_LINES
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import Run, list_runs
+from initlab_tui.store.worker_log import LOG_TAIL_LINES
 
 CLAIM = """
 import os, signal, sys, time

@@ -18,7 +18,7 @@ from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.events import Evaluated, Started, Stepped, json_ready
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import Comparison, RunSpec
-from initlab_tui.execution import supervisor
+from initlab_tui.execution import processes, supervisor
 from initlab_tui.store import migrations, paths, progress, queue, sql, workers
 from initlab_tui.store.curves import read_curve, read_trend
 from initlab_tui.store.database import Store
@@ -281,7 +281,7 @@ def test_the_dead_are_found_by_their_process_and_those_elsewhere_by_their_heartb
     for worker_id in (suspended, gone, elsewhere):
         assert queue.claim(store, worker_id)
     long_ago = time.time() - 10 * supervisor.SILENT_SECONDS
-    mine = (os.getpid(), supervisor.born(os.getpid()))
+    mine = (os.getpid(), processes.born(os.getpid()))
     update = "UPDATE workers SET monitor_pid = ?, monitor_born = ?, heartbeat = ? WHERE id = ?"
     sql.connection(store).execute(update, (*mine, long_ago, suspended))
     # The pid lives, but it is another process's by now.
@@ -357,7 +357,7 @@ def test_a_crash_found_late_counts_to_the_last_sign_of_life(store: Store) -> Non
 
 def test_setting_the_clock_kills_nobody(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     run = claimed(store)
-    mine = (os.getpid(), supervisor.born(os.getpid()), run.worker_id)
+    mine = (os.getpid(), processes.born(os.getpid()), run.worker_id)
     sql.connection(store).execute("UPDATE workers SET monitor_pid = ?, monitor_born = ? WHERE id = ?", mine)
     # The kernel tells an hour more for all that is told by the wall clock: when it booted, and so each birth.
     booted, created = psutil.boot_time(), psutil.Process.create_time

@@ -21,7 +21,7 @@ from textual.widgets._toast import Toast
 from initlab_tui.domain.events import Evaluated, Started, Stepped
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import Comparison, Initializer, RunSpec
-from initlab_tui.execution import supervisor
+from initlab_tui.execution import processes
 from initlab_tui.store import progress, queue, workers
 from initlab_tui.store.database import Store
 from initlab_tui.store.queue import Requirements
@@ -83,7 +83,7 @@ class Bench:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._worker = workers.register(store, "cpu", 1, idle_seconds=600.0)
-        workers.set_monitor(store, self._worker, os.getpid(), supervisor.born(os.getpid()))
+        workers.set_monitor(store, self._worker, os.getpid(), processes.born(os.getpid()))
 
     def queue(self, wanted: Comparison, data_file: Path | None = None) -> list[int]:
         """Queue a comparison's runs."""
