@@ -13,7 +13,9 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from initlab_tui.domain.spec import Comparison, Initializer, RunSpec
+from initlab_tui.domain.comparison import Comparison
+from initlab_tui.domain.initializer import Initializer
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.store.database import Store
 from initlab_tui.tui.app import LabApp
 

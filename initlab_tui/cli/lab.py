@@ -6,7 +6,7 @@ import gc
 import sys
 from pathlib import Path
 
-from initlab_tui.domain.spec import Comparison
+from initlab_tui.domain.comparison import Comparison
 from initlab_tui.store.database import Store
 
 

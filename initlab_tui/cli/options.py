@@ -15,8 +15,8 @@ from initlab_tui.data import locate
 from initlab_tui.domain import parse_comparison
 from initlab_tui.domain.catalog.datasets import DATASETS, NPZ_PREFIX
 from initlab_tui.domain.catalog.initializers import CATALOGUE
+from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.fields import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
-from initlab_tui.domain.spec import Comparison
 
 
 def option(

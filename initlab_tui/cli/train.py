@@ -9,9 +9,11 @@ import typer
 
 from initlab_tui.cli import context as here
 from initlab_tui.cli import lab, options
+from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.domain.spec import Comparison, Initializer, RunSpec
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.reports import documents, tables
 from initlab_tui.reports.format import conclusion
 from initlab_tui.services.resources import Resources

@@ -26,8 +26,8 @@ import numpy as np
 import initlab_tui
 from initlab_tui.data import arrays
 from initlab_tui.domain.events import Checkpointed, Evaluated, Finished, LayersMeasured, Started, Stepped
+from initlab_tui.domain.initializer import IMPORT_PREFIX, Initializer
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.domain.spec import IMPORT_PREFIX, Initializer
 from initlab_tui.execution.recorder import Recorder
 from initlab_tui.store import paths, progress, queue, workers
 from initlab_tui.store.database import Store, is_disk_full

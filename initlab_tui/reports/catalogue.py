@@ -6,7 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from initlab_tui.domain.catalog.initializers import CATALOGUE, Entry
+from initlab_tui.domain.catalog.entry import Entry
+from initlab_tui.domain.catalog.initializers import CATALOGUE
 from initlab_tui.reports.format import cell, number
 from initlab_tui.reports.tables import table
 

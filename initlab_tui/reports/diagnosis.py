@@ -8,9 +8,10 @@ from itertools import groupby
 
 from rich.text import Text
 
+from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.layers.diagnosis import Diagnosis, diagnose_prediction
 from initlab_tui.domain.layers.measurement import Measurement, relative_rms
-from initlab_tui.domain.spec import Initializer, LayerShape
+from initlab_tui.domain.spec import LayerShape
 from initlab_tui.domain.theory.mean_field import Prediction, predict
 from initlab_tui.reports.format import plain, two_digits
 from initlab_tui.reports.sparkline import sparkline

@@ -6,11 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from initlab_tui.domain.catalog.initializers import Entry
+from initlab_tui.domain.catalog.entry import Entry
+from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.events import json_ready
 from initlab_tui.domain.layers.inspection import Inspection
 from initlab_tui.domain.layers.metrics import LAYER_METRICS
-from initlab_tui.domain.spec import Comparison, RunSpec
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.domain.statistics.intervals import Estimate
 from initlab_tui.domain.statistics.leaderboard import Row, leaderboard
 from initlab_tui.services.stored_runs import RunDetails

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from initlab_tui.domain.fields import hidden_text
-from initlab_tui.domain.spec import IMPORT_PREFIX, Initializer, RunSpec
+from initlab_tui.domain.initializer import IMPORT_PREFIX, Initializer
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.domain.statistics.intervals import Estimate
 from initlab_tui.domain.statistics.leaderboard import Row, varying
 

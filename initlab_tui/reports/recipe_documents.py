@@ -7,7 +7,7 @@ from typing import Any
 
 from initlab_tui.domain.claims.evaluation import ClaimResult
 from initlab_tui.domain.claims.recipe import Recipe
-from initlab_tui.domain.spec import Comparison
+from initlab_tui.domain.comparison import Comparison
 from initlab_tui.reports.claims import result_row
 from initlab_tui.reports.documents import comparison_document, estimate_document
 from initlab_tui.services.recipes import ExperimentRuns, RecipeResult

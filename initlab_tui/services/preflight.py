@@ -13,7 +13,8 @@ import psutil
 
 from initlab_tui.domain.errors import InvalidInputError, Problem
 from initlab_tui.domain.fields import hidden_text
-from initlab_tui.domain.spec import EVALUATION_BATCH, IMPORT_PREFIX, RunSpec
+from initlab_tui.domain.initializer import IMPORT_PREFIX
+from initlab_tui.domain.spec import EVALUATION_BATCH, RunSpec
 from initlab_tui.execution.tensorflow_process import ask
 from initlab_tui.services.dataset_facts import DatasetFacts, dataset_facts
 

@@ -10,7 +10,7 @@ from functools import cache
 from initlab_tui.domain.claims.evaluation import ClaimResult, evaluate_claims
 from initlab_tui.domain.claims.recipe import Experiment, Recipe
 from initlab_tui.domain.claims.recipe_origin import RecipeOrigin
-from initlab_tui.domain.spec import Comparison
+from initlab_tui.domain.comparison import Comparison
 from initlab_tui.recipes import loader
 from initlab_tui.services.run_metrics import run_metrics
 from initlab_tui.store.comparisons import recipe_origins

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from initlab_tui.domain.claims.recipe_origin import RecipeOrigin
-from initlab_tui.domain.spec import Comparison, RunSpec
+from initlab_tui.domain.comparison import Comparison
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution import supervisor
 from initlab_tui.execution.supervisor import WorkerPlan
 from initlab_tui.services import preflight

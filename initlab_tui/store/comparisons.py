@@ -6,7 +6,7 @@ import sqlite3
 import time
 
 from initlab_tui.domain.claims.recipe_origin import RecipeOrigin
-from initlab_tui.domain.spec import Comparison
+from initlab_tui.domain.comparison import Comparison
 from initlab_tui.store import sql
 from initlab_tui.store.database import Store
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from initlab_tui.domain.claims.recipe_origin import RecipeOrigin
+from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.domain.spec import Comparison, RunSpec
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.store import sql
 from initlab_tui.store.comparisons import insert_comparison
 from initlab_tui.store.database import Store

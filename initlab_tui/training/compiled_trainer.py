@@ -18,7 +18,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from initlab_tui.data.arrays import Dataset
-from initlab_tui.domain.spec import EVALUATION_BATCH, Initializer, RunSpec
+from initlab_tui.domain.initializer import Initializer
+from initlab_tui.domain.spec import EVALUATION_BATCH, RunSpec
 from initlab_tui.training import network
 from initlab_tui.training.layer_measurement import PROBE_IMAGES, Probe
 from initlab_tui.training.xla_cache import XlaCache

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from initlab_tui.domain.events import finite_or_none
-from initlab_tui.domain.spec import Initializer
+from initlab_tui.domain.initializer import Initializer
 
 SAMPLE = 512  # images that a network is fitted to; the authors of LSUV recommend large batches
 

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from initlab_tui.domain.spec import IMPORT_PREFIX, Initializer
+from initlab_tui.domain.initializer import IMPORT_PREFIX, Initializer
 
 Draw = Callable[[Sequence[int]], Any]
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from initlab_tui.domain.spec import Initializer, RunSpec
+from initlab_tui.domain.initializer import Initializer
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training import data_dependent
 from initlab_tui.training.initializers import layer_seed, make_sampler
 

@@ -17,9 +17,9 @@ from textual import on, work
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 
+from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.domain.spec import Comparison
 from initlab_tui.execution import supervisor
 from initlab_tui.reports.format import counted, plain
 from initlab_tui.store import queue

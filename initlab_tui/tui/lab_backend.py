@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import RenderableType
 
+from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.errors import InvalidInputError
-from initlab_tui.domain.spec import Comparison
 from initlab_tui.execution import supervisor
 from initlab_tui.services import stored_runs, submit
 from initlab_tui.services.dataset_facts import DatasetFacts

@@ -31,7 +31,8 @@ from pathlib import Path
 
 import psutil
 
-from initlab_tui.domain.spec import Comparison, RunSpec
+from initlab_tui.domain.comparison import Comparison
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.store.database import Store
 from tests.benchmarks.terminal import Box, Terminal
 from tests.database import execute

@@ -24,7 +24,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from initlab_tui.domain.spec import Comparison, RunSpec
+from initlab_tui.domain.comparison import Comparison
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution import supervisor
 from initlab_tui.execution.follow import follow
 from initlab_tui.store import queue

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.parse_comparison import comparison
-from initlab_tui.domain.spec import Comparison
 
 
 def parsed(*optimizers: str, learning_rates: tuple[str, ...] = ("0.001",)) -> Comparison:

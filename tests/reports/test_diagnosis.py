@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.layers.diagnosis import DIAGNOSES
-from initlab_tui.domain.spec import Initializer, RunSpec
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.reports.diagnosis import SIGNS, forecast
 
 DIGITS = (8, 8)

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.domain.spec import Initializer, RunSpec
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.domain.statistics.intervals import estimate
 from initlab_tui.domain.statistics.leaderboard import Outcome, Row, leaderboard
 from initlab_tui.reports.format import about, cell, conclusion, initializer_name, percent_interval, plain, seconds

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.domain.spec import Initializer, RunSpec
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.domain.statistics.leaderboard import Outcome, leaderboard
 from initlab_tui.reports import columns
 from initlab_tui.reports.tables import leaderboard_tables, runs_table, uncut_width

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.domain.spec import Comparison, RunSpec
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.services.estimate import RECENT, Expected, expected_seconds
 from initlab_tui.store import queue
 from initlab_tui.store.database import Store

@@ -10,8 +10,9 @@ import pytest
 from initlab_tui.data.arrays import Dataset
 from initlab_tui.domain.claims.recipe import Recipe
 from initlab_tui.domain.claims.recipe_origin import RecipeOrigin
+from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.errors import InvalidInputError
-from initlab_tui.domain.spec import Comparison, Initializer
+from initlab_tui.domain.initializer import Initializer
 from initlab_tui.recipes import loader
 from initlab_tui.services import recipe_submission, recipes
 from initlab_tui.services.recipes import RecipeResult

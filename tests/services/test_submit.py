@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.domain.spec import Comparison, RunSpec
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution import supervisor
 from initlab_tui.execution.supervisor import WorkerPlan
 from initlab_tui.services import submit

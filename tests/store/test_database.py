@@ -14,10 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.events import Evaluated, Started, Stepped, json_ready
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.domain.spec import Comparison, RunSpec
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution import processes, supervisor
 from initlab_tui.store import migrations, paths, progress, queue, sql, workers
 from initlab_tui.store.curves import read_curve, read_trend

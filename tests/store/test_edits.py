@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.errors import InvalidInputError
-from initlab_tui.domain.spec import Comparison, RunSpec
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.store import edits, queue, sql
 from initlab_tui.store.curves import read_curve
 from initlab_tui.store.database import Store

@@ -8,7 +8,8 @@ import numpy.typing as npt
 import pytest
 
 from initlab_tui.domain.catalog.initializers import CATALOGUE
-from initlab_tui.domain.spec import Initializer, RunSpec
+from initlab_tui.domain.initializer import Initializer
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training import network
 from initlab_tui.training.initializers import layer_seed, make_sampler
 

@@ -14,11 +14,12 @@ from rich.console import Console
 from initlab_tui.data.arrays import load
 from initlab_tui.domain.events import LayersMeasured
 from initlab_tui.domain.fields import ACTIVATIONS
+from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.layers import metrics
 from initlab_tui.domain.layers.diagnosis import DIAGNOSES, diagnose, diagnose_prediction
 from initlab_tui.domain.layers.measurement import Measurement, NetworkStatistics
 from initlab_tui.domain.layers.metrics import LAYER_METRICS, NETWORK_METRICS
-from initlab_tui.domain.spec import Initializer, RunSpec
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.domain.theory.mean_field import correlations, predict
 from initlab_tui.reports.documents import show_document
 from initlab_tui.reports.layers import measurement_parts, metric_text

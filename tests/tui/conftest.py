@@ -18,9 +18,11 @@ from textual.widget import Widget
 from textual.widgets import Input, Select
 from textual.widgets._toast import Toast
 
+from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.events import Evaluated, Started, Stepped
+from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.domain.spec import Comparison, Initializer, RunSpec
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution import processes
 from initlab_tui.store import progress, queue, workers
 from initlab_tui.store.database import Store

@@ -10,8 +10,10 @@ import pytest
 from textual.widgets import Input
 
 from initlab_tui.domain.claims.recipe import Experiment, Recipe
+from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.events import Evaluated
-from initlab_tui.domain.spec import Comparison, Initializer, RunSpec
+from initlab_tui.domain.initializer import Initializer
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.recipes import loader
 from initlab_tui.store import edits, progress
 from initlab_tui.store.comparisons import recipe_origins

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from textual.widgets import Input, Select
 
-from initlab_tui.domain.spec import Comparison
+from initlab_tui.domain.comparison import Comparison
 from initlab_tui.store.database import Store
 from initlab_tui.store.runs import list_runs
 from initlab_tui.tui.widgets.field import Field

@@ -12,10 +12,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from initlab_tui.domain.claims.recipe_origin import RecipeOrigin
+from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.errors import unknown
 from initlab_tui.domain.fields import L2, Activation, DatasetName, Hidden, LearningRate, Optimizer, hidden_text
+from initlab_tui.domain.initializer import InitializerField
 from initlab_tui.domain.parse_comparison import seeds_from
-from initlab_tui.domain.spec import Comparison, Frozen, InitializerField, RunSpec
+from initlab_tui.domain.spec import RunSpec
+from initlab_tui.domain.validation import Frozen
 
 # The quantities that a claim can be about; `services/run_metrics.py` reads them from the store.
 # Both ratios are measured before the first step: the standard deviation of the activations in the last hidden layer

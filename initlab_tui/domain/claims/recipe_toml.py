@@ -11,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 from initlab_tui.domain.claims.recipe import Claim, Experiment, Figure, Group, Measured, Recipe, Source
 from initlab_tui.domain.errors import InvalidInputError, Problem, unknown
-from initlab_tui.domain.spec import RunSpec, sentence
+from initlab_tui.domain.spec import RunSpec
+from initlab_tui.domain.validation import sentence
 
 Path = tuple[str | int, ...]
 TABLES: dict[Path, type[BaseModel]] = {

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.layers.measurement import Measurement, relative_rms
 from initlab_tui.domain.layers.thresholds import (
     DEAD,
@@ -23,7 +24,7 @@ from initlab_tui.domain.layers.thresholds import (
     SIGNAL,
     Outside,
 )
-from initlab_tui.domain.spec import Initializer, LayerShape
+from initlab_tui.domain.spec import LayerShape
 from initlab_tui.domain.theory.mean_field import Prediction
 
 DIAGNOSES = ("healthy", "vanishing_forward", "vanishing_backward", "exploding", "saturated", "dead", "symmetric")

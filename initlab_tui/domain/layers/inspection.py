@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.layers.diagnosis import Diagnosis, diagnose, diagnose_prediction
 from initlab_tui.domain.layers.measurement import Measurement, relative_rms
-from initlab_tui.domain.spec import Initializer, LayerShape, RunSpec
+from initlab_tui.domain.spec import LayerShape, RunSpec
 from initlab_tui.domain.theory.mean_field import Prediction, correlations, predict
 
 PREDICTED = (

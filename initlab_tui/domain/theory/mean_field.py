@@ -19,7 +19,8 @@ from itertools import accumulate, pairwise
 from operator import add
 from typing import NamedTuple
 
-from initlab_tui.domain.spec import Initializer, LayerShape
+from initlab_tui.domain.initializer import Initializer
+from initlab_tui.domain.spec import LayerShape
 from initlab_tui.domain.theory.gaussian_moments import (
     LOG_Q,
     NEGATIVE_SLOPES,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from initlab_tui.domain.catalog.datasets import DATASETS
+from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.errors import InvalidInputError, Problem
-from initlab_tui.domain.spec import Comparison
 from initlab_tui.execution import supervisor
 from initlab_tui.reports.format import about, counted, plain
 from initlab_tui.services.dataset_facts import DatasetFacts, facts_of

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.widgets import Input, Label, ListItem, ListView, Static
 
 from initlab_tui.domain.catalog.initializers import CATALOGUE
-from initlab_tui.domain.spec import IMPORT_PREFIX, Initializer
+from initlab_tui.domain.initializer import IMPORT_PREFIX, Initializer
 from initlab_tui.reports.format import initializer_name, plain
 from initlab_tui.tui.keys import SETUP, bindings
 from initlab_tui.tui.widgets.field import FieldInput

@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
+from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.domain.spec import Initializer, RunSpec
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.domain.statistics.intervals import estimate
 from initlab_tui.domain.statistics.leaderboard import Outcome, leaderboard, varying
 

@@ -1,0 +1,75 @@
+"""A comparison: the runs to train from one base spec."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any, Self
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from initlab_tui.domain.fields import Activation, Hidden, LearningRate, Optimizer, Seed
+from initlab_tui.domain.initializer import InitializerField
+from initlab_tui.domain.spec import RunSpec
+from initlab_tui.domain.validation import Frozen
+
+
+class Comparison(Frozen):
+    """Initializers × seeds over one base spec, and over networks, activations, optimizers and learning rates if given.
+
+    An empty `hidden`, `activations`, `optimizers` or `learning_rates` means that of the base.
+    """
+
+    base: RunSpec = RunSpec()
+    initializers: tuple[InitializerField, ...]
+    seeds: tuple[Seed, ...]
+    activations: tuple[Activation, ...] = ()
+    hidden: tuple[Hidden, ...] = ()
+    learning_rates: tuple[LearningRate, ...] = ()
+    optimizers: tuple[Optimizer, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_empty_optimizers(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out `optimizers` if it is empty, so that the version of a recipe is as it was before this field."""
+        dumped: dict[str, Any] = dump(self)
+        if not self.optimizers:
+            dumped.pop("optimizers", None)
+        return dumped
+
+    @model_validator(mode="after")
+    def _no_gaps_or_repeats(self) -> Self:
+        for name in ("initializers", "seeds"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} must have at least one, got none")
+        for name in ("initializers", "seeds", "activations", "hidden", "learning_rates", "optimizers"):
+            values = getattr(self, name)
+            twice = next((value for i, value in enumerate(values) if value in values[:i]), None)
+            if twice is not None:
+                raise ValueError(f"{name} must differ from each other, got {twice} twice")
+        return self
+
+    def runs(self) -> Iterator[RunSpec]:
+        """Yield every run, one compiled network after the other; within one, seed by seed.
+
+        So a network is compiled once, and what is done when a comparison is stopped is paired by seed.
+        """
+        base = dict(self.base)
+        for hidden, activation, optimizer, seed, learning_rate, initializer in itertools.product(
+            self.hidden or (self.base.hidden,),
+            self.activations or (self.base.activation,),
+            self.optimizers or (self.base.optimizer,),
+            self.seeds,
+            self.learning_rates or (self.base.learning_rate,),
+            self.initializers,
+        ):
+            yield RunSpec(
+                **base
+                | {
+                    "hidden": hidden,
+                    "activation": activation,
+                    "optimizer": optimizer,
+                    "seed": seed,
+                    "learning_rate": learning_rate,
+                    "initializer": initializer,
+                }
+            )

@@ -1,0 +1,141 @@
+"""An initializer as it is written, `NAME:param=value,...`, and as it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Self
+
+from pydantic import BeforeValidator, InstanceOf, PlainSerializer
+
+from initlab_tui.domain.catalog.entry import Entry, Moments, Value
+from initlab_tui.domain.catalog.initializers import CATALOGUE
+from initlab_tui.domain.errors import unknown
+
+IMPORT_PREFIX = "import:"
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """An initializer with all its parameters: a catalogue entry, or a person's own by `import:`.
+
+    Written `NAME` or `NAME:param=value,param=value`; `str` gives the shortest such text that loses nothing,
+    with the parameters without which the name means nothing (`random_normal:stddev=0.05`).
+    """
+
+    name: str
+    parameters: tuple[tuple[str, Value], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read an initializer as written on the command line.
+
+        Raises:
+            ValueError: for an unknown name or parameter, or a value out of bounds.
+        """
+        name, given = _split(text.strip())
+        if name.startswith(IMPORT_PREFIX):
+            return cls(_import_path(name), tuple((key, _literal(value)) for key, value in given.items()))
+        entry = CATALOGUE.get(name)
+        if entry is None:
+            raise ValueError(_unknown_initializer(name))
+        return cls(name, _fill(entry, given))
+
+    @property
+    def entry(self) -> Entry | None:
+        """The catalogue's entry, or None for an `import:`."""
+        return CATALOGUE.get(self.name)
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether this is a person's own, by `import:`."""
+        return self.name.startswith(IMPORT_PREFIX)
+
+    @property
+    def is_data_dependent(self) -> bool:
+        """Whether it is fitted to training images after the draw."""
+        return self.entry is not None and self.entry.data_dependent
+
+    def moments(self, fan_in: int, fan_out: int) -> Moments | None:
+        """Mean and variance of one weight of a (fan_in, fan_out) kernel; None where no formula is known."""
+        moments = self.entry.moments if self.entry else None
+        return moments(dict(self.parameters), fan_in, fan_out) if moments else None
+
+    def __str__(self) -> str:
+        shown = [f"{key}={value}" for key, value in self.parameters if self._matters(key, value)]
+        return f"{self.name}:{','.join(shown)}" if shown else self.name
+
+    def _matters(self, key: str, value: Value) -> bool:
+        parameter = self.entry.parameter(key) if self.entry else None
+        return parameter is None or parameter.always_shown or value != parameter.default
+
+
+def _unknown_initializer(name: str) -> str:
+    if "," in name:
+        return f"{name!r} is not one initializer: give each on its own"
+    if "." in name:
+        return f"unknown initializer {name!r}: your own is written {IMPORT_PREFIX}{name}"
+    return unknown("initializer", name, [*CATALOGUE, f"{IMPORT_PREFIX}package.module.Name"])
+
+
+def _split(text: str) -> tuple[str, dict[str, str]]:
+    prefix = IMPORT_PREFIX if text.startswith(IMPORT_PREFIX) else ""
+    name, _, rest = text.removeprefix(prefix).partition(":")
+    given: dict[str, str] = {}
+    for pair in filter(None, rest.split(",")):
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not (key and equals and value):
+            raise ValueError(
+                f"initializer {text!r}: {pair!r} must be param=value, "
+                "as in random_normal:stddev=1.0 or random_uniform:minval=-1,maxval=1"
+            )
+        if key in given:
+            raise ValueError(f"initializer {text!r}: parameter {key!r} is given twice")
+        given[key] = value
+    return prefix + name, given
+
+
+def _fill(entry: Entry, given: Mapping[str, str]) -> tuple[tuple[str, Value], ...]:
+    for key in given:
+        if entry.parameter(key) is None:
+            names = [parameter.name for parameter in entry.parameters]
+            raise ValueError(
+                unknown(f"parameter of {entry.name}", key, names)
+                if names
+                else f"{entry.name} takes no parameters, got {key!r}"
+            )
+    try:
+        filled = tuple((p.name, p.parse(given.get(p.name, p.default))) for p in entry.parameters)
+    except ValueError as error:
+        raise ValueError(f"{entry.name}: {error}") from None
+    wrong = entry.check(dict(filled))
+    if wrong:
+        raise ValueError(f"{entry.name}: {wrong}")
+    return filled
+
+
+def _import_path(name: str) -> str:
+    parts = name.removeprefix(IMPORT_PREFIX).split(".")
+    if len(parts) < 2 or not all(part.isidentifier() for part in parts):
+        raise ValueError(f"{name!r} must be {IMPORT_PREFIX}package.module.Name")
+    return name
+
+
+def _literal(text: str) -> Value:
+    if text in ("True", "False"):
+        return text == "True"
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _initializer(value: object) -> Initializer:
+    return value if isinstance(value, Initializer) else Initializer.parse(str(value))
+
+
+InitializerField = Annotated[
+    InstanceOf[Initializer], BeforeValidator(_initializer), PlainSerializer(str, return_type=str)
+]
