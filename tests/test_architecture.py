@@ -1,4 +1,4 @@
-"""ARCHITECTURE.md describes the folders that there are, in the order in which they may import each other."""
+"""ARCHITECTURE.md lists the real folders, in the order of the import contract, and names only existing files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PACKAGE = ROOT / "initlab_tui"
 ROOMS = re.findall(r"^\| `(\w+)/` \|", (PACKAGE / "ARCHITECTURE.md").read_text(), re.MULTILINE)
 
 
-def test_the_list_of_rooms_is_that_of_the_folders() -> None:
+def test_the_list_of_rooms_matches_the_folders() -> None:
     assert set(ROOMS) == {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert len(ROOMS) == len(set(ROOMS))
 
@@ -22,7 +22,7 @@ def test_the_rooms_are_listed_in_the_order_of_the_import_contract() -> None:
     assert [name.strip().removeprefix("initlab_tui.") for layer in layers for name in layer.split("|")] == ROOMS
 
 
-def test_every_file_that_it_names_exists() -> None:
+def test_every_file_named_in_it_exists() -> None:
     named = re.findall(r"`((?:\w+/)+\w+\.py)`", (PACKAGE / "ARCHITECTURE.md").read_text())
     assert named
     for name in named:

@@ -1,4 +1,4 @@
-"""The README names every command, option and name, and every command line that it shows is accepted."""
+"""The README names every command, option and choice, and its command lines are valid."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LINES = [
 ]
 
 
-def test_it_names_every_command_and_option_and_no_other() -> None:
+def test_the_readme_names_exactly_the_existing_commands_and_options() -> None:
     named = set(re.findall(r"`([a-z]+)(?: (?:ID|\[NAME\]|--all|run)[^`]*)?`[^|\n]*\|", README))
     assert set(COMMANDS) <= named
     commands = [*COMMANDS.values(), *COMMANDS["recipe"].commands.values()]
@@ -37,7 +37,7 @@ def test_it_names_every_command_and_option_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("name", [*CATALOGUE, *ACTIVATIONS, *OPTIMIZERS, *EXECUTIONS])
-def test_it_names_every_choice(name: str) -> None:
+def test_the_readme_names_every_choice(name: str) -> None:
     assert re.search(rf"\b{name}\b", README)
 
 
@@ -72,12 +72,12 @@ def test_the_keys_of_the_first_comparison_are_bound() -> None:
     assert named <= known
 
 
-def test_every_recipe_has_a_line() -> None:
+def test_every_recipe_has_a_line_in_the_table() -> None:
     named = re.findall(r"^\| `([a-z0-9-]+)` \| .+\? \|$|^\| `([a-z0-9-]+)` \|", README, re.MULTILINE)
     assert {name for pair in named for name in pair} >= set(loader.PACKAGED)
 
 
-def test_it_is_short_enough_to_be_read() -> None:
+def test_the_readme_is_shorter_than_250_lines() -> None:
     assert len(README.splitlines()) < 250
 
 

@@ -1,4 +1,4 @@
-"""What must not be loaded is not, whatever the imports look like."""
+"""No command loads TensorFlow, checked in `sys.modules` of a real process."""
 
 from __future__ import annotations
 

@@ -14,13 +14,13 @@ from initlab_tui.domain.errors import InvalidInputError
 Arrays = dict[str, Any]
 
 
-def sound() -> Arrays:
+def valid_arrays() -> Arrays:
     images = np.arange(50 * 16, dtype=np.uint8).reshape(50, 4, 4)
     labels = np.arange(50) % 5
     return {"x_train": images, "y_train": labels, "x_test": images[:10], "y_test": labels[:10]}
 
 
-def test_digits_are_split_the_same_way_for_ever() -> None:
+def test_the_split_of_the_digits_never_changes() -> None:
     digits = load("digits", None)
     assert digits.x_train.shape == (1437, 8, 8)
     assert digits.x_test.shape == (360, 8, 8)
@@ -30,7 +30,7 @@ def test_digits_are_split_the_same_way_for_ever() -> None:
     assert np.bincount(digits.y_test).min() > 25
 
 
-def test_the_bundled_digits_are_those_of_scikit_learn_in_the_same_order() -> None:
+def test_the_bundled_digits_equal_those_of_scikit_learn() -> None:
     from sklearn.datasets import load_digits  # takes a second to import
 
     theirs = load_digits()
@@ -40,8 +40,8 @@ def test_the_bundled_digits_are_those_of_scikit_learn_in_the_same_order() -> Non
         assert np.array_equal(ours["target"], theirs.target)
 
 
-def test_an_npz_is_read_as_it_is(tmp_path: Path) -> None:
-    arrays = sound() | {"y_train": (np.arange(50) % 5).reshape(50, 1)}
+def test_an_npz_file_is_read_unchanged(tmp_path: Path) -> None:
+    arrays = valid_arrays() | {"y_train": (np.arange(50) % 5).reshape(50, 1)}
     np.savez(tmp_path / "own.npz", **arrays)
     own = load("npz:own", tmp_path / "own.npz")
     assert np.array_equal(own.x_train, arrays["x_train"])
@@ -49,8 +49,8 @@ def test_an_npz_is_read_as_it_is(tmp_path: Path) -> None:
     assert (own.classes, own.shape, own.pixel_scale) == (5, (4, 4), 1 / 255)
 
 
-def test_float_pixels_are_taken_as_they_are(tmp_path: Path) -> None:
-    arrays = sound()
+def test_float_pixels_are_not_rescaled(tmp_path: Path) -> None:
+    arrays = valid_arrays()
     arrays |= {key: arrays[key] / 7.0 for key in ("x_train", "x_test")}
     np.savez(tmp_path / "own.npz", **arrays)
     own = load("npz:own", tmp_path / "own.npz")
@@ -58,7 +58,7 @@ def test_float_pixels_are_taken_as_they_are(tmp_path: Path) -> None:
     assert own.pixel_scale == 1.0
 
 
-def test_real_mnist(mnist_folder: Path) -> None:
+def test_real_mnist_has_the_published_class_counts(mnist_folder: Path) -> None:
     mnist = load("mnist", mnist_folder / "mnist.npz")
     assert mnist.mean_square() == pytest.approx(DATASETS["mnist"].mean_square, rel=1e-3)
     assert np.bincount(mnist.y_train).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
@@ -67,9 +67,9 @@ def test_real_mnist(mnist_folder: Path) -> None:
 
 
 def test_the_same_data_in_another_file_has_the_same_fingerprint(tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", **sound())
-    np.savez_compressed(tmp_path / "b.npz", **sound())
-    changed = sound()
+    np.savez(tmp_path / "a.npz", **valid_arrays())
+    np.savez_compressed(tmp_path / "b.npz", **valid_arrays())
+    changed = valid_arrays()
     changed["x_test"] = changed["x_test"].copy()
     changed["x_test"][0, 0, 0] += 1
     np.savez(tmp_path / "c.npz", **changed)
@@ -104,17 +104,19 @@ def _with_nan(arrays: Arrays) -> Arrays:
         (lambda a: {"y_train": a["y_train"] * 10**8}, "labels must be classes"),
     ],
 )
-def test_a_bad_npz_says_what_is_wrong(tmp_path: Path, change: Callable[[Arrays], Arrays], words: str) -> None:
+def test_an_invalid_npz_file_is_refused_with_the_reason(
+    tmp_path: Path, change: Callable[[Arrays], Arrays], words: str
+) -> None:
     file = tmp_path / "own.npz"
-    np.savez(file, **sound() | change(sound()))
+    np.savez(file, **valid_arrays() | change(valid_arrays()))
     with pytest.raises(InvalidInputError) as caught:
         load("npz:own", file)
     assert str(file) in str(caught.value)
     assert words in str(caught.value)
 
 
-def test_a_catalogue_dataset_has_the_classes_of_the_catalogue(tmp_path: Path) -> None:
-    np.savez(tmp_path / "mnist.npz", **sound() | {"y_train": np.full(50, 10)})
+def test_a_known_dataset_with_other_classes_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "mnist.npz", **valid_arrays() | {"y_train": np.full(50, 10)})
     with pytest.raises(InvalidInputError, match="mnist has classes 0 to 9"):
         load("mnist", tmp_path / "mnist.npz")
 
@@ -130,7 +132,9 @@ def test_a_catalogue_dataset_has_the_classes_of_the_catalogue(tmp_path: Path) ->
         (lambda file: np.savez(file, a=np.zeros(3)), "lacks x_train, y_train, x_test, y_test: it has a"),
     ],
 )
-def test_a_file_that_is_no_npz_says_so(tmp_path: Path, write: Callable[[Path], None], words: str) -> None:
+def test_a_file_that_is_not_an_npz_archive_is_refused(
+    tmp_path: Path, write: Callable[[Path], None], words: str
+) -> None:
     file = tmp_path / "own.npz"
     write(file)
     with pytest.raises(InvalidInputError) as caught:
@@ -141,7 +145,7 @@ def test_a_file_that_is_no_npz_says_so(tmp_path: Path, write: Callable[[Path], N
 @pytest.mark.parametrize("kept", [0.2, 0.5, 0.9, 0.999])
 def test_a_truncated_npz_is_refused(tmp_path: Path, kept: float) -> None:
     file = tmp_path / "own.npz"
-    np.savez_compressed(file, **sound())
+    np.savez_compressed(file, **valid_arrays())
     whole = file.read_bytes()
     file.write_bytes(whole[: int(kept * len(whole))])
     with pytest.raises(InvalidInputError, match="x_train"):
@@ -150,9 +154,9 @@ def test_a_truncated_npz_is_refused(tmp_path: Path, kept: float) -> None:
 
 def test_an_npz_with_flipped_bits_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "own.npz"
-    np.savez(file, **sound())
+    np.savez(file, **valid_arrays())
     content = bytearray(file.read_bytes())
-    content[300] ^= 0xFF  # inside x_train: the archive's checksum tells
+    content[300] ^= 0xFF  # inside x_train: the archive's checksum fails
     file.write_bytes(content)
     with pytest.raises(InvalidInputError, match="cannot be read"):
         load("npz:own", file)

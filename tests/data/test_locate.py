@@ -22,16 +22,16 @@ def touch(path: Path) -> Path:
     return path
 
 
-def test_the_persons_folder_comes_before_the_caches(home: Path) -> None:
+def test_the_data_folder_comes_before_the_caches(home: Path) -> None:
     keras = touch(home / ".keras/datasets/mnist.npz")
     assert locate("mnist", None).file == keras
     own = touch(home / "data/mnist.npz")
     assert locate("mnist", home / "data").file == own
-    # What is not in the person's folder is still found where Keras has it.
+    # A dataset that is not in the data folder is still found in Keras's cache.
     assert locate("mnist", home).file == keras
 
 
-def test_kerass_own_files_count_when_all_are_there(home: Path) -> None:
+def test_keras_files_are_used_only_if_all_are_there(home: Path) -> None:
     *first, last = DATASETS["fashion_mnist"].keras_files
     for file in first:
         touch(home / ".keras/datasets" / file)
@@ -42,7 +42,7 @@ def test_kerass_own_files_count_when_all_are_there(home: Path) -> None:
     assert (found.file, found.keras_folder) == (None, home / ".keras/datasets")
 
 
-def test_where_to_put_what_is_missing(home: Path) -> None:
-    words = where_to_put("fashion_mnist", home / "data")
-    assert "fashion_mnist.npz" in words and str(home / "data") in words and "fashion-mnist/*" in words
+def test_the_advice_for_a_missing_dataset_names_files_and_folders(home: Path) -> None:
+    advice = where_to_put("fashion_mnist", home / "data")
+    assert "fashion_mnist.npz" in advice and str(home / "data") in advice and "fashion-mnist/*" in advice
     assert str(home / ".keras/datasets") in where_to_put("cifar10", None)

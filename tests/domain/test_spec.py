@@ -59,12 +59,12 @@ def test_a_spec_survives_json_exactly(spec: RunSpec) -> None:
 
 
 @given(initializers())
-def test_an_initializer_is_written_as_it_is_read(initializer: Initializer) -> None:
+def test_an_initializer_survives_writing_and_parsing(initializer: Initializer) -> None:
     assert Initializer.parse(str(initializer)) == initializer
 
 
 @given(st.lists(st.integers(1, 3), max_size=30))
-def test_hidden_widths_are_written_as_they_are_read(widths: list[int]) -> None:
+def test_hidden_widths_survive_writing_and_parsing(widths: list[int]) -> None:
     assert parse_hidden(hidden_text(widths)) == tuple(widths)
 
 
@@ -99,19 +99,19 @@ def test_a_new_field_with_a_default_changes_no_spec_hash() -> None:
     assert GrownSpec(label_smoothing=0.1).spec_hash != RunSpec().spec_hash
 
 
-def test_the_standard_deviation_behind_random_is_always_written() -> None:
+def test_the_standard_deviation_of_random_normal_is_always_written() -> None:
     assert str(Initializer.parse("random_normal")) == "random_normal:stddev=0.05"
     assert str(Initializer.parse("random_normal:mean=0.5,stddev=1")) == "random_normal:stddev=1.0,mean=0.5"
     assert str(Initializer.parse("he_normal")) == "he_normal"
 
 
-def test_thirty_layers_in_short() -> None:
+def test_repeated_widths_can_be_abbreviated() -> None:
     assert RunSpec.checked(hidden="100x30").hidden == (100,) * 30
     assert RunSpec.checked(hidden="none").hidden == ()
     assert RunSpec.checked(hidden="300, 100x2,10").hidden == (300, 100, 100, 10)
 
 
-def test_every_wrong_field_is_named_at_once() -> None:
+def test_all_invalid_fields_are_reported_at_once() -> None:
     with pytest.raises(InvalidInputError) as caught:
         RunSpec.checked(hidden="0", activation="rleu", learning_rate="nan", epochs=0, initializer="he_norml")
     assert [problem.field for problem in caught.value.problems] == [
@@ -143,7 +143,7 @@ def test_every_wrong_field_is_named_at_once() -> None:
         ("dataset", "npz:", "npz:FILE"),
         ("optimizer", "adan", "did you mean adam"),
         ("dataset", "my.npz", "npz:my.npz"),
-        ("initializer", "mine.Start", "import:mine.Start"),
+        ("initializer", "mine.Draw", "import:mine.Draw"),
         ("initializer", "he_normal,zeros", "give each on its own"),
         ("initializer", "he", "did you mean he_normal or he_uniform or he_fan_avg"),
         ("execution", "jit", "allowed: xla, graph, eager"),
@@ -160,7 +160,7 @@ def test_every_wrong_field_is_named_at_once() -> None:
         ("initializer", "import:Name", "import:package.module.Name"),
     ],
 )
-def test_an_error_says_the_value_and_what_is_allowed(field: str, value: str, words: str) -> None:
+def test_an_error_names_the_value_and_what_is_allowed(field: str, value: str, words: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
         RunSpec.checked(**{field: value})
     (problem,) = caught.value.problems
@@ -203,7 +203,7 @@ def test_a_comparison_stored_before_it_could_have_several_optimizers_is_read_and
         ({"initializers": ["zeros"], "seeds": []}, "at least one"),
     ],
 )
-def test_a_comparison_has_no_repeats_and_no_gaps(fields: dict[str, object], words: str) -> None:
+def test_a_comparison_with_repeated_or_missing_values_is_refused(fields: dict[str, object], words: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
         Comparison.checked(**{"seeds": [0], **fields})
     assert words in str(caught.value)

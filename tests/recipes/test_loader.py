@@ -1,4 +1,4 @@
-"""The packaged recipes are complete, and the experiments that they describe can be run."""
+"""The packaged recipes are complete, and files that cannot be recipes are refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_every_packaged_recipe_records_a_result_for_each_claim(name: str) -> Non
     assert len(recipe.measured.figures) == len(recipe.claims)
 
 
-def test_a_file_is_named_after_itself_and_its_datasets_get_their_full_path(
+def test_a_recipe_has_the_name_of_its_file_and_absolute_dataset_paths(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = loader.text("zero-symmetry").replace('dataset = "mnist"', 'dataset = "npz:own.npz"')

@@ -1,4 +1,4 @@
-"""Recording the results of a run in the file of its recipe."""
+"""Recording the measured results in a recipe file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLAIMS = [("11.33 ± 0.00 %", "reproduced"), ("2.3 ± 0.1", "undecided"), ("3 ±
 
 
 def document(claims: list[tuple[str, str]]) -> dict[str, Any]:
-    """The parts of the document of `recipe run --json` that are recorded."""
+    """Return the fields of a `recipe run --json` document that are recorded."""
     run = {"record": {"versions": {"python": "3.11", "keras": "3.10"}}}
     return {
         "datasets": ["digits"],
@@ -46,7 +46,7 @@ def test_results_replace_the_recorded_ones_and_nothing_else(path: Path) -> None:
     assert after.model_copy(update={"measured": before.measured}) == before
 
 
-def test_results_of_other_claims_are_refused_and_the_file_is_kept(path: Path) -> None:
+def test_results_of_other_claims_are_refused_and_the_file_is_unchanged(path: Path) -> None:
     before = path.read_text(encoding="utf-8")
     with pytest.raises(InvalidInputError, match="one entry for each of the 4 claims, got 1"):
         record(path, document(CLAIMS[:1]))

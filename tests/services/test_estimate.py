@@ -66,7 +66,7 @@ def test_the_same_network_trains_as_fast_as_in_its_last_run(store: Store) -> Non
 
 def test_another_network_is_scaled_by_its_work(store: Store) -> None:
     found = expected(varied(hidden=(1000,)), done(store, speed=2000.0))
-    # 6 operations a weight at 20 GFLOP/s, 10 µs a sample and 100 µs for each step of 100.
+    # 6 operations per weight at 20 GFLOP/s, 10 µs per sample, and 100 µs per step of 100 samples.
     scale = ((10 * 1000 + 1001 * 5) * 1.2e-10 + 11e-6) / (WEIGHTS * 1.2e-10 + 11e-6)
     assert found.seconds == pytest.approx(2.0 + scale * SAMPLES / 2000)
     assert found.basis == "scaled from run 1"
@@ -141,11 +141,11 @@ def test_more_work_takes_longer_and_more_workers_less(store: Store) -> None:
 
 
 def test_a_custom_dataset_counts_with_its_own_size(store: Store) -> None:
-    own = varied(dataset="npz:/mine.npz")
-    run = done(store, own)
-    assert expected(own, run).basis == "estimated from run 1"
+    custom = varied(dataset="npz:/mine.npz")
+    run = done(store, custom)
+    assert expected(custom, run).basis == "estimated from run 1"
     assert expected(SPEC, run).basis == "scaled from run 1"
-    few, many = (expected(own, run, images=images).seconds - 2.0 for images in (IMAGES, 10 * IMAGES))
+    few, many = (expected(custom, run, images=images).seconds - 2.0 for images in (IMAGES, 10 * IMAGES))
     assert many == pytest.approx(10 * few)
 
 

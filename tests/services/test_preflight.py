@@ -1,4 +1,4 @@
-"""Datasets in Keras's own files, read by the real Keras in the process that has it."""
+"""Checks before training: datasets in Keras's files, read by the real Keras, and memory estimates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from initlab_tui.services.dataset_facts import DatasetFacts, dataset_facts
 
 @pytest.fixture
 def fashion(tmp_path: Path) -> Path:
-    """A small Fashion-MNIST in the four files that Keras's downloader leaves."""
+    """A small Fashion-MNIST in the four files that Keras downloads."""
     images = {"train": np.arange(30 * 784) % 251, "t10k": np.arange(10 * 784) % 7}
     for name in DATASETS["fashion_mnist"].keras_files:
         part = "train" if "train" in name else "t10k"
@@ -29,7 +29,7 @@ def fashion(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_kerass_files_in_the_persons_folder_are_read_and_left_alone(
+def test_keras_files_in_the_data_folder_are_read_and_left_unchanged(
     fashion: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -49,11 +49,11 @@ def test_memory_is_estimated_from_the_network_and_the_data() -> None:
     facts = dataset_facts("digits", None)
     small, large = (preflight.run_bytes(RunSpec.checked(hidden=hidden), facts) for hidden in ("10", "30000,30000"))
     assert small < 1e9
-    # 900 million weights of 4 bytes, at least with their gradients and Adam's two slots.
+    # 900 million weights of 4 bytes, plus their gradients and Adam's two slots.
     assert large > 4 * 4 * 9e8
 
 
-def test_float_pixels_are_counted_with_their_size() -> None:
+def test_float_pixels_count_with_their_size_in_the_memory_estimate() -> None:
     facts = DatasetFacts(None, (28, 28), 10, 60_000, 10_000, 0.112)
     wide = DatasetFacts(None, (28, 28), 10, 60_000, 10_000, 0.112, pixel_bytes=4)
     extra = preflight.run_bytes(RunSpec(), wide) - preflight.run_bytes(RunSpec(), facts)

@@ -1,4 +1,4 @@
-"""Recipes over stored runs: which runs count, and what is evaluated."""
+"""Evaluating recipes from stored runs: which runs count, and for which claims."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.tui.conftest import Bench, Result
 LECTURE = loader.read("lecture-xavier").with_seeds("2")
 DEEP = loader.read("he-vs-xavier-deep").with_seeds("2")
 LADDER = loader.read("ladder").with_seeds("2")
-CLAIMED = {"random_normal": 0.853, "glorot_uniform": 0.964, "he_normal": 0.96, "glorot_normal": 0.11}
+CLAIMED_ACCURACIES = {"random_normal": 0.853, "glorot_uniform": 0.964, "he_normal": 0.96, "glorot_normal": 0.11}
 CUSTOM = """\
 title = "Zeros and He"
 claim = "Zeros do not learn."
@@ -55,7 +55,7 @@ def bench(store: Store) -> Bench:
 def train(
     bench: Bench,
     comparison: Comparison,
-    accuracies: Mapping[str, float] = CLAIMED,
+    accuracies: Mapping[str, float] = CLAIMED_ACCURACIES,
     origin: RecipeOrigin | None = None,
 ) -> int:
     """Record a comparison with the accuracy of each initializer, plus 0.001 for each seed, and return its id."""
@@ -73,7 +73,7 @@ def verdicts(result: RecipeResult) -> list[str]:
     return [claim.verdict for claim in result.claims]
 
 
-def test_a_recipe_is_evaluated_over_the_newest_comparison_that_has_all_of_its_groups(bench: Bench) -> None:
+def test_a_recipe_is_evaluated_from_the_newest_comparison_with_all_of_its_groups(bench: Bench) -> None:
     experiment = LECTURE.experiments[0].comparison
     train(bench, experiment, {"random_normal": 0.1, "glorot_uniform": 0.1})
     newest = train(bench, experiment)
@@ -114,14 +114,14 @@ def test_a_recipe_that_was_not_run_has_no_runs_and_no_verdict(bench: Bench) -> N
 
 
 def test_runs_on_the_substitute_count_only_without_runs_on_the_dataset_itself(bench: Bench) -> None:
-    accuracies = {initializer.name: 0.1 * place for place, initializer in enumerate(LADDER.experiments[0].initializers)}
+    accuracies = {initializer.name: 0.1 * index for index, initializer in enumerate(LADDER.experiments[0].initializers)}
     substitute = train(bench, LADDER.on(lambda _: "mnist").experiments[0].comparison, accuracies)
     result = recipes.evaluate_stored(bench.store, LADDER)
     assert (result.comparisons, result.instead_of) == ((substitute,), ("fashion_mnist",))
     assert result.claims[1].reason == "not run on the dataset of the claim"
-    own = train(bench, LADDER.experiments[0].comparison, accuracies)
+    on_dataset = train(bench, LADDER.experiments[0].comparison, accuracies)
     result = recipes.evaluate_stored(bench.store, LADDER)
-    assert (result.comparisons, result.instead_of) == ((own,), ())
+    assert (result.comparisons, result.instead_of) == ((on_dataset,), ())
 
 
 def test_all_results_lists_the_last_run_first_and_can_be_limited_to_one_comparison(bench: Bench) -> None:
@@ -146,7 +146,7 @@ def test_a_recipe_file_is_evaluated_like_a_packaged_recipe(bench: Bench, tmp_pat
     assert result.recipe.name == "mine"
 
 
-def test_the_comparison_that_was_trained_for_a_recipe_is_preferred_to_a_newer_one(bench: Bench) -> None:
+def test_a_comparison_trained_for_the_recipe_is_preferred_to_a_newer_one(bench: Bench) -> None:
     experiment = LECTURE.experiments[0].comparison
     other_version = RecipeOrigin(LECTURE.name, "0" * 16)
     cases: list[tuple[list[RecipeOrigin | None], int]] = [
@@ -160,7 +160,7 @@ def test_the_comparison_that_was_trained_for_a_recipe_is_preferred_to_a_newer_on
         edits.delete(bench.store, [run.id for run in list_runs(bench.store)])
 
 
-def test_a_comparison_comes_from_a_recipe_while_it_has_all_groups_of_an_experiment() -> None:
+def test_a_comparison_has_a_recipes_origin_if_it_has_all_groups_of_an_experiment() -> None:
     sgd, adam = (experiment.comparison for experiment in DEEP.experiments)
     assert recipes.origin_of(sgd, DEEP) == recipes.origin_of(adam, DEEP) == DEEP.origin
     more = (*sgd.initializers, Initializer.parse("zeros"))

@@ -71,14 +71,14 @@ def test_a_missing_module_is_refused_without_starting_tensorflow(
 def test_download_progress_is_shown_unless_quiet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], quiet: bool
 ) -> None:
-    chatty = tmp_path / "python"
-    chatty.write_text("#!/bin/sh\necho Downloading data\necho oh dear >&2\nexit 3\n")
-    chatty.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(chatty))
+    fake_python = tmp_path / "python"
+    fake_python.write_text("#!/bin/sh\necho Downloading data\necho connection refused >&2\nexit 3\n")
+    fake_python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(fake_python))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.delenv("KERAS_HOME", raising=False)
     spec = COMPARISON.model_copy(update={"base": RunSpec(dataset="mnist")})
-    with pytest.raises(InvalidInputError, match="oh dear"):
+    with pytest.raises(InvalidInputError, match="connection refused"):
         submit.prepare(spec, None, Path("/"), quiet=quiet)
     assert capfd.readouterr() == (("", "") if quiet else ("", "Downloading data\n"))

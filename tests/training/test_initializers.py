@@ -14,7 +14,7 @@ from initlab_tui.training import network
 from initlab_tui.training.initializers import layer_seed, make_sampler
 
 DRAWS = 30
-# Every entry as it stands, and those with parameters also with others than the defaults.
+# Every initializer with its defaults, and those with parameters also with other values.
 WRITTEN = [
     *CATALOGUE,
     "constant:value=0.3",
@@ -41,7 +41,7 @@ def test_draws_have_the_mean_and_variance_of_the_formula(written: str, shape: tu
     moments = Initializer.parse(written).moments(*shape)
     assert moments is not None
     draws = drawn(written, shape, range(DRAWS))
-    # Five standard errors of a mean and of a variance; 3 bounds the kurtosis of what is not sparse.
+    # Five standard errors of a mean and of a variance; the kurtosis is at most 3, except for sparse.
     n = draws.size
     kurtosis = 3 * max(1.0, shape[0] / 7) if written.startswith("sparse") else 3
     exact = 1e-6 * (1 + abs(moments.mean) + moments.variance)
@@ -51,14 +51,14 @@ def test_draws_have_the_mean_and_variance_of_the_formula(written: str, shape: tu
 
 
 @pytest.mark.parametrize("written", WRITTEN)
-def test_same_seed_same_draw_and_another_seed_another(written: str) -> None:
+def test_a_draw_depends_on_the_seed_alone(written: str) -> None:
     once, again = drawn(written, (50, 40), range(2)), drawn(written, (50, 40), range(2))
     assert np.array_equal(once, again)
     is_random = written.partition(":")[0] not in ("zeros", "ones", "constant", "identity")
     assert np.array_equal(once[0], once[1]) != is_random
 
 
-def test_layers_of_one_network_draw_apart() -> None:
+def test_layers_of_one_network_have_uncorrelated_draws() -> None:
     spec = RunSpec.checked(hidden="32,32,32", initializer="he_normal")
     model = network.build(spec, (32,), 32)
     network.initialize(model, spec.initializer, seed=0)
@@ -71,23 +71,23 @@ def test_layers_of_one_network_draw_apart() -> None:
 
 
 def test_layer_seeds_never_change() -> None:
-    # Runs of yesterday are repeatable only while these stay as they are.
+    # Stored runs can be repeated only as long as these stay the same.
     assert [layer_seed(0, 0), layer_seed(0, 1), layer_seed(1, 0)] == [1484405855, 1982462498, 917752063]
 
 
-def test_sparse_gives_each_unit_its_connections() -> None:
+def test_sparse_gives_each_unit_its_number_of_connections() -> None:
     kernel = drawn("sparse:connections=15", (300, 100), range(1))[0]
     assert (np.count_nonzero(kernel, axis=0) == 15).all()
     few = drawn("sparse:connections=15", (8, 10), range(1))[0]
     assert (np.count_nonzero(few, axis=0) == 8).all()
 
 
-def test_orthogonal_keeps_lengths() -> None:
+def test_orthogonal_preserves_norms() -> None:
     kernel = drawn("orthogonal:gain=2", (64, 64), range(1))[0]
     np.testing.assert_allclose(kernel.T @ kernel, 4 * np.eye(64), atol=1e-4)
 
 
-OWN = """
+CUSTOM = """
 import keras
 import numpy as np
 
@@ -123,7 +123,7 @@ def wrong_shape(shape):
     return np.zeros((2, 2))
 
 def broken(shape):
-    raise RuntimeError("no such luck")
+    raise RuntimeError("cannot draw")
 
 def words(shape):
     return "abc"
@@ -131,46 +131,46 @@ def words(shape):
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "own_starts.py").write_text(OWN)
-    (tmp_path / "own_broken.py").write_text("import sys\nsys.exit(3)\n")
+def custom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "custom_initializers.py").write_text(CUSTOM)
+    (tmp_path / "custom_exit.py").write_text("import sys\nsys.exit(3)\n")
     monkeypatch.syspath_prepend(tmp_path)
 
 
-@pytest.mark.usefixtures("own")
-class TestOwn:
+@pytest.mark.usefixtures("custom")
+class TestCustom:
     @pytest.mark.parametrize(
         "name", ["Centred", "Centred:scale=0.5", "ready", "function", "function:low=0.5", "Unseeded", "plain"]
     )
-    def test_a_class_an_instance_and_a_function_draw(self, name: str) -> None:
-        kernel = drawn(f"import:own_starts.{name}", (20, 30), range(1))[0]
+    def test_a_class_an_instance_or_a_function_can_draw(self, name: str) -> None:
+        kernel = drawn(f"import:custom_initializers.{name}", (20, 30), range(1))[0]
         assert kernel.shape == (20, 30)
 
-    def test_an_object_already_made_is_used_as_it_is(self) -> None:
-        assert (drawn("import:own_starts.five", (3, 4), range(1)) == 5.0).all()
+    def test_an_instance_is_used_as_it_is_and_takes_no_parameters(self) -> None:
+        assert (drawn("import:custom_initializers.five", (3, 4), range(1)) == 5.0).all()
         with pytest.raises(ValueError, match="takes no parameters"):
-            make_sampler(Initializer.parse("import:own_starts.five:scale=2"), 0)
+            make_sampler(Initializer.parse("import:custom_initializers.five:scale=2"), 0)
 
     @pytest.mark.parametrize("name", ["Centred", "ready", "function"])
-    def test_what_takes_a_seed_gets_one(self, name: str) -> None:
-        one, other = drawn(f"import:own_starts.{name}", (20, 30), range(2))
+    def test_an_initializer_that_takes_a_seed_gets_one(self, name: str) -> None:
+        one, other = drawn(f"import:custom_initializers.{name}", (20, 30), range(2))
         assert not np.array_equal(one, other)
-        assert np.array_equal(one, drawn(f"import:own_starts.{name}", (20, 30), range(1))[0])
+        assert np.array_equal(one, drawn(f"import:custom_initializers.{name}", (20, 30), range(1))[0])
 
     @pytest.mark.parametrize(
         ("name", "words"),
         [
             ("no_such_module.Name", "No module named 'no_such_module'"),
-            ("own_starts.missing", "has no attribute 'missing'"),
-            ("own_broken.Name", "SystemExit"),
-            ("own_starts.number", "is not callable"),
-            ("own_starts.wrong_shape", "returned shape (2, 2) for a kernel of shape (20, 30)"),
-            ("own_starts.broken", "no such luck"),
-            ("own_starts.words", "could not convert"),
-            ("own_starts.Centred:scales=2", "cannot be created with {'scales': 2}"),
+            ("custom_initializers.missing", "has no attribute 'missing'"),
+            ("custom_exit.Name", "SystemExit"),
+            ("custom_initializers.number", "is not callable"),
+            ("custom_initializers.wrong_shape", "returned shape (2, 2) for a kernel of shape (20, 30)"),
+            ("custom_initializers.broken", "cannot draw"),
+            ("custom_initializers.words", "could not convert"),
+            ("custom_initializers.Centred:scales=2", "cannot be created with {'scales': 2}"),
         ],
     )
-    def test_what_cannot_draw_says_why(self, name: str, words: str) -> None:
+    def test_an_initializer_that_cannot_draw_is_refused_with_the_reason(self, name: str, words: str) -> None:
         with pytest.raises(ValueError, match=f"import:{name.split('.')[0]}") as caught:
             make_sampler(Initializer.parse(f"import:{name}"), 0)((20, 30))
         assert words in str(caught.value)

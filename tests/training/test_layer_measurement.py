@@ -1,4 +1,4 @@
-"""The measurement of layers, compared with theory on wide networks and with NumPy, and its diagnosis."""
+"""The measurement of layers, compared with theory and with NumPy, and its diagnosis."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ def measured(written: str, hidden: str, activation: str = "relu", seed: int = 0)
 def test_theory_predicts_what_is_measured_on_a_wide_network(activation: str) -> None:
     kernels = RunSpec.checked(hidden="500x4").layer_shapes(DIGITS.shape, DIGITS.classes)
     initializer = Initializer.parse("variance_scaling:scale=1.5,mode=fan_in")
-    # A mean over seeds, since the first layer's units all see the same images.
+    # Average over seeds, because all units of the first layer see the same images.
     found = [measured(str(initializer), "500x4", activation, seed) for seed in range(3)]
     prediction = predict(initializer, kernels, activation, found[0].network.value("input_rms") ** 2)
     assert prediction is not None
-    alike = [np.mean([each.layers[number].value("input_correlation") for each in found]) for number in range(4)]
-    assert correlations(activation, prediction, float(alike[0]))[:4] == pytest.approx(alike, abs=0.03)
-    for number, expected in enumerate(prediction.layers[:-1]):
-        layers = [each.layers[number] for each in found]
-        at_logits = [each.layers[-1].value("preactivation_grad_rms") for each in found]
+    similarity = [np.mean([one.layers[index].value("input_correlation") for one in found]) for index in range(4)]
+    assert correlations(activation, prediction, float(similarity[0]))[:4] == pytest.approx(similarity, abs=0.03)
+    for index, expected in enumerate(prediction.layers[:-1]):
+        layers = [one.layers[index] for one in found]
+        at_logits = [one.layers[-1].value("preactivation_grad_rms") for one in found]
         for name in ("preactivation_std", "activation_std"):
             stds = np.mean([layer.value(name) for layer in layers])
             assert stds == pytest.approx(getattr(expected, name), rel=0.1)
@@ -67,7 +67,7 @@ def test_theory_predicts_what_is_measured_on_a_wide_network(activation: str) -> 
         assert means == pytest.approx(expected.activation_mean, abs=0.1 * expected.activation_std)
         gradients = [layer.value("preactivation_grad_rms") for layer in layers]
         relative = np.mean([gradient / top for gradient, top in zip(gradients, at_logits, strict=True)])
-        assert relative == pytest.approx(expected.relative_grad_rms, rel=0.2)  # ten logits are not many
+        assert relative == pytest.approx(expected.relative_grad_rms, rel=0.2)  # ten logits are few
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_values_whose_square_exceeds_float32_are_measured(written: str, hidden: 
     assert math.isfinite(logits.value("input_correlation")) and first.value("kernel_grad_norm") > 0
 
 
-def test_equal_units_leave_a_jacobian_of_one_direction() -> None:
+def test_equal_units_give_an_infinite_jacobian_condition_number() -> None:
     assert measured("ones", "16,16").network["jacobian_condition"] == math.inf
     assert measured("orthogonal", "64x3", "linear").network["jacobian_condition"] == pytest.approx(1, abs=0.01)
 
@@ -191,12 +191,12 @@ def test_kernel_gradients_and_the_last_update_are_those_of_the_model() -> None:
     )
 
 
-def test_parallel_units_are_found(digit: int = 3) -> None:
+def test_parallel_units_are_found() -> None:
     model, probe = probed("he_normal", "20,20")
     assert probe.measure().layers[0].value("max_cosine") < 0.9
     kernel = model.layers[1].kernel
     weights = kernel.numpy()
-    weights[:, digit] = -2 * weights[:, 0]
+    weights[:, 3] = -2 * weights[:, 0]
     kernel.assign(weights)
     found = probe.measure().layers[0]
     assert found["max_cosine"] == pytest.approx(1, abs=1e-5)
@@ -217,18 +217,18 @@ def test_every_metric_of_the_registry_is_measured() -> None:
     assert set(network_metrics) == set(NETWORK_METRICS)
 
 
-def test_a_metric_applies_to_its_layers_only() -> None:
+def test_a_metric_is_measured_only_where_it_applies() -> None:
     def layers_with(name: str, activation: str) -> list[str]:
         layers = measured("he_normal", "10,10", activation).layers
         return [layer.layer for layer in layers if layer[name] is not None]
 
-    # The logits have the kernel shape of the second hidden layer here.
+    # The logits must be excluded although they have the kernel shape of the second hidden layer.
     assert layers_with("dead_share", "relu") == layers_with("saturated_share", "tanh") == ["dense_1", "dense_2"]
     assert layers_with("dead_share", "tanh") == layers_with("saturated_share", "relu") == []
 
 
 def test_a_new_metric_is_one_entry_and_one_function(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is then measured, stored, printed as JSON and in a table, and drawn as a heat map."""
+    """A new metric is measured, stored, printed as JSON and in a table, and drawn as a heat map."""
     entry = replace(LAYER_METRICS["kernel_grad_norm"], name="kernel_max", heading="max W", title="largest weight")
     monkeypatch.setitem(metrics._layer_metrics, "kernel_max", entry)
     monkeypatch.setitem(

@@ -52,7 +52,7 @@ def evaluated(events: list[Event]) -> list[Evaluated]:
     return [event for event in events if isinstance(event, Evaluated)]
 
 
-def test_a_run_is_told_from_start_to_finish(digits: DeviceDataset, programs: CompiledTrainerCache) -> None:
+def test_a_run_yields_its_events_in_order(digits: DeviceDataset, programs: CompiledTrainerCache) -> None:
     events = list(train(spec(epochs=3, learning_rate=0.003), digits, programs))
     started, finished = events[0], events[-1]
     per_epoch = 1437 // 32
@@ -65,24 +65,28 @@ def test_a_run_is_told_from_start_to_finish(digits: DeviceDataset, programs: Com
         range(1, 3 * per_epoch + 1)
     )
     assert finished == Finished("done")
-    # It learns: digits are easy.
+    # The network learns.
     assert evaluated(events)[0].accuracy < 0.3 < 0.7 < evaluated(events)[-1].accuracy
 
 
-def test_evaluations_in_between_when_asked_for(digits: DeviceDataset, programs: CompiledTrainerCache) -> None:
+def test_eval_every_adds_evaluations_within_an_epoch(digits: DeviceDataset, programs: CompiledTrainerCache) -> None:
     events = list(train(spec(eval_every=20), digits, programs))
     assert [one.step for one in evaluated(events)] == [0, 20, 40, 44]
 
 
-def test_the_loss_at_the_start_is_the_networks_own(digits: DeviceDataset, programs: CompiledTrainerCache) -> None:
-    # With zero logits every class is as likely: ln 10, and the accuracy of guessing the first class.
+def test_the_initial_loss_of_zero_weights_is_that_of_guessing(
+    digits: DeviceDataset, programs: CompiledTrainerCache
+) -> None:
+    # Zero logits make every class equally likely: the loss is ln 10, the prediction the first class.
     first = evaluated(list(train(spec(initializer="zeros"), digits, programs)))[0]
     assert first.loss == pytest.approx(math.log(10), abs=1e-5)
     assert first.accuracy == pytest.approx(float(np.mean(load("digits", None).y_test == 0)))
 
 
-def test_a_step_is_that_of_plain_gradient_descent(digits: DeviceDataset, programs: CompiledTrainerCache) -> None:
-    """One SGD step of a network without hidden layers, worked out in NumPy."""
+def test_an_sgd_step_matches_plain_gradient_descent_in_numpy(
+    digits: DeviceDataset, programs: CompiledTrainerCache
+) -> None:
+    """Compare one step of a network without hidden layers."""
     data = load("digits", None)
     chosen = spec(hidden="none", optimizer="sgd", learning_rate=0.5, initializer="zeros", batch_size=1437)
     list(train(chosen, digits, programs))
@@ -94,7 +98,7 @@ def test_a_step_is_that_of_plain_gradient_descent(digits: DeviceDataset, program
     np.testing.assert_allclose(bias, -0.5 * (0.1 - labels).mean(0), atol=1e-6)
 
 
-def test_l2_pulls_the_kernels_and_not_the_biases_and_is_not_in_the_loss(
+def test_l2_decays_kernels_but_not_biases_and_is_not_part_of_the_loss(
     digits: DeviceDataset, programs: CompiledTrainerCache
 ) -> None:
     plain = spec(optimizer="sgd", learning_rate=0.5, batch_size=1437)
@@ -108,8 +112,9 @@ def test_l2_pulls_the_kernels_and_not_the_biases_and_is_not_in_the_loss(
     programs.get(plain, digits).program.reset(plain.initializer, plain.seed, plain.learning_rate)
     before = weights(plain)
     assert losses(list(train(shrunk, digits, programs))) == curve
-    for at_first, one, other in zip(before, after, weights(shrunk), strict=True):
-        np.testing.assert_allclose(other, one - 0.5 * 0.01 * at_first if one.ndim == 2 else one, atol=1e-6)
+    for initial, without, decayed in zip(before, after, weights(shrunk), strict=True):
+        expected = without - 0.5 * 0.01 * initial if without.ndim == 2 else without
+        np.testing.assert_allclose(decayed, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("hidden", ["16,16", "none"])
@@ -125,14 +130,14 @@ def test_xla_graph_and_eager_give_the_same_losses(
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_every_optimizer_learns_and_starts_afresh(
+def test_every_optimizer_learns_and_keeps_no_state_between_runs(
     digits: DeviceDataset, programs: CompiledTrainerCache, optimizer: str
 ) -> None:
     rate = {"sgd": 0.3, "momentum": 0.05, "nesterov": 0.05, "adagrad": 0.05}.get(optimizer, 0.003)
     chosen = spec(optimizer=optimizer, learning_rate=rate)
     first = losses(list(train(chosen, digits, programs)))
     assert np.mean(first[-5:]) < 0.7 * first[0]
-    # The program is shared, its state is not: another run in between leaves no trace.
+    # The compiled program is shared, its state is not: a run in between changes nothing.
     list(train(chosen.model_copy(update={"seed": 5, "learning_rate": 1.0}), digits, programs))
     assert losses(list(train(chosen, digits, programs))) == first
 
@@ -143,7 +148,7 @@ def test_every_activation_trains(digits: DeviceDataset, programs: CompiledTraine
     assert np.mean(curve[-5:]) < 0.8 * curve[0]
 
 
-def test_compiled_once_for_an_architecture(digits: DeviceDataset) -> None:
+def test_an_architecture_is_compiled_once(digits: DeviceDataset) -> None:
     fresh = CompiledTrainerCache()
     seconds = []
     for change in ({}, {"seed": 3}, {"initializer": "orthogonal"}, {"learning_rate": 0.1}, {"activation": "tanh"}):
@@ -167,8 +172,8 @@ for first, count in ((0, 1), (1, 7), (3, 8), (0, 11)):
 """
 
 
-def test_chunks_of_any_length_compile_but_once(tmp_path: Path) -> None:
-    # XLA takes some sizes for compile-time constants without a word; what it compiled it dumps.
+def test_chunks_of_any_length_are_compiled_once(tmp_path: Path) -> None:
+    # XLA silently treats some sizes as compile-time constants; its dump shows what it compiled.
     flags = {"XLA_FLAGS": f"--xla_dump_to={tmp_path} --xla_dump_hlo_as_text"}
     subprocess.run([sys.executable, "-c", CHUNKS_OF_MANY_LENGTHS], check=True, env={**os.environ, **flags})
     compiled = [path.name for path in tmp_path.iterdir() if path.name.endswith("before_optimizations.txt")]
@@ -182,7 +187,9 @@ def test_data_order_depends_on_the_seed_alone() -> None:
     assert not np.array_equal(shuffled(1, 2, 100), shuffled(2, 2, 100))
 
 
-def test_diverging_ends_the_run_as_a_result(digits: DeviceDataset, programs: CompiledTrainerCache) -> None:
+def test_a_diverging_run_ends_with_that_outcome_and_the_step(
+    digits: DeviceDataset, programs: CompiledTrainerCache
+) -> None:
     chosen = spec(optimizer="sgd", learning_rate=1e4, hidden="16x4", activation="linear")
     events = list(train(chosen, digits, programs))
     finished = events[-1]
@@ -194,7 +201,7 @@ def test_diverging_ends_the_run_as_a_result(digits: DeviceDataset, programs: Com
     assert isinstance(events[-2], Evaluated) and events[-2].step == len(curve)
 
 
-def test_a_start_whose_loss_is_not_finite_diverges_before_the_first_step(
+def test_an_infinite_initial_loss_diverges_before_the_first_step(
     digits: DeviceDataset, programs: CompiledTrainerCache
 ) -> None:
     events = list(train(spec(initializer="constant:value=1000000", hidden="64x10"), digits, programs))
@@ -203,7 +210,7 @@ def test_a_start_whose_loss_is_not_finite_diverges_before_the_first_step(
     assert "before the first step" in events[-1].reason
 
 
-def test_layers_are_measured_at_step_0_and_over_the_whole_of_a_run_that_takes_a_while(
+def test_layers_are_measured_at_step_0_and_throughout_a_long_run(
     digits: DeviceDataset, programs: CompiledTrainerCache
 ) -> None:
     chosen = spec(epochs=120)
@@ -228,7 +235,7 @@ def test_measuring_takes_no_more_than_its_share_of_the_training(seconds_per_step
     assert step == total
 
 
-def test_what_is_affordable_is_spread_over_the_run_and_ends_with_it() -> None:
+def test_affordable_measurements_are_spread_over_the_run_and_include_its_end() -> None:
     due = schedule(10_000)
     assert (len(due), due[0], due[-1]) == (20, 1, 10_000)
     assert spread(due, 100) == spread(due, 20) == due
@@ -237,7 +244,7 @@ def test_what_is_affordable_is_spread_over_the_run_and_ends_with_it() -> None:
     assert spread(due, 0) == spread(due, -1) == []
 
 
-def test_measuring_changes_nothing_of_what_is_trained(
+def test_measuring_layers_does_not_change_the_trained_weights(
     digits: DeviceDataset, programs: CompiledTrainerCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = spec(epochs=4)
@@ -253,9 +260,7 @@ def test_measuring_changes_nothing_of_what_is_trained(
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "nesterov", "adagrad"])
-def test_resumed_is_as_unbroken_bit_for_bit(
-    digits: DeviceDataset, programs: CompiledTrainerCache, optimizer: str
-) -> None:
+def test_resume_gives_identical_weights(digits: DeviceDataset, programs: CompiledTrainerCache, optimizer: str) -> None:
     chosen = spec(optimizer=optimizer, epochs=3)
     whole = list(train(chosen, digits, programs))
     expected = [array.tobytes() for array in programs.get(chosen, digits).program.state()]
@@ -307,7 +312,7 @@ def test_the_same_spec_gives_the_same_weights_in_any_process(execution: str, ini
 
 
 class NotForXla(CompiledTrainer):
-    """A network with an operation that XLA cannot compile, as a device without its libraries."""
+    """A trainer with an operation that XLA cannot compile, as on a device without the XLA libraries."""
 
     def _step(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[Any, Any]:
         return super()._step(tf.py_function(lambda same: same, [images], images.dtype), labels)
@@ -316,7 +321,7 @@ class NotForXla(CompiledTrainer):
         return super()._pixels(tf.ensure_shape(images, [None, 8, 8]))
 
 
-def test_where_xla_does_not_compile_the_run_goes_as_graph_and_says_so(digits: DeviceDataset) -> None:
+def test_a_run_that_xla_cannot_compile_uses_graph_execution_and_records_it(digits: DeviceDataset) -> None:
     program = NotForXla(spec(), digits)
     assert program.execution == "graph"
     assert "XLA does not compile here" in program.note
@@ -332,6 +337,6 @@ def test_real_mnist_learns_as_measured(mnist_folder: Path, programs: CompiledTra
         events = list(train(RunSpec.checked(dataset="mnist", initializer=written), data, programs))
         reached[written] = evaluated(events)[-1].accuracy
     assert 0.77 < reached["random_normal:stddev=1.0"] < 0.86
-    # Keras's RandomNormal() is nearly Xavier on this network: the word "random" says nothing.
+    # The standard deviation of Keras's RandomNormal() happens to be close to Xavier's on this network.
     assert abs(reached["random_normal"] - reached["he_normal"]) < 0.02
     assert min(reached["random_normal"], reached["he_normal"]) > 0.935

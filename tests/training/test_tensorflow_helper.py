@@ -1,4 +1,4 @@
-"""Downloading, from a server on this machine: the datasets' own are out of the tests' reach."""
+"""Downloads from a local server, and questions answered by the TensorFlow helper process."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training import tensorflow_helper
 
 
-class Quiet(SimpleHTTPRequestHandler):
+class QuietHandler(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         pass
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    """Serves a small Fashion-MNIST, in the four files of the real one."""
+    """A local server with a small Fashion-MNIST in the original four files."""
     folder = tmp_path / "server"
     folder.mkdir()
     for part, count in (("train", 60), ("t10k", 20)):
         labels, images = np.arange(count) % 10, np.arange(count * 784) % 256
         contents = {"labels-idx1": bytes(8) + bytes(labels.tolist()), "images-idx3": bytes(16) + bytes(images.tolist())}
-        for what, content in contents.items():
-            (folder / f"{part}-{what}-ubyte.gz").write_bytes(gzip.compress(content))
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder)) as serving:
+        for name, content in contents.items():
+            (folder / f"{part}-{name}-ubyte.gz").write_bytes(gzip.compress(content))
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(QuietHandler, directory=folder)) as serving:
         threading.Thread(target=serving.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{serving.server_port}/"
         serving.shutdown()
@@ -44,7 +44,7 @@ def server(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def keras_home(tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keras's own downloader, with an empty cache, told to fetch from the server."""
+    """Make Keras's downloader use the local server and an empty cache."""
     home = tmp_path / "keras"
     home.mkdir()
 
@@ -69,7 +69,7 @@ def test_a_download_shows_its_progress_and_is_kept_as_npz(
     assert [path.name for path in prepared.parent.iterdir()] == ["fashion_mnist.npz"]
 
 
-def test_a_download_that_breaks_off_leaves_nothing_half(keras_home: Path, tmp_path: Path) -> None:
+def test_a_failed_download_leaves_no_partial_files(keras_home: Path, tmp_path: Path) -> None:
     (tmp_path / "server" / "t10k-images-idx3-ubyte.gz").unlink()
     with pytest.raises(Exception, match="404"):
         tensorflow_helper.fetch("fashion_mnist", str(tmp_path / "prepared" / "fashion_mnist.npz"))
@@ -78,11 +78,11 @@ def test_a_download_that_breaks_off_leaves_nothing_half(keras_home: Path, tmp_pa
 
 
 @pytest.mark.parametrize("dataset", [name for name in DATASETS if name != "digits"])
-def test_without_a_network_a_download_ends_and_leaves_nothing(
+def test_without_a_network_a_download_fails_and_leaves_no_files(
     dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens on this port
     with pytest.raises(Exception, match="URL fetch failure"):
         tensorflow_helper.fetch(dataset, str(tmp_path / "prepared" / f"{dataset}.npz"))
     assert not (tmp_path / "prepared").exists()
@@ -91,17 +91,17 @@ def test_without_a_network_a_download_ends_and_leaves_nothing(
 @pytest.mark.parametrize(
     ("initializer", "error"),
     [
-        ("import:gone_for_good.Start", "No module named 'gone_for_good'"),
-        ("import:broken_on_import.Start", "ZeroDivisionError"),
-        ("import:wrong_in_use.number", "is not callable"),
-        ("import:wrong_in_use.shape", "returned shape (2, 2) for a kernel of shape (64, 16)"),
+        ("import:missing_module.Draw", "No module named 'missing_module'"),
+        ("import:broken_on_import.Draw", "ZeroDivisionError"),
+        ("import:invalid_results.number", "is not callable"),
+        ("import:invalid_results.shape", "returned shape (2, 2) for a kernel of shape (64, 16)"),
     ],
 )
-def test_a_custom_initializer_that_cannot_be_used_is_answered_with_the_reason(
+def test_a_custom_initializer_that_cannot_be_used_is_reported_with_the_reason(
     tmp_path: Path, initializer: str, error: str
 ) -> None:
     (tmp_path / "broken_on_import.py").write_text("1/0")
-    (tmp_path / "wrong_in_use.py").write_text(
+    (tmp_path / "invalid_results.py").write_text(
         "import numpy\nnumber = 3\ndef shape(_shape):\n    return numpy.zeros((2, 2))\n"
     )
     spec = RunSpec.checked(initializer=initializer, hidden="16").to_json()

@@ -1,4 +1,4 @@
-"""The description of recipe files names every field that they may hold."""
+"""The description of recipe files names every field."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from initlab_tui.domain.theory.mean_field import chi1, critical_sigma_w2
 
 
 @pytest.mark.parametrize("name", GLOSSARY)
-def test_each_term_takes_a_few_lines(name: str) -> None:
+def test_each_term_is_complete_and_short(name: str) -> None:
     term = GLOSSARY[name]
     assert len(term.summary) <= 100
     assert all((term.formula, term.reading, term.source))
@@ -59,17 +59,17 @@ def test_every_metric_is_explained_and_found_by_its_heading() -> None:
     assert "∂L/∂W" in find("kernel_grad_std").formula and "∂L/∂z" in find("preactivation_grad_rms").formula
 
 
-def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+def test_an_unknown_name_is_refused_with_the_closest_one() -> None:
     with pytest.raises(ValueError, match="unknown term 'updates': did you mean update"):
         find("updates")
     with pytest.raises(ValueError, match="he_normal is an initializer: see initlab-tui initializers he_normal"):
         find("He normal")
 
 
-def test_the_numbers_in_the_glossary_are_those_of_the_theory() -> None:
+def test_the_numbers_in_the_glossary_match_the_theory() -> None:
     assert chi1("relu", 7.0, 2.0) == 1.0 and critical_sigma_w2("tanh") == pytest.approx(1.0)
-    # The unit is saturated from these on, with these slopes.
+    # Units count as saturated beyond these values, where the slopes are this small.
     assert math.tanh(2.1) == pytest.approx(0.97, abs=1e-3) and 1 - 0.97**2 < 0.06
     assert 1 / (1 + math.exp(-3.5)) == pytest.approx(0.97, abs=1e-3) and 0.97 * 0.03 < 0.03
-    # An output's variance is less than its mean square where its mean is not 0.
+    # With a non-zero mean, the variance of an output is less than its mean square.
     assert expectations("relu", 1.0).variance < expectations("relu", 1.0).mean_square

@@ -10,7 +10,7 @@ from initlab_tui.domain.statistics.intervals import estimate, t_quantile
 from initlab_tui.domain.statistics.paired import paired_differences
 
 
-def test_the_interval_is_student_t() -> None:
+def test_the_interval_is_students_t_interval() -> None:
     # Five values 1..5: mean 3, s = 1.5811, t(0.975, 4) = 2.7764, so 3 ± 1.9632 (any table of t).
     measured = estimate([1, 2, 3, 4, 5])
     assert measured.mean == 3
@@ -26,7 +26,7 @@ def test_the_standard_deviation_matches_the_exact_one(values: list[float]) -> No
     assert measured.mean == pytest.approx(statistics.fmean(values), rel=1e-12)
 
 
-def test_equal_values_have_no_deviation() -> None:
+def test_equal_values_have_zero_standard_deviation_and_width() -> None:
     measured = estimate([0.1] * 7)
     assert (measured.stddev, measured.half_width) == (0.0, 0.0)
 
