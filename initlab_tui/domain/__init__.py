@@ -1,1 +1,1 @@
-"""What is trained, predicted, measured and claimed: pure Python that imports no other room."""
+"""Specs, theory, layer statistics, leaderboard and claims: pure Python that imports no other room."""

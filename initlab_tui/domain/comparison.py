@@ -15,9 +15,9 @@ from initlab_tui.domain.validation import Frozen
 
 
 class Comparison(Frozen):
-    """Initializers × seeds over one base spec, and over networks, activations, optimizers and learning rates if given.
+    """Initializers × seeds for one base spec, and for several networks, activations and so on if they are given.
 
-    An empty `hidden`, `activations`, `optimizers` or `learning_rates` means that of the base.
+    If `hidden`, `activations`, `optimizers` or `learning_rates` is empty, that of the base is used.
     """
 
     base: RunSpec = RunSpec()
@@ -30,17 +30,17 @@ class Comparison(Frozen):
 
     @model_serializer(mode="wrap")
     def _without_empty_optimizers(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out `optimizers` if it is empty, so that the version of a recipe is as it was before this field."""
+        """Omit `optimizers` if it is empty, so that recipes keep the version that they had before this field."""
         dumped: dict[str, Any] = dump(self)
         if not self.optimizers:
             dumped.pop("optimizers", None)
         return dumped
 
     @model_validator(mode="after")
-    def _no_gaps_or_repeats(self) -> Self:
+    def _check_lists(self) -> Self:
         for name in ("initializers", "seeds"):
             if not getattr(self, name):
-                raise ValueError(f"{name} must have at least one, got none")
+                raise ValueError(f"{name} must not be empty")
         for name in ("initializers", "seeds", "activations", "hidden", "learning_rates", "optimizers"):
             values = getattr(self, name)
             twice = next((value for i, value in enumerate(values) if value in values[:i]), None)
@@ -49,9 +49,9 @@ class Comparison(Frozen):
         return self
 
     def runs(self) -> Iterator[RunSpec]:
-        """Yield every run, one compiled network after the other; within one, seed by seed.
+        """Yield every run, ordered by compiled network, then by seed.
 
-        So a network is compiled once, and what is done when a comparison is stopped is paired by seed.
+        So each network is compiled once, and if the comparison is stopped, the finished runs are paired by seed.
         """
         base = dict(self.base)
         for hidden, activation, optimizer, seed, learning_rate, initializer in itertools.product(

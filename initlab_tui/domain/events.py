@@ -1,7 +1,7 @@
-"""One frozen dataclass for each thing that can happen to a run while it trains.
+"""The events of a run in training, one frozen dataclass for each.
 
-Losses are plain floats and may be NaN or infinite here: an event says what happened. The store keeps a value
-that is not finite as NULL and gives it back as NaN (`store.py`), and JSON has null for it.
+Losses are plain floats and may be NaN or infinite here. The store keeps a value that is not finite as NULL and reads
+it back as NaN; in JSON it is null.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from initlab_tui.domain.layers.measurement import Measurement
 
-if TYPE_CHECKING:  # NumPy takes a while to import, and followers need none
+if TYPE_CHECKING:  # NumPy takes a while to import, and processes that follow runs do not need it
     import numpy as np
     import numpy.typing as npt
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:  # NumPy takes a while to import, and followers need none
 
 @dataclass(frozen=True)
 class Started:
-    """The network is built and compiled, the data on the device; training begins or continues at `step`.
+    """The network is compiled and the data is on the device; training begins or continues at `step`.
 
-    `execution` is what really runs; `note` says why where that is not what the spec asked for.
-    `compile_seconds` is 0 where a program compiled earlier was taken. `initialization` is what a data-dependent
-    initializer did to fit the network to images; it is empty for the others.
+    `execution` is the mode in use; if it is not that of the spec, `note` says why. `compile_seconds` is 0 if the
+    network was compiled for an earlier run. `initialization` is what a data-dependent initializer did in each layer,
+    and empty for the others.
     """
 
     step: int
@@ -44,9 +44,10 @@ class Started:
 
 @dataclass(frozen=True)
 class Stepped:
-    """Some training steps were taken: `losses` and `accuracies` (fractions) of each, the first being `step`.
+    """A chunk of training steps was taken; `losses` and `accuracies` (fractions) have one value for each step.
 
-    Steps count from 1; step n's loss is that of its batch before the update. `seconds` is wall time.
+    The first of them is `step`, counted from 1. The loss of a step is that of its batch before the update. `seconds`
+    is wall time.
     """
 
     step: int
@@ -80,7 +81,7 @@ class LayersMeasured:
 
 @dataclass(frozen=True)
 class Checkpointed:
-    """All that the run needs to go on from `step` as if it had never been interrupted."""
+    """Everything that a run needs to continue from `step` with the same results as without an interruption."""
 
     step: int
     state: State = field(repr=False)
@@ -88,7 +89,7 @@ class Checkpointed:
 
 @dataclass(frozen=True)
 class Finished:
-    """The run is over: every step taken, or the loss no longer finite, which is a result too."""
+    """The run has ended: all steps were taken, or the loss is no longer finite, which is a result too."""
 
     outcome: Literal["done", "diverged"]
     reason: str = ""
@@ -98,12 +99,12 @@ Event = Started | Stepped | Evaluated | LayersMeasured | Checkpointed | Finished
 
 
 def finite_or_none(value: float | None) -> float | None:
-    """`value`, or None where it is NaN or infinite: the form that SQLite and JSON can hold."""
+    """Return `value`, or None if it is NaN or infinite, which SQLite and JSON cannot hold."""
     return value if value is not None and math.isfinite(value) else None
 
 
 def json_ready(value: Any) -> Any:
-    """`value` with every NaN and infinity inside it, however deep, as None."""
+    """Return `value` with every NaN and infinity in it, at any depth, replaced by None."""
     match value:
         case float():
             return finite_or_none(value)

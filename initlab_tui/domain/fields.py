@@ -1,4 +1,4 @@
-"""The fields of a spec: what each allows, how it is read from text, and what is said of a wrong one."""
+"""The fields of a spec: allowed values, parsing from text, and error messages."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ ACTIVATIONS = (
 )
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop", "adagrad")
 EXECUTIONS = ("xla", "graph", "eager")
-MAX_DEPTH = 500  # deeper, building and tracing run into Python's recursion limit
+MAX_DEPTH = 500  # building and tracing deeper networks exceeds Python's recursion limit
 MAX_SEED = 2**31 - 1
 
 
 def _whole(name: str, minimum: int, maximum: int) -> BeforeValidator:
-    """A whole number within bounds, or text that is one."""
+    """Validate a whole number within bounds, or text that is one."""
 
     def check(value: object) -> int:
         try:
@@ -65,7 +65,7 @@ def _number(name: str, allowed: str, allows: Callable[[float], bool]) -> BeforeV
 
 
 def _one_of(what: str, allowed: Sequence[str]) -> BeforeValidator:
-    """One of some names; another is refused with the nearest."""
+    """Validate one of the `allowed` names; the error suggests the nearest ones."""
 
     def check(value: object) -> str:
         if value not in allowed:
@@ -76,16 +76,16 @@ def _one_of(what: str, allowed: Sequence[str]) -> BeforeValidator:
 
 
 def _dataset(value: object) -> str:
-    """A dataset of the catalogue, or a person's own file.
+    """Validate the name of a dataset in the catalogue, or the path of a custom file.
 
     Raises:
-        ValueError: for another name, with the nearest.
+        ValueError: for an unknown name, with the nearest ones.
     """
     name = str(value)
     if name.startswith(NPZ_PREFIX) and name != NPZ_PREFIX:
         return name
     if name.endswith(".npz"):
-        raise ValueError(f"unknown dataset {name!r}: your own file is written {NPZ_PREFIX}{name}")
+        raise ValueError(f"unknown dataset {name!r}: write {NPZ_PREFIX}{name} for a custom file")
     if name not in DATASETS:
         raise ValueError(unknown("dataset", name, [*DATASETS, f"{NPZ_PREFIX}FILE"]))
     return name
@@ -111,7 +111,7 @@ def parse_hidden(value: object) -> tuple[int, ...]:
 
 
 def hidden_text(widths: Sequence[int]) -> str:
-    """The shortest text that `parse_hidden` reads back as `widths`."""
+    """Return the shortest text that `parse_hidden` reads as `widths`."""
     runs = [(width, len(list(same))) for width, same in itertools.groupby(widths)]
     parts = [f"{width}x{count}" if count > 2 else ",".join([str(width)] * count) for width, count in runs]
     return ",".join(parts) or "none"
@@ -128,7 +128,7 @@ def _repeat(part: object, whole: object) -> tuple[int, ...]:
             "hidden must be whole numbers >= 1, as in 256,256 or 100x30 (thirty layers of 100), "
             f"or none, got {str(part)!r} in {str(whole)!r}"
         ) from None
-    # One layer too many already says that there are too many, without a list of billions.
+    # One layer too many is enough to report the error; a list of billions would fill the memory.
     return (number,) * min(repeats, MAX_DEPTH + 1)
 
 

@@ -1,4 +1,4 @@
-"""An initializer as it is written, `NAME:param=value,...`, and as it is stored."""
+"""An initializer by name with its parameters, as in `random_normal:stddev=0.05`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ IMPORT_PREFIX = "import:"
 
 @dataclass(frozen=True)
 class Initializer:
-    """An initializer with all its parameters: a catalogue entry, or a person's own by `import:`.
+    """An initializer with all its parameters: an entry of the catalogue, or a custom one with `import:`.
 
-    Written `NAME` or `NAME:param=value,param=value`; `str` gives the shortest such text that loses nothing,
-    with the parameters without which the name means nothing (`random_normal:stddev=0.05`).
+    The text form is `NAME` or `NAME:param=value,param=value`. `str` returns the shortest text that `parse` reads as an
+    equal initializer, except that it always names the parameters that are essential (`random_normal:stddev=0.05`).
     """
 
     name: str
@@ -28,7 +28,7 @@ class Initializer:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read an initializer as written on the command line.
+        """Parse an initializer as it is written on the command line.
 
         Raises:
             ValueError: for an unknown name or parameter, or a value out of bounds.
@@ -43,21 +43,21 @@ class Initializer:
 
     @property
     def entry(self) -> Entry | None:
-        """The catalogue's entry, or None for an `import:`."""
+        """The entry in the catalogue, or None for a custom initializer."""
         return CATALOGUE.get(self.name)
 
     @property
     def is_imported(self) -> bool:
-        """Whether this is a person's own, by `import:`."""
+        """Whether this is a custom initializer."""
         return self.name.startswith(IMPORT_PREFIX)
 
     @property
     def is_data_dependent(self) -> bool:
-        """Whether it is fitted to training images after the draw."""
+        """Whether the weights are fitted to training images after they are drawn."""
         return self.entry is not None and self.entry.data_dependent
 
     def moments(self, fan_in: int, fan_out: int) -> Moments | None:
-        """Mean and variance of one weight of a (fan_in, fan_out) kernel; None where no formula is known."""
+        """Return the mean and variance of a weight of a (fan_in, fan_out) kernel; None if there is no formula."""
         moments = self.entry.moments if self.entry else None
         return moments(dict(self.parameters), fan_in, fan_out) if moments else None
 
@@ -72,9 +72,9 @@ class Initializer:
 
 def _unknown_initializer(name: str) -> str:
     if "," in name:
-        return f"{name!r} is not one initializer: give each on its own"
+        return f"{name!r} is not one initializer: give each one separately"
     if "." in name:
-        return f"unknown initializer {name!r}: your own is written {IMPORT_PREFIX}{name}"
+        return f"unknown initializer {name!r}: write {IMPORT_PREFIX}{name} for a custom one"
     return unknown("initializer", name, [*CATALOGUE, f"{IMPORT_PREFIX}package.module.Name"])
 
 

@@ -1,4 +1,4 @@
-"""Parse a comparison from the texts of a form or a command line, reporting every invalid field."""
+"""Parses a comparison from the text of a form or a command line, and reports every invalid field."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def seeds_from(first: str, count: str) -> tuple[int, ...]:
     """Return `count` consecutive seeds from `first`.
 
     Raises:
-        InvalidInputError: when either is not a whole number within its bounds.
+        InvalidInputError: if either is not a whole number within its bounds.
     """
     first_seed = RunSpec.checked(seed=first).seed
     most = min(10_000, MAX_SEED - first_seed + 1)
@@ -42,7 +42,7 @@ def comparison(
     dataset: str,
     **others: str,
 ) -> Comparison:
-    """Parse a comparison, in the same way for the command line and for the setup pane.
+    """Parse a comparison from the options of the command line or the fields of the setup pane.
 
     Raises:
         InvalidInputError: naming every field that is wrong.
@@ -75,13 +75,13 @@ def comparison(
 
 
 class _Collector:
-    """Builds one value after the other, collecting the problems of all of them."""
+    """Builds values one by one and collects the problems of all of them."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
 
     def __call__(self, build: Callable[[], T], default: T) -> T:
-        """Return what `build` makes, or `default` if its input is invalid."""
+        """Return the result of `build`, or `default` if its input is invalid."""
         try:
             return build()
         except InvalidInputError as error:

@@ -1,4 +1,4 @@
-"""The status of a run, and what follows from it."""
+"""The status of a run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class RunStatus(StrEnum):
-    """Where a run is between being queued and its end; the store and JSON hold the value."""
+    """The status of a run; the store and JSON documents contain its value."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -24,17 +24,17 @@ class RunStatus(StrEnum):
 
     @property
     def is_ended(self) -> bool:
-        """Whether the run is over, with a result or without one."""
+        """Whether the run has ended, with or without a result."""
         return not self.is_active
 
     @property
     def is_broken(self) -> bool:
-        """Whether the run ended without being trained to its last step, other than by request."""
+        """Whether the run ended before its last step, and not by request."""
         return self in (RunStatus.DIVERGED, RunStatus.FAILED, RunStatus.CRASHED)
 
     @property
     def has_result(self) -> bool:
-        """Whether the run ended with a result: diverging is one."""
+        """Whether the run ended with a result, which may be that it diverged."""
         return self in (RunStatus.DONE, RunStatus.DIVERGED)
 
     @property
@@ -44,5 +44,5 @@ class RunStatus(StrEnum):
 
     @property
     def can_be_retried(self) -> bool:
-        """Whether the same spec may be queued again in its place."""
+        """Whether the spec of the run may be queued again."""
         return self in (RunStatus.FAILED, RunStatus.CRASHED, RunStatus.STOPPED)

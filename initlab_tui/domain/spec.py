@@ -24,11 +24,11 @@ from initlab_tui.domain.fields import (
 from initlab_tui.domain.initializer import Initializer, InitializerField
 from initlab_tui.domain.validation import Frozen
 
-EVALUATION_BATCH = 1000  # test images that are measured at once, whatever the batch of training
+EVALUATION_BATCH = 1000  # test images that are evaluated at once, whatever the batch size of training
 
 
 class LayerShape(NamedTuple):
-    """One layer's kernel: the layer's name, and how many inputs and outputs a unit of it has."""
+    """The name of a layer, and the shape of its kernel: the number of inputs of each unit and of units."""
 
     layer: str
     fan_in: int
@@ -39,12 +39,11 @@ SPEC_SCHEMA = 1  # part of every spec's hash
 
 
 class RunSpec(Frozen):
-    """One training run, complete: what is trained on what, from which start, how and for how long.
+    """The complete description of a run: data, network, initializer, optimizer, duration and seed.
 
-    `eval_every` adds an evaluation on the test set every so many steps to those at step 0 and after each
-    epoch; 0 adds none. An epoch is floor(training images / batch_size) steps over a fresh shuffle. `l2` adds
-    (l2 / 2) × the sum of the squared kernels, biases left out, to what is minimized; Nielsen writes it λ / n. The
-    losses that are reported stay the cross entropy alone.
+    An epoch is floor(training images / batch_size) steps in a new random order. The test set is evaluated at step 0,
+    after each epoch and, unless it is 0, every `eval_every` steps. `l2` adds (l2 / 2) × the sum of the squared kernels,
+    without biases, to the objective; Nielsen writes it λ / n. Reported losses are the cross entropy alone.
     """
 
     dataset: DatasetName = "digits"
@@ -62,18 +61,18 @@ class RunSpec(Frozen):
 
     @property
     def spec_hash(self) -> str:
-        """Sixteen hex digits shared by exactly the specs that differ only in the seed.
+        """Sixteen hex digits that are equal for two specs if and only if they differ in nothing but the seed.
 
-        It is the start of the SHA-256 of canonical JSON: the version of the schema and the fields that differ from
-        their default. So a new field with a neutral default changes no hash. Whoever changes a default, or what a
-        field means, raises SPEC_SCHEMA and adds a migration that computes the stored hashes anew.
+        They are the beginning of the SHA-256 of canonical JSON: the schema version and the fields that differ from
+        their default, so a new field with a neutral default changes no hash. If a default or the meaning of a field
+        changes, increase SPEC_SCHEMA and add a migration that computes the stored hashes again.
         """
         fields = self.model_dump(mode="json", exclude={"seed"}, exclude_defaults=True)
         canonical = json.dumps({"schema": SPEC_SCHEMA, "spec": fields}, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     def layer_shapes(self, shape: Sequence[int], classes: int) -> tuple[LayerShape, ...]:
-        """The kernels of the network, from the first layer to the logits, for images of `shape`."""
+        """Return the shapes of the network's kernels, from the first layer to the logits, for images of `shape`."""
         widths = (math.prod(shape), *self.hidden, classes)
         names = (*(f"dense_{number}" for number in range(1, len(widths) - 1)), "logits")
         return tuple(map(LayerShape, names, widths, widths[1:]))

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Frozen(BaseModel):
-    """Data that is checked as it is made and does not change."""
+    """Validated, immutable data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
@@ -27,12 +27,12 @@ class Frozen(BaseModel):
         return _translated(lambda: cls(**fields))
 
     def to_json(self) -> str:
-        """One line of JSON that `from_json` turns back into an equal object."""
+        """Return one line of JSON that `from_json` reads as an equal object."""
         return self.model_dump_json()
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what `to_json` wrote.
+        """Build from the result of `to_json`.
 
         Raises:
             InvalidInputError: naming every field that is wrong.
@@ -54,7 +54,7 @@ def _field(location: tuple[int | str, ...]) -> str:
 
 
 def sentence(problem: Mapping[str, Any]) -> str:
-    """What pydantic found wrong, with the value; a field's own words where it has them."""
+    """Return a message with the invalid value: the field's if it has one, otherwise pydantic's."""
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
     return f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}, got {problem['input']}"

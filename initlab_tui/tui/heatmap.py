@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from initlab_tui.domain.layers.metrics import LayerMetric
+from initlab_tui.domain.layers.metric import LayerMetric
 from initlab_tui.store.layer_statistics import StoredMeasurement
 
 

@@ -144,7 +144,7 @@ def test_all_invalid_fields_are_reported_at_once() -> None:
         ("optimizer", "adan", "did you mean adam"),
         ("dataset", "my.npz", "npz:my.npz"),
         ("initializer", "mine.Draw", "import:mine.Draw"),
-        ("initializer", "he_normal,zeros", "give each on its own"),
+        ("initializer", "he_normal,zeros", "give each one separately"),
         ("initializer", "he", "did you mean he_normal or he_uniform or he_fan_avg"),
         ("execution", "jit", "allowed: xla, graph, eager"),
         ("initializer", "glorot", "did you mean glorot_normal or glorot_uniform"),

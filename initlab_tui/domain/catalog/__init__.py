@@ -1,1 +1,1 @@
-"""What there is to choose from: initializers and datasets."""
+"""The catalogue: initializers and datasets, with their parameters and sources."""

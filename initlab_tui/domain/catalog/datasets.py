@@ -1,4 +1,4 @@
-"""The catalogue of datasets: names, shapes, sizes and where each comes from. Pure data."""
+"""The catalogue of datasets: names, shapes, sizes and sources."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ NPZ_PREFIX = "npz:"
 class DatasetEntry:
     """One dataset of the catalogue.
 
-    `shape` is that of one image, `train` and `test` count the images of the published set, `pixel_max` is the
-    value that scales to 1, `mean_square` E[x²] of the scaled training pixels, and `keras_files` names, relative to
-    Keras's `datasets` folder, what its own downloader leaves there.
+    - `shape`: of one image; `train` and `test`: the numbers of images in the published set.
+    - `pixel_max`: the value that is scaled to 1; `mean_square`: E[x²] of the scaled training pixels.
+    - `keras_files`: the files that Keras's downloader creates, relative to Keras's `datasets` folder.
     """
 
     name: str
@@ -29,7 +29,7 @@ class DatasetEntry:
     keras_files: tuple[str, ...] = ()
 
 
-# Mean squares of the last three from the means and deviations of their pixels that are commonly normalized by.
+# The mean squares of the last three follow from the published means and standard deviations of their pixels.
 _ENTRIES = (
     DatasetEntry(
         "digits",

@@ -1,4 +1,4 @@
-"""An entry of the catalogue of initializers: its parameters, and the moments of a weight."""
+"""The form of an entry in the catalogue of initializers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Parameters = Mapping[str, Value]
 
 
 class Moments(NamedTuple):
-    """Mean and variance of one weight."""
+    """The mean and variance of a weight: an entry of a (fan_in, fan_out) kernel, over draws and positions."""
 
     mean: float
     variance: float
@@ -24,9 +24,10 @@ class Moments(NamedTuple):
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of an initializer: its type is its default's, its bounds are inclusive unless `above`.
+    """One parameter of an initializer, of the same type as its default.
 
-    `always_shown` parameters stand in every name of the initializer, since it means nothing without them.
+    The bounds `minimum` and `maximum` are inclusive, `above` is exclusive. A parameter that is `always_shown` is part
+    of every name of the initializer, which means nothing without it.
     """
 
     name: str
@@ -40,7 +41,7 @@ class Parameter:
 
     @property
     def allowed(self) -> str:
-        """The allowed values in words."""
+        """The allowed values, as text."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         kind = "a whole number" if isinstance(self.default, int) else "a number"
@@ -51,7 +52,7 @@ class Parameter:
         """Return `value`, a number or text, as this parameter's type.
 
         Raises:
-            ValueError: when it is not of that type or out of bounds.
+            ValueError: if it has another type or is out of bounds.
         """
         try:
             if self.choices:
@@ -80,9 +81,9 @@ class Parameter:
 class Entry:
     """One initializer of the catalogue.
 
-    `moments` gives a weight's mean and variance from the parameters, fan_in and fan_out. It is None where the entry
-    is `data_dependent`, fitted to training images after the draw: no formula tells what the weights then are.
-    `check` returns what is wrong with parameters that only together make no sense, or an empty string.
+    `moments` computes the mean and variance of a weight from the parameters, fan_in and fan_out. It is None for a
+    `data_dependent` initializer, which is fitted to training images after the draw, so that no formula applies.
+    `check` returns an error message for an invalid combination of parameters, or an empty string.
     """
 
     name: str

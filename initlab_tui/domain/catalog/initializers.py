@@ -1,8 +1,6 @@
-"""The catalogue of initializers: names, parameters, the exact moments of a weight, when to use, source.
+"""The catalogue of initializers: name, formula, moments of a weight, when to use it, source and parameters.
 
-Pure data and arithmetic: `training/initializers.py` turns an entry into the Keras object that draws.
-A weight's moments are those of one entry of a kernel of shape (fan_in, fan_out), taken over draws and over
-the positions in the kernel.
+Pure data and arithmetic; `training/initializers.py` has the Keras object for each entry.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ from types import MappingProxyType
 
 from initlab_tui.domain.catalog.entry import Entry, Moments, Parameter, Parameters
 
-# Standard deviation of a standard normal cut at ±2: sqrt(1 - 4 φ(2) / (2 Φ(2) - 1)).
+# The standard deviation of a standard normal truncated at ±2: sqrt(1 - 4 φ(2) / (2 Φ(2) - 1)).
 TRUNCATED_NORMAL_DEVIATION = 0.8796256610342398
 
 
@@ -63,29 +61,29 @@ _ENTRIES = (
         "zeros",
         "W = 0",
         lambda *_: Moments(0.0, 0.0),
-        "never for hidden kernels: every unit of a layer stays the same as its neighbour, and no ReLU ever fires",
+        "never for hidden kernels: all units of a layer stay the same, and every ReLU outputs 0",
         _KERAS,
     ),
     Entry(
         "ones",
         "W = 1",
         lambda *_: Moments(1.0, 0.0),
-        "never for hidden kernels: symmetry is not broken, and activations grow by fan_in at each layer",
+        "never for hidden kernels: symmetry is not broken, and activations grow by a factor of fan_in in each layer",
         _KERAS,
     ),
     Entry(
         "constant",
         "W = value",
         lambda parameters, *_: Moments(_f(parameters, "value"), 0.0),
-        "to see that a constant other than zero breaks the symmetry no better than zero does",
+        "to see that no constant breaks the symmetry between units, whatever its value",
         _KERAS,
-        (Parameter("value", 0.0, "every weight", always_shown=True),),
+        (Parameter("value", 0.0, "value of every weight", always_shown=True),),
     ),
     Entry(
         "random_normal",
         "N(mean, σ²)",
         lambda parameters, *_: Moments(_f(parameters, "mean"), _f(parameters, "stddev") ** 2),
-        'the "random" of many comparisons: means nothing without its σ, and what suits one width is wrong for another',
+        'the "random" of many comparisons: says nothing without its σ, and the best σ depends on the layer width',
         _KERAS,
         (_STDDEV, _MEAN),
     ),
@@ -93,7 +91,7 @@ _ENTRIES = (
         "random_uniform",
         "U(minval, maxval)",
         _random_uniform,
-        "as random_normal, with bounded weights: σ = (maxval - minval)/√12",
+        "like random_normal, with bounded weights: σ = (maxval - minval)/√12",
         _KERAS,
         (
             Parameter("minval", -0.05, "lower bound", always_shown=True),
@@ -111,7 +109,7 @@ _ENTRIES = (
         lambda parameters, *_: Moments(
             _f(parameters, "mean"), (TRUNCATED_NORMAL_DEVIATION * _f(parameters, "stddev")) ** 2
         ),
-        "random_normal without outliers; mind that the weights' deviation is 0.88 of the stddev asked for",
+        "random_normal without outliers; the standard deviation of the weights is only 0.88 times stddev",
         _KERAS,
         (_STDDEV, _MEAN),
     ),
@@ -119,70 +117,70 @@ _ENTRIES = (
         "glorot_normal",
         "truncated normal, Var = 2/(fan_in + fan_out)",
         _centred(lambda fan_in, fan_out: 2 / (fan_in + fan_out)),
-        "tanh, sigmoid and linear layers: keeps forward and backward variance level (Xavier)",
+        "tanh, sigmoid and linear layers: keeps the variance of signal and gradient nearly constant (Xavier)",
         _GLOROT,
     ),
     Entry(
         "glorot_uniform",
         "U(±√(6/(fan_in + fan_out))), Var = 2/(fan_in + fan_out)",
         _centred(lambda fan_in, fan_out: 2 / (fan_in + fan_out)),
-        "Keras's default for Dense; tanh, sigmoid, and ReLU nets of a few layers (Xavier)",
+        "tanh, sigmoid, and ReLU networks with few layers (Xavier); the default of Dense in Keras",
         _GLOROT,
     ),
     Entry(
         "he_normal",
         "truncated normal, Var = 2/fan_in",
         _centred(lambda fan_in, _: 2 / fan_in),
-        "ReLU and its kin, above all when deep: makes up for the half of the signal that ReLU cuts",
+        "ReLU and similar activations, above all in deep networks: compensates for the half that ReLU sets to 0",
         _HE,
     ),
     Entry(
         "he_uniform",
         "U(±√(6/fan_in)), Var = 2/fan_in",
         _centred(lambda fan_in, _: 2 / fan_in),
-        "as he_normal, with bounded weights",
+        "like he_normal, with bounded weights",
         _HE,
     ),
     Entry(
         "he_fan_avg",
         "normal, Var = 4/(fan_in + fan_out)",
         _centred(lambda fan_in, fan_out: 4 / (fan_in + fan_out)),
-        'ReLU; what some lectures call "He": twice Glorot\'s variance, equal to he_normal only where fan_in = fan_out',
+        'ReLU; called "He" in some lectures: twice the variance of Glorot, equal to he_normal only if fan_in = fan_out',
         'Lab 10-2 "Weight Initialization" (TensorFlow lecture); after He et al. 2015',
     ),
     Entry(
         "lecun_normal",
         "truncated normal, Var = 1/fan_in",
         _centred(lambda fan_in, _: 1 / fan_in),
-        "SELU (self-normalizing nets need it), and tanh; too small for deep ReLU nets",
+        "SELU (required for self-normalizing networks) and tanh; too small for deep ReLU networks",
         _LECUN,
     ),
     Entry(
         "lecun_uniform",
         "U(±√(3/fan_in)), Var = 1/fan_in",
         _centred(lambda fan_in, _: 1 / fan_in),
-        "as lecun_normal, with bounded weights",
+        "like lecun_normal, with bounded weights",
         _LECUN,
     ),
     Entry(
         "variance_scaling",
         "Var = scale/n, n by mode",
         _variance_scaling,
-        "to build any of the scaled ones by hand: scale 1 fan_avg is Glorot, 2 fan_in He, 1 fan_in LeCun",
+        "to set the variance directly: scale 1 with fan_avg is Glorot, 2 with fan_in is He, 1 with fan_in is LeCun",
         "Keras; after He et al. 2015",
         (
             Parameter("scale", 1.0, "numerator of the variance", above=0.0, always_shown=True),
             Parameter(
                 "mode",
                 "fan_in",
-                "which fan divides",
+                "the fan in the denominator",
                 choices=("fan_in", "fan_out", "fan_avg"),
                 always_shown=True,
             ),
             Parameter(
                 "distribution",
                 "truncated_normal",
-                "shape of the distribution; the variance is the same",
+                "shape of the distribution, with the same variance",
                 choices=("truncated_normal", "untruncated_normal", "uniform"),
             ),
         ),
@@ -191,7 +189,7 @@ _ENTRIES = (
         "orthogonal",
         "random rotation times gain, Var = gain²/max(fan_in, fan_out)",
         lambda parameters, fan_in, fan_out: Moments(0.0, _f(parameters, "gain") ** 2 / max(fan_in, fan_out)),
-        "very deep tanh or linear nets: keeps lengths exactly, not only on average; gain √2 for ReLU",
+        "very deep tanh or linear networks: preserves lengths exactly, not only on average; gain √2 for ReLU",
         "Saxe et al. 2014, ICLR",
         (_GAIN,),
     ),
@@ -199,7 +197,7 @@ _ENTRIES = (
         "identity",
         "gain on the diagonal, else 0",
         _identity,
-        "recurrent or very deep square layers that start as a pass-through",
+        "recurrent or very deep networks with square layers that at first pass their input through unchanged",
         "Le, Jaitly & Hinton 2015, arXiv:1504.00941",
         (_GAIN,),
     ),
@@ -207,14 +205,14 @@ _ENTRIES = (
         "torch_default",
         "U(±1/√fan_in), Var = 1/(3 fan_in)",
         _centred(lambda fan_in, _: 1 / (3 * fan_in)),
-        "to see what PyTorch's Linear starts its kernel from (it draws the bias too; here biases start at 0)",
+        "to compare with the default of PyTorch's Linear (which also draws the bias; here biases are 0)",
         "PyTorch nn.Linear.reset_parameters: kaiming_uniform_(a=√5)",
     ),
     Entry(
         "sparse",
         "N(0, σ²) on `connections` inputs of each unit, else 0",
         _sparse,
-        "wide layers: each unit's input stays of the same size however wide the layer below",
+        "wide layers: the input of each unit has the same size whatever the width of the layer below",
         "Martens 2010, ICML, section 5",
         (
             Parameter("connections", 15, "non-zero weights into each unit", minimum=1, always_shown=True),
@@ -225,12 +223,12 @@ _ENTRIES = (
         "lsuv",
         "orthonormal, then each layer divided until Var(x·W) = 1 on training images",
         None,
-        "deep ReLU and tanh nets: the signal is measured, not assumed; not deep sigmoid ones, where the variance is "
-        "soon that between units alone, the same for every image",
+        "deep ReLU and tanh networks: the signal is measured, not assumed; not for deep sigmoid networks, where most "
+        "of the variance is between units and the same for every image",
         "Mishkin & Matas 2016, ICLR, algorithm 1; margin and iterations as in the authors' code",
         (
-            Parameter("margin", 0.02, "done when the variance is less than this from 1", maximum=1.0, above=0.0),
-            Parameter("iterations", 20, "divisions of a layer at most", minimum=1, maximum=1000),
+            Parameter("margin", 0.02, "largest accepted distance of the variance from 1", maximum=1.0, above=0.0),
+            Parameter("iterations", 20, "maximum number of divisions per layer", minimum=1, maximum=1000),
         ),
         data_dependent=True,
     ),

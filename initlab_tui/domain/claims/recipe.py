@@ -228,7 +228,7 @@ class Recipe(Frozen):
     def _fits_together(self) -> Self:
         for field in ("experiments", "claims"):
             if not getattr(self, field):
-                raise ValueError(f"{field} must have at least one, got none")
+                raise ValueError(f"{field} must not be empty")
         names = [experiment.name for experiment in self.experiments]
         if len(set(names)) < len(names):
             raise ValueError(f"experiments must have different names, got {', '.join(map(repr, names))}")

@@ -32,7 +32,7 @@ DIAGNOSES = ("healthy", "vanishing_forward", "vanishing_backward", "exploding", 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One of DIAGNOSES, or `unknown` where there is no prediction; the reason, with figures; and the layer it names."""
+    """One of DIAGNOSES, or `unknown` if there is no prediction; the reason with figures; and the layer it refers to."""
 
     name: str
     reason: str
@@ -47,7 +47,7 @@ class Findings(NamedTuple):
     """What the diagnosis uses of a hidden layer.
 
     `signal` is the root mean square of the activations relative to the input's, `gradient` that of ∂L/∂z. The shares
-    are None where they do not apply.
+    are None if they do not apply.
     """
 
     layer: str
@@ -81,14 +81,15 @@ def diagnose_prediction(
 ) -> Diagnosis:
     """Diagnose a network before training; `square` is E[x²] of the data.
 
-    `prediction` is None where theory makes none.
+    `prediction` is None if the theory does not apply.
     """
     moments = [initializer.moments(*kernel[1:]) for kernel in kernels]
     known = [moment for moment in moments if moment]
     if len(known) < len(moments):
         return Diagnosis("unknown", _no_formula(initializer))
     if len(kernels) > 1 and not known[0].variance:
-        return Diagnosis("symmetric", f"every weight is {known[0].mean:g}: all units of a layer are and stay the same")
+        weight = f"{known[0].mean:g}"
+        return Diagnosis("symmetric", f"every weight is {weight}: all units of a layer are identical and remain so")
     if prediction is None:
         mean = next((moment.mean for moment in known if moment.mean), 0.0)
         return Diagnosis("unknown", f"no prediction: the weights have a mean of {mean:.3g}, and theory assumes 0")
@@ -140,7 +141,7 @@ def _root_cause(hidden: Sequence[Findings], gradient_at_logits: float) -> Diagno
 
 
 def _share(name: str, hidden: Sequence[Findings], share: str, problem: Outside, words: str) -> Diagnosis | None:
-    """Find the layer with the largest share of something, and return the diagnosis if that is a problem."""
+    """Find the layer in which `share` is largest, and return a diagnosis if the value is a problem."""
     shares = [getattr(layer, share) or 0.0 for layer in hidden]
     worst = shares.index(max(shares))
     if not problem.has(shares[worst]):

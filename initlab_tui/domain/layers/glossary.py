@@ -13,7 +13,8 @@ from types import MappingProxyType
 from initlab_tui.domain.catalog.initializers import CATALOGUE
 from initlab_tui.domain.claims import recipe_format
 from initlab_tui.domain.errors import nearest
-from initlab_tui.domain.layers.metrics import LAYER_METRICS, NETWORK_METRICS, NetworkMetric
+from initlab_tui.domain.layers.metric import NetworkMetric
+from initlab_tui.domain.layers.metrics import LAYER_METRICS, NETWORK_METRICS
 from initlab_tui.domain.layers.thresholds import DEAD, DUPLICATES, GRADIENT, LOSS, SATURATED, SIGNAL
 
 

@@ -1,4 +1,4 @@
-"""One initializer before training: the prediction for each layer next to what was measured."""
+"""One initializer before training: predicted and measured values for each layer."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ PREDICTED = (
 class Inspection:
     """The layers of one initializer's network, measured and predicted, and the diagnosis of each.
 
-    `predicted` holds for each layer the value of every name in PREDICTED, None where there is no prediction. Gradients
-    are predicted relative to the one measured at the logits, correlations from the one measured in the first layer.
+    `predicted` has for each layer a value for every name in PREDICTED, None if there is no prediction. Gradients are
+    predicted relative to the one measured at the logits, correlations from the one measured in the first layer.
     """
 
     initializer: Initializer
@@ -33,7 +33,7 @@ class Inspection:
 
 
 def inspection(spec: RunSpec, kernels: Sequence[LayerShape], measurement: Measurement) -> Inspection:
-    """Compare what was measured of `spec`'s network with the prediction for the same data."""
+    """Compare a measurement of the network of `spec` with the prediction for the same data."""
     square = measurement.network.value("input_rms") ** 2
     prediction = predict(spec.initializer, kernels, spec.activation, square) if square else None
     return Inspection(
@@ -52,7 +52,7 @@ def _predicted(
 ) -> tuple[Mapping[str, float | None], ...]:
     input_rms = measurement.network.value("input_rms")
     at_logits = measurement.layers[-1].value("preactivation_grad_rms")
-    alike = correlations(activation, prediction, measurement.layers[0].value("input_correlation"))
+    correlated = correlations(activation, prediction, measurement.layers[0].value("input_correlation"))
     return tuple(
         {
             "preactivation_std": layer.preactivation_std,
@@ -63,5 +63,5 @@ def _predicted(
             "input_correlation": correlation,
             "chi1": layer.chi1,
         }
-        for layer, correlation in zip(prediction.layers, alike, strict=True)
+        for layer, correlation in zip(prediction.layers, correlated, strict=True)
     )

@@ -1,4 +1,4 @@
-"""What is measured of a network: the statistics of each layer and of the whole, by the names of their metrics."""
+"""The measured statistics of a network and of its layers, by the names of their metrics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from initlab_tui.domain.layers.metrics import LAYER_METRICS, NETWORK_METRICS
 
 @dataclass(frozen=True)
 class LayerStatistics:
-    """One layer on a probe batch: the values of LAYER_METRICS, None for those that do not apply to it."""
+    """The values of LAYER_METRICS for a layer on the probe batch, None for those that do not apply."""
 
     layer: str
     metrics: Mapping[str, float | None]
@@ -21,7 +21,7 @@ class LayerStatistics:
         return self.metrics.get(LAYER_METRICS[metric].name)
 
     def value(self, metric: str) -> float:
-        """Return the value of a metric, NaN where there is none."""
+        """Return the value of a metric; NaN if there is none."""
         return _or_nan(self[metric])
 
     def document(self) -> dict[str, Any]:
@@ -31,7 +31,7 @@ class LayerStatistics:
 
 @dataclass(frozen=True)
 class NetworkStatistics:
-    """A whole network on a probe batch: the values of NETWORK_METRICS."""
+    """The values of NETWORK_METRICS for a network on the probe batch."""
 
     metrics: Mapping[str, float | None]
 
@@ -39,7 +39,7 @@ class NetworkStatistics:
         return self.metrics.get(NETWORK_METRICS[metric].name)
 
     def value(self, metric: str) -> float:
-        """Return the value of a metric, NaN where there is none."""
+        """Return the value of a metric; NaN if there is none."""
         return _or_nan(self[metric])
 
     def document(self) -> dict[str, float | None]:
@@ -68,12 +68,12 @@ class Measurement:
         )
 
     def document(self) -> dict[str, Any]:
-        """Return plain data that `of_document` reads."""
+        """Return plain data, from which `of_document` builds an equal measurement."""
         return {"network": self.network.document(), "layers": [layer.document() for layer in self.layers]}
 
     @classmethod
     def of_document(cls, document: Mapping[str, Any]) -> Self:
-        """Read what `document` returned."""
+        """Build a measurement from the result of `document`."""
         return cls(_layers(document["layers"]), NetworkStatistics(dict(document["network"])))
 
 
@@ -89,5 +89,5 @@ def _or_nan(value: float | None) -> float:
 
 
 def relative_rms(mean: float, std: float, input_rms: float) -> float:
-    """Return the root mean square of a layer's activations relative to the input's; NaN where the input is all 0."""
+    """Return the root mean square of a layer's activations relative to the input's; NaN if the input is all 0."""
     return math.hypot(mean, std) / input_rms if input_rms else math.nan

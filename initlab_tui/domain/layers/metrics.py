@@ -1,7 +1,7 @@
-"""The registry of layer metrics: everything that is measured of a network's layers, declared once.
+"""The registry of layer metrics: every measured metric of a layer or a network, declared once.
 
-Tables, heat map, JSON, the store, `explain` and the diagnosis read it. A new metric is one entry here and the
-function that measures it (`training/layer_measurement.py`).
+Tables, heat map, JSON, the store, `explain` and the diagnosis read it. To add a metric, add an entry here and the
+function that measures it to `training/layer_measurement.py`.
 
 Throughout: z = x·W + b are a layer's pre-activations, φ its activation, L the loss on the probe batch.
 """
@@ -9,11 +9,10 @@ Throughout: z = x·W + b are a layer's pre-activations, φ its activation, L the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
 
-from initlab_tui.domain.layers.thresholds import DEAD, DUPLICATES, GRADIENT, LOSS, SATURATED, Outside
+from initlab_tui.domain.layers.metric import LayerMetric, NetworkMetric
+from initlab_tui.domain.layers.thresholds import DEAD, DUPLICATES, GRADIENT, LOSS, SATURATED
 
 _GLOROT = "Glorot & Bengio 2010, AISTATS"
 _KARPATHY = "Karpathy, CS231n notes, Neural Networks part 3"
@@ -21,37 +20,6 @@ _POOLE = "Poole et al. 2016, NeurIPS"
 _SCHOENHOLZ = "Schoenholz et al. 2017, ICLR"
 _SYMMETRY = "Goodfellow, Bengio & Courville 2016, Deep Learning, section 8.4"
 _JACOBIAN = "Saxe, McClelland & Ganguli 2014, ICLR; Pennington, Schoenholz & Ganguli 2017, NeurIPS"
-
-
-@dataclass(frozen=True)
-class NetworkMetric:
-    """One number about a whole network.
-
-    - `name`: the key in JSON and the column in the store; `also`: other names to look it up by.
-    - `summary`: what it is, in one line; `reading`: how to interpret it; `title`: its label in tables and pages.
-    - `unit`: "" for a number without one; a "share" is shown in percent.
-    - `problem`: the values that are a problem; None where the metric alone decides nothing.
-    """
-
-    name: str
-    symbol: str
-    title: str
-    summary: str
-    formula: str
-    reading: str
-    source: str
-    unit: str = ""
-    problem: Outside | None = None
-    also: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class LayerMetric(NetworkMetric):
-    """One number about each layer: `heading` is its column in tables, `scale` that of its heat map."""
-
-    heading: str = ""
-    scale: Literal["log", "linear"] = "log"
-
 
 _layer_metrics = {
     metric.name: metric
@@ -98,8 +66,9 @@ _layer_metrics = {
             "standard deviation of the activations",
             "standard deviation of a layer's output, over inputs and units",
             "std(φ(z)) over the (inputs, units) array",
-            "Towards 0 from layer to layer: little reaches the logits. Towards 1 with tanh: its units saturate. ReLU's "
-            "mean is not 0, so its variance is less than the mean square that the variance gain refers to.",
+            "If it approaches 0 with depth, little reaches the logits; if it approaches 1 with tanh, the units "
+            "saturate. ReLU's mean is not 0, so its variance is less than the mean square that the variance gain "
+            "refers to.",
             _GLOROT,
             also=("act", "act_std"),
             heading="act σ",
@@ -126,8 +95,8 @@ _layer_metrics = {
             "share of saturated outputs",
             "share of outputs in the flat parts of tanh or sigmoid",
             "share of |tanh(z)| > 0.97 (|z| > 2.1); of sigmoid(z) outside 0.03 to 0.97 (|z| > 3.5)",
-            "There tanh's slope is below 0.06, at its steepest 1, and sigmoid's below 0.03, at its steepest 0.25: "
-            "little gradient passes. The weights are too large.",
+            "In these parts the slope of tanh is below 0.06 (maximum 1) and that of sigmoid below 0.03 (maximum 0.25), "
+            "so little gradient passes. The weights are too large.",
             f"{_GLOROT}, section 3; the bounds are this program's",
             unit="share",
             problem=SATURATED,
@@ -141,8 +110,8 @@ _layer_metrics = {
             "norm of the kernel's gradient",
             "norm of the loss's gradient with respect to a layer's kernel",
             "‖∂L/∂W‖, the Frobenius norm; ∂L/∂W = xᵀ ∂L/∂z",
-            "How strongly the loss pulls at a layer's weights. It is made of the signal from below and the gradient "
-            "from above, so compare it with preactivation_grad_rms.",
+            "It determines the size of the update of a layer's weights. It depends on the signal from below and on the "
+            "gradient from above, so compare it with preactivation_grad_rms.",
             _GLOROT,
             unit="nats",
             also=("gradient_norm", "grad_norm"),
@@ -154,7 +123,8 @@ _layer_metrics = {
             "standard deviation of the kernel's gradient",
             "standard deviation of the entries of the loss's gradient with respect to a layer's kernel",
             "std(∂L/∂W) over the (fan_in, fan_out) array",
-            "The size of one weight's gradient, whatever the size of the layer. Similar in all layers is good.",
+            "The size of one weight's gradient, independent of the size of the layer. Similar values in all layers are "
+            "good.",
             f"{_GLOROT}, figure 8",
             unit="nats",
             also=("gradient_std", "grad_std"),
@@ -192,8 +162,8 @@ _layer_metrics = {
             "largest |cosine| of two units' weights",
             "whether the units of a layer are the same: largest |cosine| between two units' weights",
             "max |w_i·w_j| / (‖w_i‖ ‖w_j‖) over columns i ≠ j of W, of the first 256 units",
-            "1: at least two units are parallel. Independent centred weights have a cosine of about 0 ± 1/√fan_in, "
-            "orthogonal columns of 0.",
+            "1 means that at least two units are parallel. Independent centred weights have a cosine of about "
+            "0 ± 1/√fan_in, orthogonal columns have 0.",
             _SYMMETRY,
             unit="cosine",
             also=("cos", "cosine", "weight_cosine"),
@@ -207,7 +177,7 @@ _layer_metrics = {
             "share of units with the weights of another unit, up to scale, or with no weights at all",
             "share of columns w_i of W with |cos(w_i, w_j)| > 0.9999 for some j ≠ i, of the first 256 units",
             "Duplicates compute one feature and get one gradient. Above one half the symmetry is not broken, and the "
-            "layer works as few units.",
+            "layer works like one with few units.",
             _SYMMETRY,
             unit="share",
             problem=DUPLICATES,
@@ -219,10 +189,10 @@ _layer_metrics = {
             "input_correlation",
             "c",
             "correlation of two inputs",
-            "correlation of two inputs through depth: whether a deep layer still tells them apart",
+            "correlation of two inputs through depth: whether a deep layer still distinguishes them",
             "c_l = z_a·z_b / (‖z_a‖ ‖z_b‖), the two inputs' pre-activations at layer l; the mean over pairs",
-            "Near 1 by the last layers: all inputs look the same to the logits. In order it approaches 1 as exp(-l/ξ), "
-            "with the depth scale ξ = -1/ln χ1, which has no bound at the edge of chaos.",
+            "If it is near 1 in the last layers, all inputs look the same to the logits. In the ordered phase it "
+            "approaches 1 like exp(-l/ξ) with the depth scale ξ = -1/ln χ1, which is infinite at the edge of chaos.",
             _SCHOENHOLZ,
             unit="correlation",
             also=("correlation", "corr", "depth_scale"),
@@ -239,7 +209,7 @@ _network_metrics = {
             "input_rms",
             "rms(x)",
             "input, root mean square",
-            "root mean square of the inputs as the network gets them",
+            "root mean square of the network's scaled inputs",
             "√(mean(x²)) over the probe batch",
             "The signal of each layer is compared with it.",
             "this program's",
@@ -251,9 +221,9 @@ _network_metrics = {
             "cross entropy on the probe batch",
             "ln(classes) if all logits are equal, 2.303 for ten; at most ln(classes) + s²/2 on average if logits are "
             "N(0, s²) whatever the label",
-            "Before training, near ln(classes) is good. Far above: the logits are too large, and the first steps only "
-            "undo that. Exactly ln(classes) may mean that the signal vanished. The probe batch is the same 256 "
-            "training images at every measurement.",
+            "Before training, near ln(classes) is good. If it is far above, the logits are too large, and the first "
+            "steps only undo that. Exactly ln(classes) may mean that the signal vanished. The probe batch is the same "
+            "256 training images in every measurement.",
             f"{_KARPATHY}, sanity checks; the bound by Jensen's inequality",
             unit="nats",
             problem=LOSS,
@@ -265,7 +235,7 @@ _network_metrics = {
             "loss of guessing",
             "loss of guessing: every class equally likely",
             "ln(classes)",
-            "Compare the loss with it: a network that starts with logits near 0 starts here.",
+            "Compare the loss with it: a network whose logits are near 0 has this loss.",
             _KARPATHY,
             unit="nats",
         ),
@@ -275,9 +245,9 @@ _network_metrics = {
             "norm of the kernel's gradient, first/last",
             "gradient of the first layer's kernel relative to that of the last one's",
             "‖∂L/∂W of the first layer‖ / ‖∂L/∂W of the last layer‖, Frobenius norms",
-            "Far below 1 the first layer learns more slowly, far above faster. A kernel's gradient also contains the "
-            "signal from below, and grows with the kernel's size: an initializer that vanishes forward may have a "
-            "ratio near 1, so the diagnosis uses preactivation_grad_rms instead.",
+            "Far below 1 the first layer learns more slowly than the last, far above faster. A kernel's gradient also "
+            "contains the signal from below and grows with the kernel's size, so the ratio may be near 1 although the "
+            "signal vanishes; the diagnosis uses preactivation_grad_rms instead.",
             _GLOROT,
         ),
         NetworkMetric(
@@ -287,7 +257,7 @@ _network_metrics = {
             "how much the network stretches or shrinks its input on average",
             "mean square of the singular values s of J = ∂z_last/∂x; χ1 to the power of the depth in wide layers of "
             "one width, where q = q*",
-            "Near 1 is good. Towards 0 differences between inputs vanish; far above 1 they explode.",
+            "Near 1 is good. Near 0 differences between inputs vanish; far above 1 they explode.",
             _JACOBIAN,
         ),
         NetworkMetric(

@@ -10,9 +10,9 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class Outside:
-    """A problem: a value below `low` or above `high`, as a multiple of `relative_to` if that is named.
+    """Values that are a problem: below `low` or above `high`, as multiples of `relative_to` if it is given.
 
-    A share is written in percent.
+    Shares are formatted in percent.
     """
 
     low: float = -math.inf
@@ -26,24 +26,23 @@ class Outside:
 
     @property
     def healthy(self) -> str:
-        """The healthy values in words: `0.1 to 10`, `up to 95%`."""
+        """The healthy values as text: `0.1 to 10`, `up to 95%`."""
         low, high = (f"{bound:.0%}" if self.is_share else f"{bound:g}" for bound in (self.low, self.high))
         return f"up to {high}" if self.low == -math.inf else f"{low} to {high}"
 
 
 # The root mean square of a layer's signal relative to the input's, and of the gradient at the first hidden layer
-# relative to the last. That neither vanishes nor explodes is the condition of Glorot & Bengio 2010 (AISTATS,
-# section 4.2) and He et al. 2015 (ICCV, section 2.2), who give no bound. A factor of ten, a hundred in variance, is
-# this program's choice: with Adam on MNIST a network with 0.6 trains as well as one with 1, and those beyond these
-# bounds do not.
+# relative to the last. Glorot & Bengio 2010 (AISTATS, section 4.2) and He et al. 2015 (ICCV, section 2.2) require that
+# neither vanishes nor explodes, but give no bound. A factor of ten, a hundred in variance, is this program's choice:
+# with Adam on MNIST, a network with 0.6 trains as well as one with 1, and networks beyond these bounds do not.
 SIGNAL = Outside(0.1, 10.0, relative_to="the input's")
 GRADIENT = Outside(0.1, 10.0, relative_to="the last hidden layer's")
 # If more than half of a layer's outputs are in the flat parts, more than half of the gradient stops there.
 SATURATED = Outside(high=0.5, is_share=True)
-# A ReLU network is born dead when a whole layer outputs 0 (Lu, Shin, Su & Karniadakis 2020, Dying ReLU and
-# Initialization). Single dead units are no problem: deep in a network with zero biases about half of the units are
-# on for every input and half are off, with any variance of the weights, since scaling them cannot change the sign of
-# a ReLU's input. So this share does not distinguish Glorot from He.
+# A ReLU network is dead from the beginning if a whole layer outputs 0 (Lu, Shin, Su & Karniadakis 2020, Dying ReLU and
+# Initialization). Single dead units are no problem: deep in a network with zero biases, about half of the units are on
+# and half are off for every input, whatever the variance of the weights, because scaling them does not change the sign
+# of a ReLU's input. So this share does not distinguish Glorot from He.
 DEAD = Outside(high=0.95, is_share=True)
 # Two units with parallel weights compute one feature and get one gradient, so they stay parallel (Goodfellow, Bengio
 # & Courville 2016, Deep Learning, section 8.4).

@@ -1,1 +1,1 @@
-"""Mean-field theory: what is predicted of a network before training."""
+"""Mean-field theory: predictions about a network before training."""

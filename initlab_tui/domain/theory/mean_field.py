@@ -1,9 +1,9 @@
-"""Mean-field theory of a dense network at its start: how large signals and gradients are, layer by layer.
+"""Mean-field theory of a dense network before training: the size of signals and gradients in each layer.
 
-In a wide layer with independent centred weights a unit's pre-activation is a sum of many terms, so Gaussian:
-√q z with z ~ N(0, 1). One number, its mean square q, then tells what reaches the next layer, what comes back as
-gradient, and whether two close inputs part. σw² = fan_in · Var(W) throughout; σb² is the biases' variance, 0 in
-the lab's own networks.
+In a wide layer with independent, centred weights, a pre-activation is a sum of many terms and therefore Gaussian:
+√q z with z ~ N(0, 1). Its mean square q determines the signal in the next layer, the gradient that comes back, and
+whether two nearly equal inputs diverge. σw² = fan_in · Var(W) throughout; σb² is the variance of the biases, which is 0
+in the networks of this program.
 
     q' = σw² E[φ(√q z)²] + σb²                       Poole et al. 2016, NeurIPS: the length map
     χ1 = σw² E[φ'(√q z)²]                            ibid.: the slope of the correlation map at correlation 1
@@ -31,7 +31,7 @@ from initlab_tui.domain.theory.gaussian_moments import (
     product,
 )
 
-_STRIDE = 0.5  # in ln q, of a search for a zero; two zeros nearer than that may be missed
+_STRIDE = 0.5  # of the search for a zero, in ln q; two zeros closer together may be missed
 
 
 class LayerPrediction(NamedTuple):
@@ -50,7 +50,7 @@ class LayerPrediction(NamedTuple):
       output: > 1 separates them (chaos), < 1 merges them (order).
     """
 
-    # A tuple, not a dataclass: thousands are built at every key typed into a form.
+    # A tuple, not a dataclass, because thousands are built for every key typed into the setup pane.
     layer: str
     weight_std: float
     preactivation_std: float
@@ -63,7 +63,7 @@ class LayerPrediction(NamedTuple):
 
 @dataclass(frozen=True)
 class Prediction:
-    """A network's layers at the start, from the first to the logits."""
+    """The predictions for the layers of a network, from the first to the logits."""
 
     layers: tuple[LayerPrediction, ...]
 
@@ -71,17 +71,17 @@ class Prediction:
 def predict(
     initializer: Initializer, kernels: Sequence[LayerShape], activation: str, input_mean_square: float = 1.0
 ) -> Prediction | None:
-    """What `initializer` makes of signals and gradients in a network of `kernels`, the last of which makes the logits.
+    """Predict signals and gradients in a network with these `kernels`, the last of which computes the logits.
 
-    `input_mean_square` is E[x²] of the data as the network gets it. None where there is no theory: for a person's
-    own initializer, for a data-dependent one, and for weights with a mean other than 0.
+    `input_mean_square` is E[x²] of the network's input. Returns None if the theory does not apply: for custom and
+    data-dependent initializers, and for weights with a mean other than 0.
 
     Raises:
-        ValueError: when `input_mean_square` is not finite and > 0.
+        ValueError: if `input_mean_square` is not finite and > 0.
     """
     if not (input_mean_square > 0 and math.isfinite(input_mean_square)):
         raise ValueError(f"input_mean_square must be finite and > 0, got {input_mean_square}")
-    # A deep net's layers have few shapes: each is worked out once.
+    # Compute each shape only once, because a deep network has few different ones.
     shapes = [kernel[1:] for kernel in kernels]
     known = {shape: _spread(initializer, *shape) for shape in set(shapes)}
     spreads = [spread for shape in shapes if (spread := known[shape])]
@@ -92,33 +92,37 @@ def predict(
 
 
 def length_map(activation: str, q: float, sigma_w2: float, sigma_b2: float = 0.0) -> float:
-    """The next layer's q: mean square of its pre-activations."""
+    """Return q of the next layer, the mean square of its pre-activations."""
     return sigma_w2 * expectations(activation, q).mean_square + sigma_b2
 
 
 def chi1(activation: str, q: float, sigma_w2: float) -> float:
-    """Slope of the correlation map at correlation 1, where q is at its fixed point; 1 is the edge of chaos."""
+    """Return the slope of the correlation map at correlation 1, for q at its fixed point; 1 is the edge of chaos."""
     return sigma_w2 * expectations(activation, q).slope_square
 
 
 def correlation_map(activation: str, correlation: float, q: float, sigma_w2: float, sigma_b2: float = 0.0) -> float:
-    """The next layer's correlation of two inputs' pre-activations, both of mean square `q` here; to 1e-7.
+    """Return the correlation of the pre-activations of two inputs in the next layer, accurate to 1e-7.
+
+    `correlation` is that in this layer, where the pre-activations of both have mean square `q`.
 
     Raises:
-        ValueError: when `correlation` is not between -1 and 1, or the next layer's pre-activations are all 0.
+        ValueError: if `correlation` is not between -1 and 1, or the pre-activations of the next layer are all 0.
     """
     if not -1 <= correlation <= 1:
         raise ValueError(f"correlation must be between -1 and 1, got {correlation}")
     following = length_map(activation, q, sigma_w2, sigma_b2)
     if not following > 0:
-        raise ValueError(f"nothing correlates where all is 0: q={q}, sigma_w2={sigma_w2}, sigma_b2={sigma_b2}")
+        given = f"q={q}, sigma_w2={sigma_w2}, sigma_b2={sigma_b2}"
+        raise ValueError(f"there is no correlation, because all pre-activations are 0: {given}")
     return min(1.0, max(-1.0, (sigma_w2 * product(activation, q, correlation) + sigma_b2) / following))
 
 
 def correlations(activation: str, prediction: Prediction, first: float) -> tuple[float | None, ...]:
-    """Correlation of two inputs' pre-activations in each layer, from that in the `first`; biases are 0.
+    """Return the correlation of the pre-activations of two inputs in each layer, given that in the first layer.
 
-    In the first layer it is about the cosine of the inputs themselves. None where all is 0, or beyond floats.
+    Biases are 0. In the first layer it is about the cosine of the inputs. None if all pre-activations are 0 or exceed
+    the range of floats.
     """
     found: list[float | None] = [first if math.isfinite(first) else None]
     for layer in prediction.layers[:-1]:
@@ -133,10 +137,11 @@ def _next_correlation(activation: str, q: float, correlation: float | None) -> f
 
 
 def fixed_point(activation: str, sigma_w2: float, sigma_b2: float = 0.0, start: float = 1.0) -> float | None:
-    """q*, to which the length map leads from `start`; 0.0 where the signal dies, None where it grows without end.
+    """Return the fixed point q* that the length map approaches from `start`, which is > 0.
 
-    The map rises with q, so its iterates go one way, to the nearest fixed point there. That is found by strides in
-    ln q and halving instead, since next to criticality the iterates take millions of steps. `start` is > 0.
+    It is 0.0 if the signal vanishes and None if it grows without bound. The map increases with q, so its iterates are
+    monotonic and approach the nearest fixed point in their direction. This is found by a search in ln q and bisection,
+    because near criticality the iteration takes millions of steps.
     """
 
     def growth(log_q: float) -> float:
@@ -154,30 +159,30 @@ def fixed_point(activation: str, sigma_w2: float, sigma_b2: float = 0.0, start: 
 
 
 def critical_sigma_w2(activation: str, sigma_b2: float = 0.0) -> float | None:
-    """The edge of chaos at `sigma_b2`: the σw² at which χ1 = 1 where the length map comes to rest.
+    """Return the edge of chaos at `sigma_b2`: the σw² for which χ1 = 1 at the fixed point of the length map.
 
-    None where it does not come to rest with that: for relu with biases, and for gelu and swish with σb² below 0.173
-    and 0.555, where signals run away from the q that has χ1 = 1. That ends at their half-stable points (Roberts,
-    Yaida & Hanin 2022, The Principles of Deep Learning Theory, chapter 5).
+    Returns None if that fixed point is not stable: for relu with biases, and for gelu and swish with σb² below 0.173
+    and 0.555, their half-stable points (Roberts, Yaida & Hanin 2022, The Principles of Deep Learning Theory,
+    chapter 5).
     """
     q = _critical_q(activation, sigma_b2)
     if q is None:
         return None
     sigma_w2 = 1 / expectations(activation, q).slope_square
     above = 1.001 * q + 1e-6
-    rests = length_map(activation, above, sigma_w2, sigma_b2) <= above * (1 + 1e-12)
-    return sigma_w2 if rests else None
+    is_stable = length_map(activation, above, sigma_w2, sigma_b2) <= above * (1 + 1e-12)
+    return sigma_w2 if is_stable else None
 
 
 def _critical_q(activation: str, sigma_b2: float) -> float | None:
-    """The smallest fixed point of a length map that has χ1 = 1 there."""
+    """Return the smallest q that is the fixed point of a length map with χ1 = 1."""
     if sigma_b2 == 0 and expectations(activation, 0.0).mean_square == 0:
         return 0.0
     if activation in NEGATIVE_SLOPES:
         return None
 
     def excess(log_q: float) -> float:
-        # χ1 = 1 says σw² = 1/E[φ'²]; with it, q is a fixed point where this is 0.
+        # χ1 = 1 means σw² = 1/E[φ'²]; with that, q is a fixed point if this is 0.
         found = expectations(activation, math.exp(log_q))
         return math.exp(log_q) - found.mean_square / found.slope_square - sigma_b2
 
@@ -185,11 +190,11 @@ def _critical_q(activation: str, sigma_b2: float) -> float | None:
     return None if root is None else math.exp(root)
 
 
-# The network, layer by layer. All in logarithms: products over hundreds of layers leave the range of floats.
+# The network layer by layer, in logarithms, because products over hundreds of layers exceed the range of floats.
 
 
 class _Spread(NamedTuple):
-    """A weight's deviation, and ln of fan_in · Var(W) and of fan_out · Var(W)."""
+    """The standard deviation of a weight, and ln of fan_in · Var(W) and of fan_out · Var(W)."""
 
     stddev: float
     log_forward: float
@@ -206,13 +211,13 @@ def _spread(initializer: Initializer, fan_in: int, fan_out: int) -> _Spread | No
 def _layers(
     names: Sequence[str], spreads: Sequence[_Spread], logs: LogMoments, log_input: float
 ) -> tuple[LayerPrediction, ...]:
-    # By columns, as a form asks anew at every key, and for the whole catalogue.
+    # By columns, for speed: the setup pane predicts for the whole catalogue at every key.
     stddevs, forward, backward = zip(*spreads, strict=True)
     qs, squares = _pass_forward(forward, logs.mean_square, log_input)
     hidden = qs[:-1]
     slopes = [*map(logs.slope_square, hidden), 0.0]
     deviations = _roots([*map(logs.variance, hidden), qs[-1]])
-    # Of linear the shift is 0, also where the deviation is beyond floats.
+    # For linear the shift is 0, even if the standard deviation overflows.
     shifts = zip(map(logs.shift, hidden), deviations, strict=False)
     means = [logs.at_zero + (shift and shift * deviation) for shift, deviation in shifts]
     columns = (
@@ -225,7 +230,7 @@ def _layers(
 
 
 def _pass_forward(forward: Sequence[float], mean_square: Curve, log_input: float) -> tuple[list[float], list[float]]:
-    """ln q of every layer; and ln of the mean square of the input and of every layer's output."""
+    """Return ln q of each layer, and ln of the mean square of the input and of the output of each layer."""
     qs, squares = [], [log_input]
     for log_forward in forward:
         qs.append(log_forward + squares[-1])
@@ -235,13 +240,13 @@ def _pass_forward(forward: Sequence[float], mean_square: Curve, log_input: float
 
 
 def _gains(squares: Sequence[float]) -> list[float]:
-    # What is all 0 stays so, and the ratio of two zeros is none.
+    # An output that is all 0 has a gain of 0, even if the input is all 0 too.
     return [after - before if after > -math.inf else after for before, after in pairwise(squares)]
 
 
 def _pass_back(backward: Sequence[float], slopes: Sequence[float]) -> list[float]:
-    """ln of the gradients' mean square, from the first layer to the logits, of which it is 0."""
-    # What comes down to a layer has passed the kernel above it and its own activation.
+    """Return ln of the mean square of the gradients, relative to the logits, from the first layer to the logits."""
+    # The gradient that arrives at a layer has passed the kernel above and the activation of this layer.
     factors = map(add, backward[:0:-1], slopes[-2::-1])
     return list(accumulate(factors, initial=0.0))[::-1]
 
@@ -263,17 +268,17 @@ def _roots(logs: Iterable[float]) -> list[float]:
 
 
 def _crossing(function: Curve, start: float, end: float) -> float | None:
-    """The first zero on the way from `start` to `end`, to 1e-12; None where the sign stays the same."""
+    """Return the first zero from `start` towards `end`, accurate to 1e-12; None if the sign does not change."""
     positive, near = function(start) > 0, start
     for number in range(1, math.ceil(abs(end - start) / _STRIDE) + 1):
         far = start + math.copysign(number * _STRIDE, end - start)
         if (function(far) > 0) != positive:
-            return _halve(function, near, far, positive)
+            return _bisect(function, near, far, positive)
         near = far
     return None
 
 
-def _halve(function: Curve, near: float, far: float, positive: bool) -> float:
+def _bisect(function: Curve, near: float, far: float, positive: bool) -> float:
     while abs(far - near) > 1e-12 * max(1.0, abs(near)):
         middle = (near + far) / 2
         if (function(middle) > 0) == positive:

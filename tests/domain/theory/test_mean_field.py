@@ -285,7 +285,7 @@ def test_the_correlation_map_ends_at_one_with_slope_chi1(activation: str) -> Non
 def test_the_correlation_map_refuses_invalid_arguments() -> None:
     with pytest.raises(ValueError, match=r"correlation must be between -1 and 1, got 1.2"):
         correlation_map("relu", 1.2, 1.0, 2.0)
-    with pytest.raises(ValueError, match=r"nothing correlates where all is 0: q=0.0"):
+    with pytest.raises(ValueError, match=r"all pre-activations are 0: q=0.0"):
         correlation_map("tanh", 0.5, 0.0, 1.0)
 
 
