@@ -30,9 +30,9 @@ MNIST = Path(__file__).parents[2] / "shared" / "data"
 
 
 # Fixtures that many tests share and that are costly to set up: their tests run in one process of pytest-xdist.
-SHARED_FIXTURES = ("warm_store", "programs", "session", "wide_nets")
+SHARED_FIXTURES = ("warm_store", "programs", "session", "wide_networks")
 
-settings.register_profile("any machine", deadline=None)  # how long an example takes depends on what else is running
+settings.register_profile("any machine", deadline=None)  # the time per example depends on what else is running
 settings.load_profile("any machine")
 
 

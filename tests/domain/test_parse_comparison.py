@@ -1,4 +1,4 @@
-"""A comparison is read from texts: the fields of a form, or the options of a command line."""
+"""Parsing a comparison from text: the fields of a form or the options of a command."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def parsed(*optimizers: str, learning_rates: tuple[str, ...] = ("0.001",)) -> Co
     )
 
 
-def test_several_optimizers_are_an_axis_and_one_is_that_of_the_base() -> None:
+def test_several_optimizers_are_an_axis_and_a_single_one_belongs_to_the_base() -> None:
     assert (parsed("sgd").base.optimizer, parsed("sgd").optimizers) == ("sgd", ())
     several = parsed("sgd", "adam")
     assert (several.base.optimizer, several.optimizers) == ("sgd", ("sgd", "adam"))

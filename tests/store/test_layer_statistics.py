@@ -1,4 +1,4 @@
-"""Measurements in the store: what is stored, read back and forgotten."""
+"""Measurements in the store: writing, reading and replacing them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def with_metrics(layer: LayerStatistics, **metrics: float | None) -> LayerStatis
 
 
 def measured(relative_rms: float = 1.0, **metrics: float | None) -> Measurement:
-    """Two hidden layers and the logits; the second hidden one has `relative_rms` times the input's signal."""
+    """Return a measurement of two hidden layers and the logits; the second has `relative_rms` times the signal."""
     healthy = LayerStatistics("dense_1", HEALTHY)
     second = LayerStatistics("dense_2", {**HEALTHY, "activation_std": relative_rms, **metrics})
     logits = LayerStatistics("logits", {**HEALTHY, "dead_share": None})
@@ -114,7 +114,7 @@ def test_any_sqlite_tool_reads_the_metrics_by_name(store: Store, run: Run) -> No
     ]
 
 
-def test_measurements_of_an_older_store_are_carried_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_measurements_of_an_older_store_are_migrated(monkeypatch: pytest.MonkeyPatch) -> None:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     with monkeypatch.context() as then:
         then.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:3])

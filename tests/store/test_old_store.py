@@ -1,6 +1,6 @@
-"""A store written by version 0.1.0 (schema 3) opens with everything that it had.
+"""A store written by version 0.1.0 (schema 3) opens with all of its contents.
 
-`schema-3-store.gz` was written by that program on the digits: `compare` of he_normal and ones over two seeds, a `run`
+`schema-3-store.gz` was written by that version on the digits: `compare` of he_normal and ones over two seeds, a `run`
 with `--l2 0.001`, and a long `run` of zeros that was paused. Then run 1 was named, runs 1 and 3 were tagged and run 4
 was deleted. Names of the host and of folders were replaced, and the middle of the paused run's metrics removed.
 """
@@ -43,7 +43,7 @@ def test_runs_keep_their_results_names_and_tags(old: Store) -> None:
     assert runs[0].test_loss == pytest.approx(2.484, abs=1e-3)
 
 
-def test_groups_are_the_same_and_a_new_run_of_a_spec_joins_its_group(old: Store) -> None:
+def test_groups_are_unchanged_and_a_new_run_of_a_spec_joins_its_group(old: Store) -> None:
     assert [row.seeds for row in leaderboard(run.outcome for run in list_runs(old))] == [(0, 1), (0,), (0,), (0,)]
     (spec,) = {run.spec.model_copy(update={"seed": 7}) for run in list_runs(old) if run.id in (1, 3)}
     queue.enqueue(old, None, [spec], Requirements("cpu", 1, None, Path("/")))
@@ -64,7 +64,7 @@ def test_curves_and_events_are_kept(old: Store) -> None:
     assert json.loads(found[0].to_json()) == json.loads(stored)
 
 
-def test_layer_statistics_are_carried_over_by_the_names_of_the_registry(old: Store) -> None:
+def test_layer_statistics_are_migrated_to_the_registrys_names(old: Store) -> None:
     first, *_, last = layer_statistics.read(old, 2)
     assert (first.step, first.diagnosis.name, last.step) == (0, "symmetric", 11)
     assert [layer.layer for layer in first.measurement.layers] == ["dense_1", "dense_2", "logits"]

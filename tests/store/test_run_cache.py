@@ -16,41 +16,41 @@ from initlab_tui.store.queue import Requirements
 from initlab_tui.store.run_cache import Change, RunCache
 from initlab_tui.store.runs import list_runs
 
-PLACEMENT = Requirements("cpu", 1, None, Path("/"))
+REQUIREMENTS = Requirements("cpu", 1, None, Path("/"))
 STARTED = Started(0, 100, 50, 10, "CPU", "xla", "", 0.5, "f" * 16, {"tensorflow": "2"})
 NOTHING: frozenset[int] = frozenset()
 
 
-@pytest.fixture(params=["its own connection", "another"])
+@pytest.fixture(params=["the cache's connection", "another connection"])
 def writer(store: Store, request: pytest.FixtureRequest) -> Iterator[Store]:
-    """Who writes what the mirror of `store` is to see."""
+    """The connection that makes the changes that the cache of `store` has to notice."""
     with Store.open(store.path) as other:
-        yield store if request.param == "its own connection" else other
+        yield store if request.param == "the cache's connection" else other
 
 
 def enqueue(store: Store, count: int) -> list[int]:
-    return queue.enqueue(store, None, [RunSpec(seed=seed) for seed in range(count)], PLACEMENT)
+    return queue.enqueue(store, None, [RunSpec(seed=seed) for seed in range(count)], REQUIREMENTS)
 
 
-def a_worker(store: Store) -> int:
+def register_worker(store: Store) -> int:
     return workers.register(store, "cpu", 1)
 
 
-def seen(mirror: RunCache, store: Store) -> Change | None:
-    """What the mirror sees; what it has is checked against the store."""
-    change = mirror.refresh()
-    assert list(mirror.runs.items()) == [(run.id, run) for run in list_runs(store)]
-    assert mirror.refresh() is None
+def reported_change(cache: RunCache, store: Store) -> Change | None:
+    """Return the change that the cache reports, after comparing its runs with the store."""
+    change = cache.refresh()
+    assert list(cache.runs.items()) == [(run.id, run) for run in list_runs(store)]
+    assert cache.refresh() is None
     return change
 
 
-def test_everything_that_is_done_to_runs_is_seen_and_nothing_else(store: Store, writer: Store) -> None:
-    mirror = RunCache(store)
-    assert seen(mirror, writer) is None
+def test_every_change_of_a_run_is_reported_and_nothing_else(store: Store, writer: Store) -> None:
+    cache = RunCache(store)
+    assert reported_change(cache, writer) is None
     one, two, three = enqueue(writer, 3)
-    assert seen(mirror, writer) == Change(frozenset({one, two, three}), NOTHING, True)
-    worker = a_worker(writer)
-    assert seen(mirror, writer) is None
+    assert reported_change(cache, writer) == Change(frozenset({one, two, three}), NOTHING, True)
+    worker = register_worker(writer)
+    assert reported_change(cache, writer) is None
     steps: list[tuple[int, Callable[[], object]]] = [
         (one, lambda: queue.claim(writer, worker)),
         (two, lambda: queue.stop(writer, [two])),
@@ -64,50 +64,50 @@ def test_everything_that_is_done_to_runs_is_seen_and_nothing_else(store: Store, 
     ]
     for run_id, act in steps:
         act()
-        change = seen(mirror, writer)
+        change = reported_change(cache, writer)
         assert change is not None and (change.changed, change.removed) == (frozenset({run_id}), NOTHING)
-    assert [run.status for run in mirror.runs.values()] == ["crashed", "stopped", "failed"]
+    assert [run.status for run in cache.runs.values()] == ["crashed", "stopped", "failed"]
 
 
-def test_what_is_deleted_leaves_and_what_is_restored_comes_back_to_its_place(store: Store, writer: Store) -> None:
-    mirror = RunCache(store)
+def test_deleted_runs_are_removed_and_restored_runs_return_to_their_place(store: Store, writer: Store) -> None:
+    cache = RunCache(store)
     ids = enqueue(writer, 3)
     queue.stop(writer, ids)
-    mirror.refresh()
+    cache.refresh()
     edits.delete(writer, ids[:2])
-    assert seen(mirror, writer) == Change(NOTHING, frozenset(ids[:2]), True)
+    assert reported_change(cache, writer) == Change(NOTHING, frozenset(ids[:2]), True)
     edits.restore(writer, ids[:1])
-    assert seen(mirror, writer) == Change(frozenset(ids[:1]), NOTHING, True)
-    assert list(mirror.runs) == [ids[0], ids[2]]
-    # Deleted and purged between two looks: no event of the run is left to tell of it.
+    assert reported_change(cache, writer) == Change(frozenset(ids[:1]), NOTHING, True)
+    assert list(cache.runs) == [ids[0], ids[2]]
+    # Deleted and purged between two refreshes: the run has no events left.
     edits.delete(writer, ids[2:])
     edits.purge(writer, 0)
-    assert seen(mirror, writer) == Change(NOTHING, frozenset(ids[2:]), True)
+    assert reported_change(cache, writer) == Change(NOTHING, frozenset(ids[2:]), True)
 
 
-def test_the_steps_of_a_run_are_seen_and_rank_nothing_anew(store: Store) -> None:
-    mirror = RunCache(store)
+def test_training_steps_are_reported_but_do_not_change_the_ranking(store: Store) -> None:
+    cache = RunCache(store)
     with Store.open(store.path) as writer:
         (run_id,) = enqueue(writer, 1)
-        run = queue.claim(writer, a_worker(writer))
+        run = queue.claim(writer, register_worker(writer))
         assert run is not None
-        mirror.refresh()
+        cache.refresh()
         progress.record_started(writer, run, STARTED, {})
-        change = seen(mirror, writer)
-        assert change is not None and change.ranked  # the data are known now
+        change = reported_change(cache, writer)
+        assert change is not None and change.ranked  # the data fingerprint is known now
         progress.record(writer, run, [Stepped(1, (1.0,), (0.5,), 0.1, 10)])
-        assert seen(mirror, writer) == Change(frozenset({run_id}), NOTHING, False)
+        assert reported_change(cache, writer) == Change(frozenset({run_id}), NOTHING, False)
         progress.record(writer, run, [Evaluated(1, 0.9, 0.6)])
-        assert seen(mirror, writer) == Change(frozenset({run_id}), NOTHING, False)
+        assert reported_change(cache, writer) == Change(frozenset({run_id}), NOTHING, False)
         progress.release(writer, run, RunStatus.DONE)
-        assert seen(mirror, writer) == Change(frozenset({run_id}), NOTHING, True)
+        assert reported_change(cache, writer) == Change(frozenset({run_id}), NOTHING, True)
 
 
-def test_ten_thousand_runs_are_read_at_once_and_each_kind_of_spec_only_once(
+def test_ten_thousand_runs_are_read_quickly_and_equal_specs_are_parsed_once(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     specs = [RunSpec(seed=number % 50, batch_size=1 + number // 50) for number in range(10_000)]
-    queue.enqueue(store, None, specs, PLACEMENT)
+    queue.enqueue(store, None, specs, REQUIREMENTS)
     parsed: list[str] = []
     read = RunSpec.from_json
 
@@ -116,8 +116,8 @@ def test_ten_thousand_runs_are_read_at_once_and_each_kind_of_spec_only_once(
         return read(text)
 
     monkeypatch.setattr(RunSpec, "from_json", counted)
-    mirror = RunCache(store)
-    assert mirror.refresh()
+    cache = RunCache(store)
+    assert cache.refresh()
     assert parsed == []
-    assert [run.spec for run in mirror.runs.values()] == specs
+    assert [run.spec for run in cache.runs.values()] == specs
     assert len(parsed) == 200
