@@ -119,6 +119,7 @@ FIELD = (
     Key("f3", "screen.pane('training')", "Training", "go to the training"),
     Key("f4", "screen.pane('results')", "Results", "go to the results"),
     Key("f1", "app.help", "Help", "show the help"),
+    Key("ctrl+q", "app.quit", "Quit", "quit, from any field"),
 )
 
 TRAINING = (

@@ -20,6 +20,7 @@ from initlab_tui.tui.chart.series import Series
 from initlab_tui.tui.keys import CHART
 from initlab_tui.tui.screens.chart import ChartScreen
 from initlab_tui.tui.widgets.curve_plot import Band, CurvePlot, PlotCanvas
+from initlab_tui.tui.widgets.footer import KeyFooter
 
 pytestmark = pytest.mark.asyncio
 
@@ -413,4 +414,4 @@ async def test_the_footer_fits_eighty_columns() -> None:
     async with chart(recorded(), HE, size=(80, 24)) as shown:
         labels = [key for key in CHART if key.show]
         assert sum(len(key.label) + len(key.shown.split(", ")[0]) + 2 for key in labels) <= 80
-        assert shown.screen.query_one("Footer").region.width == 80
+        assert shown.screen.query_one(KeyFooter).region.width == 80

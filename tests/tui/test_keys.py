@@ -36,6 +36,7 @@ from initlab_tui.tui.screens.help import HelpScreen
 from initlab_tui.tui.screens.lab import LabScreen
 from initlab_tui.tui.screens.layers import LayersScreen
 from initlab_tui.tui.widgets.field import FieldInput
+from initlab_tui.tui.widgets.footer import KeyFooter
 from initlab_tui.tui.widgets.initializer_list import InitializerList
 from initlab_tui.tui.widgets.table import Table
 from tests.tui.conftest import VERY_WIDE, Bench, Lab, by_start, comparison, flat, opened
@@ -199,3 +200,48 @@ async def test_the_palette_holds_every_action_and_does_them(bench: Bench) -> Non
         await lab.press("enter")
         await lab.until(lambda: lab.app.theme == "textual-light")
         assert "1 he_normal" in flat(lab.results)
+
+
+@pytest.mark.asyncio
+async def test_the_footer_drops_the_last_keys_in_a_narrow_terminal_but_keeps_help_and_quit(bench: Bench) -> None:
+    bench.train(comparison("he_normal", "zeros"), by_start)
+    bench.queue(comparison("ones"))
+    async with opened(bench.store, (60, 24)) as lab:
+        await lab.press("3", "space")
+        await lab.until("? Help q Quit")
+        assert lab.footer == "enter Open space Mark s Sort / Filter ? Help q Quit"
+        await lab.pilot.resize_terminal(20, 24)
+        await lab.until(lambda: lab.footer == "? Help q Quit")
+        await lab.pilot.resize_terminal(8, 24)
+        await lab.until(lambda: lab.footer == "? Help")
+
+
+@pytest.mark.asyncio
+async def test_a_click_on_a_key_in_the_footer_does_what_the_key_does(bench: Bench) -> None:
+    bench.train(comparison("he_normal", "zeros"), by_start)
+    async with opened(bench.store) as lab:
+        await lab.press("3")
+        footer = lab.app.screen.query_one(KeyFooter)
+        await lab.pilot.hover(footer, offset=(lab.footer.index("Mark"), 0))
+        assert footer.tooltip == "mark for chart, delete, rename and tag"
+        await lab.click(footer, (lab.footer.index("Mark"), 0))
+        await lab.until("1 marked")
+        await lab.click(footer, (lab.footer.index("? Help"), 0))
+        assert isinstance(lab.app.screen, HelpScreen)
+        await lab.press("escape")
+        await lab.click(footer, (119, 0))
+        assert lab.is_at_home
+
+
+@pytest.mark.asyncio
+async def test_the_footer_is_painted_again_only_if_it_changes(store: Store) -> None:
+    async with opened(store) as lab:
+        await lab.fill("epochs", "3")
+        footer = lab.app.screen.query_one(KeyFooter)
+        painted: list[object] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(footer, "refresh", lambda *_, **__: painted.append(1))
+            await lab.press("tab", "tab")
+            assert not painted
+            await lab.press("escape")
+            assert painted

@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 from textual.worker import Worker
 from textual_plot import PlotWidget
 
@@ -28,6 +28,7 @@ from initlab_tui.tui.chart.series import Series
 from initlab_tui.tui.keys import CHART, bindings
 from initlab_tui.tui.store_monitor import StoreSnapshot
 from initlab_tui.tui.widgets.curve_plot import CurvePlot, ValueAxis
+from initlab_tui.tui.widgets.footer import KeyFooter
 from initlab_tui.tui.widgets.legend import Room, entries_at, reading_text
 from initlab_tui.tui.widgets.line_drawing import draw_lines, line_colours
 
@@ -72,7 +73,7 @@ class ChartScreen(Screen[None]):
             yield CurvePlot(id="chart-plot")
             yield Static(id="chart-empty")
             yield Static(id="chart-reading")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())

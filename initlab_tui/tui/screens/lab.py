@@ -9,10 +9,11 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.events import Click, DescendantFocus
+from textual.events import Click, DescendantFocus, Resize
+from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.run_status import RunStatus
@@ -32,11 +33,13 @@ from initlab_tui.tui.panes.training import Training
 from initlab_tui.tui.screens.dialogs import Choose
 from initlab_tui.tui.store_monitor import StoreSnapshot
 from initlab_tui.tui.trends import Trends
+from initlab_tui.tui.widgets.footer import KeyFooter
 
 if TYPE_CHECKING:
     from initlab_tui.domain.claims.recipe import Recipe
 
 HOMES = {"setup": "#starts", "training": "#queue", "results": "#leaderboard"}
+WIDE = 120  # columns from which all panes are shown
 
 
 class LabScreen(Screen[None]):
@@ -44,12 +47,15 @@ class LabScreen(Screen[None]):
 
     BINDINGS = bindings(LAB)
     AUTO_FOCUS = HOMES["setup"]
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide"), (160, "-very-wide")]
+    # Textual's own repaints the whole screen whenever another widget gets the focus.
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide"), (160, "-very-wide")]
 
     def __init__(self, backend: LabBackend, trends: Trends, settings: Settings) -> None:
-        super().__init__(classes="show-setup")
+        super().__init__()
         self._backend, self._trends, self._settings = backend, trends, settings
         self.snapshot: StoreSnapshot | None = None
+        self._shown_pane = "setup"
         self._launcher = Launcher(self, backend)
         self._recipes = RecipeActions(self, backend)
         self._control = RunControl(self, backend)
@@ -64,13 +70,30 @@ class LabScreen(Screen[None]):
             with Vertical(id="right"):
                 yield Training(self._trends)
                 yield Results(self._trends)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
-    # A class on the focused pane, not :focus-within, which restyles all that is in a pane at every change of focus.
     def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """Mark the pane with the focus."""
         focused = {node.id for node in event.widget.ancestors}
-        for pane in self.query("#setup, #training, #results"):
-            pane.set_class(pane.id in focused, "-focused")
+        for pane in self._panes:
+            if pane.has_class("-focused") != (pane.id in focused):
+                # Neither :focus-within nor an ordinary change of class: both restyle everything in the pane.
+                pane.set_class(pane.id in focused, "-focused", update=False)
+                self.app.stylesheet.apply(pane)
+                pane.refresh()
+
+    @property
+    def _panes(self) -> Sequence[Widget]:
+        return self.setup, self.training, self.results
+
+    def on_resize(self, event: Resize) -> None:
+        """Show all panes, or on a narrow terminal one at a time."""
+        self._arrange(is_narrow=event.size.width < WIDE)
+
+    def _arrange(self, *, is_narrow: bool) -> None:
+        for pane in self._panes:
+            pane.display = not is_narrow or pane.id == self._shown_pane
+        self.query_one("#right").display = not is_narrow or self._shown_pane != "setup"
 
     @property
     def setup(self) -> Setup:
@@ -148,8 +171,9 @@ class LabScreen(Screen[None]):
 
     def action_pane(self, name: str) -> None:
         """Go to a pane; on a small terminal, show it alone."""
+        self._shown_pane = name
+        self._arrange(is_narrow=self.size.width < WIDE)
         for pane in HOMES:
-            self.set_class(pane == name, f"show-{pane}")
             self.query_one(f"#tab-{pane}").set_class(pane == name, "-current")
         self.home(name).focus()
 

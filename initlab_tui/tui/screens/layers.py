@@ -9,7 +9,6 @@ from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from initlab_tui.domain.layers.metrics import LAYER_METRICS
 from initlab_tui.reports.diagnosis import diagnosis_text, sign
@@ -18,6 +17,7 @@ from initlab_tui.store.layer_statistics import StoredMeasurement
 from initlab_tui.tui.heatmap import HeatMap, heat_map
 from initlab_tui.tui.keys import LAYERS, bindings
 from initlab_tui.tui.store_monitor import StoreSnapshot
+from initlab_tui.tui.widgets.footer import KeyFooter
 from initlab_tui.tui.widgets.lines import Lines
 
 # Height shows the value as well as colour does: viridis, from dark to bright.
@@ -42,7 +42,7 @@ class LayersScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield Lines()
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         self._load()

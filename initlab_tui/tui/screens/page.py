@@ -7,7 +7,9 @@ from textual import work
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
+
+from initlab_tui.tui.widgets.footer import KeyFooter
 
 
 class PageScreen(Screen[None]):
@@ -25,7 +27,7 @@ class PageScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=True):
             yield Static("Reading …", id="page")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()

@@ -166,6 +166,12 @@ class InitializerList(ListView, can_focus_children=True):
     def __init__(self, lines: Iterable[Line], *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(*(InitializerItem(line) for line in lines), id=id)
 
+    def watch_has_focus(self, has_focus: bool) -> None:  # noqa: ARG002
+        """Restyle the list and the line with the cursor; Textual restyles all lines, of which no other changes."""
+        item = self._current
+        changed = [self, *(item.walk_children(with_self=True) if item else ())]
+        self.app.stylesheet.update_nodes(changed)
+
     @property
     def items(self) -> list[InitializerItem]:
         return list(self.query(InitializerItem))
