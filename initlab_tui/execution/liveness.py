@@ -31,7 +31,7 @@ def refuse_removed(store: Store) -> None:
     Raises:
         InvalidInputError: if it was removed, or replaced by another file.
     """
-    if not store.is_there():
+    if not store.still_exists():
         raise InvalidInputError.of("store", f"store {store.path} was removed while its runs were followed")
 
 

@@ -166,7 +166,7 @@ class Worker:
         }
 
     def _save(self, run: Run, event: Checkpointed) -> Path:
-        path = paths.files_beside(self.store.path) / f"run-{run.id}.npz"
+        path = paths.files_folder(self.store.path) / f"run-{run.id}.npz"
         temporary = path.with_suffix(".tmp")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, paths.PRIVATE_FILE)
         with os.fdopen(descriptor, "wb") as file:
@@ -204,7 +204,7 @@ def custom_source(initializer: Initializer) -> dict[str, str]:
 @contextlib.contextmanager
 def reserve(store: Path, worker_id: int) -> Iterator[None]:
     """Reserve a little disk space while training, so that a run's end can be recorded even on a full disk."""
-    path = paths.files_beside(store) / f"worker-{worker_id}.reserve"
+    path = paths.files_folder(store) / f"worker-{worker_id}.reserve"
     try:
         path.write_bytes(bytes(RESERVE_BYTES))
         yield
@@ -226,7 +226,7 @@ def beat(path: Path, worker_id: int) -> None:
     """Write the worker's heartbeat for as long as its process lives; end it when its store is removed."""
     with Store.open(path) as store:
         while True:
-            if not store.is_there():
+            if not store.still_exists():
                 print(f"the store {path} was removed", file=sys.stderr)
                 os.kill(os.getpid(), signal.SIGTERM)
             workers.heartbeat(store, worker_id)

@@ -1,1 +1,1 @@
-"""The use cases, one way for the lab and the command line."""
+"""The use cases, implemented once for the lab and the command line."""

@@ -1,4 +1,4 @@
-"""Stop, pause, resume and retry runs of a store."""
+"""Stops, pauses, resumes and retries runs."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from initlab_tui.store.runs import Run, list_runs, refuse_unknown
 
 @dataclass(frozen=True)
 class Controlled:
-    """The runs that were asked for, by id: those that changed, and the statuses of the others."""
+    """The ids of the requested runs that changed, and the statuses of the others."""
 
     changed: tuple[int, ...]
     unchanged: Mapping[int, RunStatus]
 
 
 def stop(store: Store, ids: Sequence[int] | None) -> Controlled:
-    """Stop the runs of these ids, or all that are queued, running or paused; their records are kept."""
+    """Stop the runs with these ids, or all that are queued, running or paused; their results so far are kept."""
     chosen = _choose(store, ids, lambda run: run.status.is_active)
     return _controlled(store, chosen, queue.stop(store, chosen))
 
 
 def pause(store: Store, ids: Sequence[int] | None) -> Controlled:
-    """Pause the runs of these ids, or all that are queued or running; running ones write a checkpoint."""
+    """Pause the runs with these ids, or all that are queued or running; running ones write a checkpoint."""
     chosen = _choose(store, ids, lambda run: run.status in (RunStatus.QUEUED, RunStatus.RUNNING))
     return _controlled(store, chosen, queue.pause(store, chosen))
 
@@ -37,10 +37,10 @@ def resume(store: Store, ids: Sequence[int] | None) -> Controlled:
     """Queue paused runs again, and start workers for queued runs that have none.
 
     Raises:
-        InvalidInputError: with nothing changed, if one of `ids` has ended: it cannot be resumed.
+        InvalidInputError: if one of `ids` has ended and so cannot be resumed; nothing is changed.
     """
     chosen = _choose(store, ids, lambda run: run.status in (RunStatus.PAUSED, RunStatus.QUEUED))
-    _refuse(store, chosen, _why_not_resumed)
+    _refuse(store, chosen, _resume_problem)
     resumed = set(queue.resume(store, chosen))
     queued = [run.id for run in list_runs(store, chosen) if run.status is RunStatus.QUEUED]
     if _start_missing_workers(store, queued):
@@ -49,15 +49,15 @@ def resume(store: Store, ids: Sequence[int] | None) -> Controlled:
 
 
 def retry(store: Store, ids: Sequence[int]) -> list[int]:
-    """Queue the specs of failed, crashed and stopped runs again in their comparisons, and start missing workers.
+    """Queue failed, crashed and stopped runs again in their comparisons, and start missing workers.
 
-    Returns the new runs' ids. A run of which a retry is still active is left out.
+    Returns the ids of the new runs. A run whose retry is still active is skipped.
 
     Raises:
-        InvalidInputError: with nothing queued, if one of `ids` cannot be retried.
+        InvalidInputError: if one of `ids` cannot be retried; nothing is queued.
     """
     supervisor.reap(store)
-    _refuse(store, ids, _why_not_retried)
+    _refuse(store, ids, _retry_problem)
     queued = queue.retry(store, ids)
     _start_missing_workers(store, queued)
     return queued
@@ -68,21 +68,21 @@ def _choose(store: Store, ids: Sequence[int] | None, wanted: Callable[[Run], boo
     return list(dict.fromkeys(ids)) if ids else [run.id for run in list_runs(store) if wanted(run)]
 
 
-def _refuse(store: Store, ids: Sequence[int], why_not: Callable[[Run], str]) -> None:
+def _refuse(store: Store, ids: Sequence[int], problem_of: Callable[[Run], str]) -> None:
     runs = list_runs(store, ids)
     refuse_unknown(store, ids, {run.id for run in runs})
-    problems = [Problem("id", f"run {run.id} is {run.status}: {reason}") for run in runs if (reason := why_not(run))]
+    problems = [Problem("id", f"run {run.id} is {run.status}: {reason}") for run in runs if (reason := problem_of(run))]
     if problems:
         raise InvalidInputError(problems)
 
 
-def _why_not_resumed(run: Run) -> str:
+def _resume_problem(run: Run) -> str:
     if run.status.can_be_retried:
         return f"it cannot be resumed; train it again with initlab-tui retry {run.id}"
     return "it has ended, and there is nothing to resume" if run.status.is_ended else ""
 
 
-def _why_not_retried(run: Run) -> str:
+def _retry_problem(run: Run) -> str:
     return "" if run.status.can_be_retried else "only failed, crashed and stopped runs can be retried"
 
 

@@ -1,4 +1,4 @@
-"""Find a dataset, download it if needed, and say what is known of it before training."""
+"""Finds a dataset, downloads it if needed, and reads the facts that are needed before training."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from initlab_tui.execution.tensorflow_process import ask
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """What is known of a dataset before training; `file` is None for a bundled one.
+    """The file, shape and size of a dataset; `file` is None for a bundled one.
 
-    `mean_square` is E[x²] of the pixels as the network gets them.
+    `mean_square` is E[x²] of the scaled training pixels.
     """
 
     file: Path | None
@@ -37,23 +37,23 @@ class DatasetFacts:
 
 
 def facts_of(entry: DatasetEntry) -> DatasetFacts:
-    """Return what the catalog knows of a dataset, without reading it."""
+    """Return the facts of a dataset that are in the catalogue, without reading the data."""
     return DatasetFacts(None, entry.shape, entry.classes, entry.train, entry.test, entry.mean_square)
 
 
 def dataset_facts(name: str, data_dir: Path | None, *, quiet: bool = False) -> DatasetFacts:
-    """Find and check a dataset, downloading it if needed; the progress goes to stderr unless `quiet`.
+    """Find and check a dataset, downloading it if needed; progress goes to stderr unless `quiet`.
 
-    A file is read once, until it changes.
+    A file is read again only after it has changed.
 
     Raises:
-        InvalidInputError: when the file is damaged, or neither found nor downloaded.
+        InvalidInputError: if the file is damaged, or the dataset is neither found nor downloaded.
     """
     if name == "digits":
         return facts_of(DATASETS[name])
-    from initlab_tui.data.arrays import custom_file  # NumPy is not needed to refuse a bad spec
+    from initlab_tui.data.arrays import custom_file  # imports NumPy, which is not needed to refuse an invalid spec
 
-    file = custom_file(name) or _catalog_file(name, data_dir, quiet)
+    file = custom_file(name) or _catalogue_file(name, data_dir, quiet)
     try:
         status = file.stat()
     except OSError:  # reported by the loader
@@ -77,7 +77,7 @@ def _read(name: str, file: Path, modified: int, size: int) -> DatasetFacts:  # n
     )
 
 
-def _catalog_file(name: str, data_dir: Path | None, quiet: bool) -> Path:
+def _catalogue_file(name: str, data_dir: Path | None, quiet: bool) -> Path:
     from initlab_tui.data.locate import locate, where_to_put
 
     found = locate(name, data_dir)
@@ -86,7 +86,7 @@ def _catalog_file(name: str, data_dir: Path | None, quiet: bool) -> Path:
     with tempfile.TemporaryDirectory() as home:
         environment = dict(os.environ)
         if found.keras_folder:
-            # Keras deletes a cached file with an unexpected checksum. It gets links, so the originals stay.
+            # Keras deletes cached files with an unexpected checksum, so give it links to protect the originals.
             _link(found.keras_folder, DATASETS[name].keras_files, Path(home) / "datasets")
             environment["KERAS_HOME"] = home
         answer = ask("fetch", {"name": name, "into": str(found.prepared)}, environment, progress=not quiet)

@@ -1,4 +1,4 @@
-"""Examine whether networks can be trained here: versions, devices, datasets, the store."""
+"""Checks whether networks can be trained on this machine: versions, devices, datasets and the store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from initlab_tui.store.integrity import StoreReport, check_store
 
 @dataclass(frozen=True)
 class DatasetStatus:
-    """A dataset of the catalogue and where its file is; without a file, `advice` says where to put one."""
+    """A dataset of the catalogue and the place of its file; if there is none, `advice` says where to put one."""
 
     entry: DatasetEntry
     is_here: bool
@@ -31,7 +31,7 @@ class DatasetStatus:
 
 @dataclass(frozen=True)
 class StoreStatus:
-    """The store that was examined; `health` is None if there is none yet or it cannot be opened, see `message`."""
+    """The state of the store; `health` is None if it does not exist or cannot be opened, as `message` says."""
 
     path: Path
     exists: bool
@@ -41,9 +41,9 @@ class StoreStatus:
 
 @dataclass(frozen=True)
 class Examination:
-    """What was found on this machine; `problems` are the reasons why training would fail.
+    """The findings about this machine; `problems` are the reasons why training would fail.
 
-    `tensorflow` is what TensorFlow's process answered; `plan` says how many workers and threads would be used.
+    `tensorflow` is the answer of the TensorFlow process; `plan` describes the workers and threads that would be used.
     """
 
     problems: tuple[str, ...]
@@ -60,7 +60,7 @@ class Examination:
 
 
 def examine(store_path: Path, data_dir: Path | None) -> Examination:
-    """Examine this machine; TensorFlow is asked in a process of its own, which takes a few seconds."""
+    """Examine this machine; TensorFlow runs in a separate process, which takes a few seconds."""
     answer = tensorflow_process.ask("devices")
     store = _store(store_path)
     problems = [f"TensorFlow cannot be used: {answer['error']}"] if "error" in answer else []
@@ -93,7 +93,7 @@ def _plan() -> dict[str, str]:
 
 
 def datasets(data_dir: Path | None) -> tuple[DatasetStatus, ...]:
-    """Return every dataset of the catalogue, and whether it is on this machine."""
+    """Return the status of every dataset of the catalogue."""
     return tuple(_dataset(entry, data_dir) for entry in DATASETS.values())
 
 

@@ -1,4 +1,4 @@
-"""Estimate how long a comparison will take, from the runs in this store."""
+"""Estimates the duration of a comparison from the runs in the store."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.store.runs import Run
 
-# The model of a worker without earlier runs: dense layers at this speed, with six operations per weight and sample
+# The model for a store without earlier runs: dense layers at this speed, with six operations per weight and sample
 # (two forward, four backward), plus a fixed time per sample and per step.
 FLOPS_PER_SECOND = 50e9
 FLOPS_PER_WEIGHT = 6.0
-SAMPLE_SECONDS = 1e-5  # so never more than 100,000 samples/s
-STEP_SECONDS = 1e-4  # measured with batches of one on digits: 9e-5
+SAMPLE_SECONDS = 1e-5  # limits the speed to 100,000 samples/s
+STEP_SECONDS = 1e-4  # 9e-5 was measured with batches of one on digits
 EAGER_FACTOR = 30.0
 COMPILE_SECONDS = 3.0  # XLA takes 2 to 8 s for a network
-FORWARD_SHARE = 1 / 3  # the share of an evaluation in the work of a training step
+FORWARD_SHARE = 1 / 3  # the work of evaluating a sample, relative to training on it
 TRAIN_TO_TEST = 6  # training images per test image, as in MNIST
-RECENT = 100  # the newest finished runs that are considered
+RECENT = 100  # the number of latest finished runs to consider
 
 
 @dataclass(frozen=True)
 class Expected:
-    """The wall time in seconds until the last run has ended, and the basis of the estimate as text."""
+    """The wall time in seconds until the last run ends, and the basis of the estimate as text."""
 
     seconds: float
     basis: str
 
 
 class _Network(NamedTuple):
-    """What is compiled once and trains at one speed."""
+    """The fields of a spec that determine the compiled network and its speed."""
 
     dataset: str
     hidden: tuple[int, ...]
@@ -51,7 +51,7 @@ class _Network(NamedTuple):
 
 
 class _Pace(NamedTuple):
-    """The training time per sample and the compile time of a network, in seconds, and the basis; rank 0 is best."""
+    """Training time per sample and compile time of a network in seconds, and their basis; rank 0 is most reliable."""
 
     sample_seconds: float
     compile_seconds: float
@@ -70,11 +70,11 @@ def expected_seconds(
     device: str | None = None,
     threads: int | None = None,
 ) -> Expected:
-    """Estimate how long `specs`, all on images of `shape` in `classes` classes, take on this many workers.
+    """Estimate how long `specs` take, all on images of `shape` in `classes` classes, with this number of workers.
 
-    `done` are the runs of the store, newest first. Only the first RECENT runs that finished on `device` with
+    `done` holds the runs of the store, newest first. Only the first RECENT runs that finished on `device` with
     `threads` (None: any) are read, so it may be long or lazy. The time per sample is that of the last run of the same
-    network; or that of the last run of any network, scaled by the work per sample; or a rough guess. The start of
+    network; or that of the last run of any network, scaled by the work per sample; or a rough guess. The time to start
     the workers is not included.
     """
     recent = list(islice((run for run in done if _is_comparable(run, device, threads)), RECENT))
@@ -93,7 +93,7 @@ def expected_seconds(
 
 
 def _is_comparable(run: Run, device: str | None, threads: int | None) -> bool:
-    """Whether the speed of the run is known and was measured on this device."""
+    """Return whether the speed of the run is known and was measured on this device."""
     return (
         run.status is RunStatus.DONE
         and run.samples_per_second is not None
@@ -106,13 +106,13 @@ def _pace(spec: RunSpec, weights: int, newest: dict[_Network, Run], recent: Sequ
     modelled = _modelled_sample_seconds(spec, weights)
     same = newest.get(_Network.of(spec))
     known = [run for run in recent if _weights_of(run)]
-    # The execution mode changes the speed by an order of magnitude, so an older run with the same mode is better.
-    alike = [run for run in known if run.spec.execution == spec.execution]
-    compiling = _compile_seconds(spec, [*([same] if same else []), *alike])
+    # The execution mode changes the speed by an order of magnitude, so prefer an older run with the same mode.
+    same_mode = [run for run in known if run.spec.execution == spec.execution]
+    compiling = _compile_seconds(spec, [*([same] if same else []), *same_mode])
     if same:
         return _Pace(1 / (same.samples_per_second or 1.0), compiling, 0, f"estimated from run {same.id}")
     if known:
-        other = (alike or known)[0]
+        other = (same_mode or known)[0]
         scale = modelled / _modelled_sample_seconds(other.spec, _weights_of(other))
         seconds = scale / (other.samples_per_second or 1.0)
         return _Pace(seconds, compiling, 1, f"scaled from run {other.id}")
@@ -120,13 +120,13 @@ def _pace(spec: RunSpec, weights: int, newest: dict[_Network, Run], recent: Sequ
 
 
 def _modelled_sample_seconds(spec: RunSpec, weights: int) -> float:
-    """The modelled training time per sample, which also scales one network's measured time to another."""
+    """Return the modelled training time per sample, also used to scale the measured time of another network."""
     seconds = weights * FLOPS_PER_WEIGHT / FLOPS_PER_SECOND + SAMPLE_SECONDS + STEP_SECONDS / spec.batch_size
     return seconds * (EAGER_FACTOR if spec.execution == "eager" else 1.0)
 
 
 def _compile_seconds(spec: RunSpec, runs: Iterable[Run]) -> float:
-    """The compile time of the first run that compiled; a run that found its network compiled recorded 0."""
+    """Return the compile time of the first run that compiled; a run whose network was already compiled recorded 0."""
     known = (float(run.record.get("compile_seconds") or 0.0) for run in runs)
     default = 0.0 if spec.execution == "eager" else COMPILE_SECONDS
     return next((seconds for seconds in known if seconds), default)
@@ -137,31 +137,31 @@ def _weights(spec: RunSpec, shape: Sequence[int], classes: int) -> int:
 
 
 def _weights_of(run: Run) -> int:
-    """The number of weights that a run trained, or 0 if it was not recorded."""
+    """Return the number of weights that a run trained, or 0 if it was not recorded."""
     return int(run.record.get("weights") or 0)
 
 
 def _samples(spec: RunSpec, train_images: int) -> float:
-    """The number of training samples of a run, plus its evaluations as an equivalent number."""
+    """Return the number of training samples of a run, plus its evaluations as an equivalent number."""
     per_epoch = train_images // spec.batch_size
     steps = per_epoch * spec.epochs
     evaluations = 1 + spec.epochs
     if spec.eval_every:
-        # Those at the ends of epochs are counted twice, which is close enough.
+        # Evaluations at the end of an epoch are counted twice, which is accurate enough.
         evaluations += steps // spec.eval_every
     return steps * spec.batch_size + evaluations * (train_images / TRAIN_TO_TEST) * FORWARD_SHARE
 
 
 def _end_of_last(jobs: Iterable[tuple[_Network, float]], paces: dict[_Network, _Pace], workers: int) -> float:
-    """The time at which the last job ends, when the first free worker takes the next job.
+    """Return the time at which the last job ends if each job is taken by the first free worker.
 
-    A worker compiles each network once; networks that it drops from its small cache are not modelled.
+    A worker compiles each network once; that its cache is small is not modelled.
     """
     free: list[tuple[float, int]] = [(0.0, number) for number in range(max(1, workers))]
     compiled: set[tuple[int, _Network]] = set()
     for network, seconds in jobs:
-        start, number = free[0]
+        begin, number = free[0]
         compiling = 0.0 if (number, network) in compiled else paces[network].compile_seconds
         compiled.add((number, network))
-        heapq.heapreplace(free, (start + compiling + seconds, number))
+        heapq.heapreplace(free, (begin + compiling + seconds, number))
     return max(end for end, _ in free)

@@ -1,4 +1,4 @@
-"""Measure the layers of some initializers before training, with TensorFlow in a process of its own."""
+"""Measures the layers of some initializers before training; TensorFlow runs in a separate process."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from initlab_tui.services import preflight
 
 
 def inspect(specs: Sequence[RunSpec], data_dir: Path | None, import_folder: Path) -> list[Inspection]:
-    """Measure the layers of `specs`, which differ in the initializer only, in a process of their own.
+    """Measure the layers of `specs`, which differ only in the initializer, in a separate process.
 
     Raises:
         InvalidInputError: if the data is not available, the network does not fit, or an initializer fails.
     """
-    # No step is taken, so a batch larger than the data is no problem here.
+    # No step is taken, so a batch that is larger than the dataset is allowed.
     specs = [spec.model_copy(update={"batch_size": 1}) for spec in specs]
     facts = preflight.check(specs, data_dir, import_folder).facts
     answer = ask(

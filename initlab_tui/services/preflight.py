@@ -1,4 +1,4 @@
-"""Check everything that must hold before a run is queued: the data can be read, the network fits into memory."""
+"""Checks specs before they are queued: the data must be readable and the network must fit into memory."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from initlab_tui.services.dataset_facts import DatasetFacts, dataset_facts
 
 OPTIMIZER_SLOTS = {"sgd": 1, "momentum": 1, "nesterov": 1, "adam": 2, "adamw": 2, "rmsprop": 1, "adagrad": 1}
 BYTES_PER_NUMBER = 4
-LAYER_BYTES = 2_500_000  # to build and compile one layer, measured with 500
-BASE_BYTES = 900_000_000  # TensorFlow, Keras and a running compiler, without data
+LAYER_BYTES = 2_500_000  # to build and compile one layer, measured with 500 layers
+BASE_BYTES = 900_000_000  # of TensorFlow, Keras and the compiler, without data
 
 
 @dataclass(frozen=True)
 class CheckedSpecs:
-    """Specs that can run: the facts of their data, and the memory for the largest run in bytes."""
+    """The facts of the data of specs that passed every check, and the memory for the largest run in bytes."""
 
     facts: DatasetFacts
     run_bytes: int
 
 
 def check(specs: Sequence[RunSpec], data_dir: Path | None, import_folder: Path, *, quiet: bool = False) -> CheckedSpecs:
-    """Check specs of one dataset, downloading the data if needed; the progress goes to stderr unless `quiet`.
+    """Check specs of one dataset, downloading the data if needed; progress goes to stderr unless `quiet`.
 
     Raises:
         InvalidInputError: naming every problem.
@@ -66,13 +66,13 @@ def _one_of_each_import(specs: Iterable[RunSpec]) -> Iterable[RunSpec]:
 
 
 def _missing_module(spec: RunSpec, import_folder: Path) -> Iterator[Problem]:
-    """A module that cannot be found is refused without starting TensorFlow, which takes seconds."""
+    """Yield a problem if the module does not exist, without starting TensorFlow, which takes seconds."""
     name = spec.initializer.name.removeprefix(IMPORT_PREFIX)
     top = name.partition(".")[0]
-    importlib.invalidate_caches()  # the file may be new
+    importlib.invalidate_caches()  # the file may have been created just now
     try:
         found = importlib.machinery.PathFinder.find_spec(top, [str(import_folder)]) or importlib.util.find_spec(top)
-    except (ImportError, ValueError):  # a loaded module without a spec; the import itself decides
+    except (ImportError, ValueError):  # a loaded module without a spec: let the import decide
         return
     if found is None:
         yield Problem(
@@ -94,12 +94,12 @@ def _too_large(spec: RunSpec, facts: DatasetFacts) -> Iterator[Problem]:
             "hidden",
             f"hidden {hidden_text(spec.hidden)} with batch_size {spec.batch_size} has "
             f"{weights:,} weights and would need about {needed / 1e9:,.0f} GB of memory; "
-            f"{available / 1e9:,.0f} GB are free: use fewer or narrower layers, or a smaller batch",
+            f"{available / 1e9:,.0f} GB are available: use fewer or narrower layers, or a smaller batch",
         )
 
 
 def run_bytes(spec: RunSpec, facts: DatasetFacts) -> int:
-    """Return about how much memory a worker needs for a run of `spec`, in bytes."""
+    """Return the approximate memory that a worker needs for a run of `spec`, in bytes."""
     kernels = spec.layer_shapes(facts.shape, facts.classes)
     weights = sum(kernel.fan_in * kernel.fan_out + kernel.fan_out for kernel in kernels)
     # The weights, their gradients, the sampled initial weights, and the optimizer's slots.
@@ -108,5 +108,5 @@ def run_bytes(spec: RunSpec, facts: DatasetFacts) -> int:
     batch = max(2 * spec.batch_size, min(EVALUATION_BATCH, facts.test))
     activations = batch * sum(kernel.fan_in + kernel.fan_out for kernel in kernels)
     network = BYTES_PER_NUMBER * (copies * weights + activations) + LAYER_BYTES * len(kernels)
-    # The images twice: as read, and on the device.
+    # The images exist twice: as read from the file, and on the device.
     return BASE_BYTES + 2 * facts.data_bytes + network

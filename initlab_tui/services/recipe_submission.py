@@ -1,4 +1,4 @@
-"""Check a whole recipe before any of its experiments is queued."""
+"""Checks all experiments of a recipe before any of them is queued."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from initlab_tui.services.submit import Submission
 
 @dataclass(frozen=True)
 class RecipeSubmission:
-    """A recipe that passed every check, with nothing written yet.
+    """A recipe that passed every check and is ready to be queued.
 
-    `recipe` is on the substitute dataset when `instead_of` names the original ones; `reason` then says why.
-    `submissions` holds one entry for each experiment, in their order.
+    `recipe` is on the substitute dataset if `instead_of` names the original ones; `reason` then says why.
+    `submissions` has one entry for each experiment, in the same order.
     """
 
     recipe: Recipe
@@ -40,12 +40,12 @@ def prepare_recipe(
     *,
     quiet: bool = False,
 ) -> RecipeSubmission:
-    """Check every experiment of a recipe, on its own dataset or, if that cannot be read, on the substitute.
+    """Check every experiment of a recipe, on its original dataset or, if that cannot be read, on the substitute.
 
-    A dataset that is read for the first experiment is not read again for the others.
+    A dataset is read only once, even if several experiments use it.
 
     Raises:
-        InvalidInputError: naming every problem of the first experiment that has any.
+        InvalidInputError: naming every problem of the first experiment that has one.
     """
     reason = _unreadable(recipe, data_dir, quiet=quiet)
     instead_of = recipe.datasets if reason else ()
@@ -59,7 +59,7 @@ def prepare_recipe(
 
 
 def _unreadable(recipe: Recipe, data_dir: Path | None, *, quiet: bool) -> str:
-    """Why a dataset of a recipe that has a substitute cannot be read; empty otherwise."""
+    """Return why a dataset of a recipe with a substitute cannot be read, or an empty string."""
     if recipe.substitute_dataset is None:
         return ""
     try:

@@ -1,4 +1,4 @@
-"""Evaluate recipes: one just run, one by name or file over stored runs, or all packaged ones over stored runs."""
+"""Evaluates the claims of recipes with the runs in the store."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RunsByComparison = Mapping[int, Sequence[Run]]
 
 @dataclass(frozen=True)
 class ExperimentRuns:
-    """An experiment and its stored runs, all of one comparison; None and no runs if it has not been run."""
+    """An experiment and its stored runs, which belong to one comparison; None and no runs if it has not been run."""
 
     experiment: Experiment
     comparison_id: int | None
@@ -33,8 +33,8 @@ class ExperimentRuns:
 class RecipeResult:
     """A recipe, its runs, and the result of each claim.
 
-    `recipe` names the datasets of the runs. `instead_of` holds its original datasets when they were replaced by
-    the substitute, and is empty otherwise.
+    The datasets of `recipe` are those of the runs. `instead_of` has the original datasets if they were replaced by the
+    substitute, and is empty otherwise.
     """
 
     recipe: Recipe
@@ -49,7 +49,7 @@ class RecipeResult:
 
     @property
     def comparisons(self) -> tuple[int, ...]:
-        """The comparisons that the runs belong to, oldest first."""
+        """The comparisons of the runs, oldest first."""
         return tuple(sorted({one.comparison_id for one in self.experiments if one.comparison_id is not None}))
 
     @property
@@ -67,7 +67,7 @@ def load(name_or_path: str) -> Recipe:
     """Return the packaged recipe of that name, or the recipe in a file that ends in `.toml`.
 
     Raises:
-        InvalidInputError: when there is none, or naming everything that is wrong with it.
+        InvalidInputError: if there is none, or naming every mistake in it.
     """
     return loader.read(name_or_path)
 
@@ -85,9 +85,9 @@ def packaged() -> tuple[Recipe, ...]:
 def evaluate(
     store: Store, recipe: Recipe, comparison_ids: Mapping[str, int], instead_of: tuple[str, ...] = ()
 ) -> RecipeResult:
-    """Evaluate a recipe over the comparisons that its experiments, by name, were trained in.
+    """Evaluate a recipe with the runs of the comparisons in `comparison_ids`, given by the name of the experiment.
 
-    With `instead_of` the recipe is on its substitute dataset already.
+    `instead_of` names the original datasets if `recipe` is already on the substitute.
     """
     runs = {number: list_comparison_runs(store, number) for number in set(comparison_ids.values())}
     return _evaluate(store, _Variant.of(recipe, recipe.origin, instead_of), comparison_ids, runs)
@@ -100,7 +100,7 @@ def without_runs(recipe: Recipe) -> RecipeResult:
 
 
 def evaluate_stored(store: Store, recipe: Recipe) -> RecipeResult:
-    """Evaluate a recipe over stored runs, on its own dataset or, if it was not run there, on the substitute.
+    """Evaluate a recipe with stored runs on its original dataset or, if there are none, on the substitute.
 
     Claims about experiments without runs are undecided.
     """
@@ -115,9 +115,9 @@ def evaluate_stored(store: Store, recipe: Recipe) -> RecipeResult:
 def all_results(
     store: Store, runs: Iterable[Run], comparison_id: int | None = None, custom: Iterable[Recipe] = ()
 ) -> list[RecipeResult]:
-    """Return the results of every packaged or custom recipe that was run, the last run first.
+    """Return the results of every packaged or custom recipe that was run, the latest first.
 
-    With `comparison_id`, only recipes with an experiment in that comparison.
+    With `comparison_id`, return only recipes with an experiment in that comparison.
     """
     by_comparison = _by_comparison(runs)
     known = _known_comparisons(store, by_comparison)
@@ -130,7 +130,7 @@ def all_results(
 
 @dataclass(frozen=True)
 class _Variant:
-    """A recipe on its own dataset or on the substitute, its origin, and the spec hashes of each experiment."""
+    """A recipe on its original or its substitute dataset, its origin, and the spec hashes of each experiment."""
 
     recipe: Recipe
     origin: RecipeOrigin
@@ -145,7 +145,7 @@ class _Variant:
 
 @cache
 def packaged_variants() -> tuple[_Variant, ...]:
-    """Return the packaged recipes in a form that is matched with runs; read once."""
+    """Return the variants of all packaged recipes; the files are read only once."""
     return tuple(variant for recipe in loader.packaged() for variant in _variants(recipe))
 
 
@@ -157,7 +157,7 @@ def _variants(recipe: Recipe) -> Iterator[_Variant]:
 
 
 def _spec_hashes(comparison: Comparison) -> Iterator[str]:
-    """One seed is enough, since a spec's hash leaves it out."""
+    """Return the spec hashes of a comparison, computed with one seed, because the hash does not depend on it."""
     one_seed = comparison.model_copy(update={"seeds": comparison.seeds[:1]})
     return (spec.spec_hash for spec in one_seed.runs())
 
@@ -172,7 +172,7 @@ def _by_comparison(runs: Iterable[Run]) -> RunsByComparison:
 
 @dataclass(frozen=True)
 class _KnownComparison:
-    """What identifies the recipe of a stored comparison."""
+    """The spec hashes and the origin of a stored comparison, which identify its recipe."""
 
     id: int
     spec_hashes: Set[str]
@@ -188,9 +188,9 @@ def _known_comparisons(store: Store, by_comparison: RunsByComparison) -> list[_K
 
 
 def _matches(variant: _Variant, known: Sequence[_KnownComparison]) -> dict[str, int]:
-    """The comparison of each experiment that was run, among those that have all of its groups, over any seeds.
+    """Return the comparison of each experiment that was run: one that contains all of its groups, with any seeds.
 
-    One that was trained for this recipe is preferred, then the newest.
+    Prefer one that was trained for this recipe, then the latest.
     """
     found = {}
     for name, wanted in variant.spec_hashes:
@@ -201,7 +201,7 @@ def _matches(variant: _Variant, known: Sequence[_KnownComparison]) -> dict[str, 
 
 
 def _closeness(wanted: RecipeOrigin, origin: RecipeOrigin | None) -> int:
-    """2 for the same version of the recipe, 1 for another version of it, 0 for anything else."""
+    """Return 2 for the same version of the recipe, 1 for another version, 0 for anything else."""
     if origin is None or origin.name != wanted.name:
         return 0
     return 2 if origin.version == wanted.version else 1
@@ -222,7 +222,7 @@ def _evaluate(
     for experiment in variant.recipe.experiments:
         number = comparison_ids.get(experiment.name)
         compared = by_comparison.get(number, ()) if number is not None else ()
-        # The comparison may hold further groups that no claim is about.
+        # The comparison may contain other groups too.
         runs = tuple(run for run in compared if run.spec_hash in wanted[experiment.name])
         experiments.append(ExperimentRuns(experiment, number, runs))
         metrics += run_metrics(store, experiment.name, runs)

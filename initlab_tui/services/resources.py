@@ -1,4 +1,4 @@
-"""The resources that a request to train asks for."""
+"""The resources requested for training."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Resources:
-    """The device, workers and threads that were asked for; None leaves the choice to the program."""
+    """The requested device, workers and threads; None means that the program chooses."""
 
     device: str | None = None
     workers: int | None = None

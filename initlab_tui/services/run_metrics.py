@@ -1,4 +1,4 @@
-"""Read from the store what claims are about."""
+"""Reads the observables of claims from the store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def run_metrics(store: Store, experiment: str, runs: Iterable[Run]) -> list[RunM
 
 
 def _by_epoch(store: Store, run: Run) -> Mapping[str, Sequence[float]]:
-    """Each observable before the first epoch and after every epoch, until it was not finite."""
+    """Return each observable before the first epoch and after each epoch, up to the first value that is not finite."""
     if not run.steps_per_epoch:
         return {}
     curve = read_curve(store, run.id, "test")
@@ -34,7 +34,7 @@ def _by_epoch(store: Store, run: Run) -> Mapping[str, Sequence[float]]:
 
 
 def _layer_ratios(measured: Sequence[layer_statistics.StoredMeasurement]) -> Mapping[str, Sequence[float]]:
-    """The ratios between the first and the last hidden layer before the first step."""
+    """Return the ratios between the first and the last hidden layer before the first step."""
     if not measured or measured[0].step or len(measured[0].measurement.layers) < 3:
         return {}
     first, *_, last, _ = measured[0].measurement.layers

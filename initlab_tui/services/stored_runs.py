@@ -1,4 +1,4 @@
-"""Read runs from a store, after marking those of dead workers as crashed."""
+"""Reads runs from the store, after marking those of dead workers as crashed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_ID = 2**63 - 1  # the largest integer of SQLite
 
 @dataclass(frozen=True)
 class StoredRuns:
-    """Runs, oldest first, and how many of them are queued without a living worker that could train them."""
+    """Runs, oldest first, and the number of queued runs that no living worker could train."""
 
     runs: tuple[Run, ...]
     waiting: int = 0
@@ -27,7 +27,7 @@ class StoredRuns:
 
 @dataclass(frozen=True)
 class RunDetails:
-    """A run with everything that is recorded of it; `events` are (time, kind, detail), oldest first."""
+    """Everything recorded about a run; `events` are (time, kind, detail), oldest first."""
 
     run: Run
     train: Curve
@@ -67,7 +67,7 @@ def read_details(store: Store, run_id: int) -> RunDetails:
 
 
 def details(store: Store, run_id: int) -> RunDetails | None:
-    """Return everything that is recorded of a run, or None if there is no such run."""
+    """Return everything recorded about a run, or None if there is no such run."""
     run = find_run(store, run_id)
     if run is None:
         return None

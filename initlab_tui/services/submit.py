@@ -1,4 +1,4 @@
-"""Submit a comparison: check it, queue its runs, start workers. Both faces train through this module."""
+"""Submits a comparison: checks it, queues its runs and starts workers. The lab and the command line both use it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from initlab_tui.store.queue import Requirements
 
 @dataclass(frozen=True)
 class Submission:
-    """A comparison that passed every check, with nothing written yet."""
+    """A comparison that passed every check and is ready to be queued."""
 
     comparison: Comparison
     specs: tuple[RunSpec, ...]
@@ -32,7 +32,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class Submitted:
-    """The queued runs of a comparison, the facts of its data, and the workers that were started for it."""
+    """The queued runs of a comparison, the facts of its data, and the started workers."""
 
     ids: tuple[int, ...]
     facts: DatasetFacts
@@ -50,9 +50,8 @@ def prepare(
 ) -> Submission:
     """Check everything that a comparison needs, downloading its data if needed; write nothing to the store.
 
-    `recipe` is the recipe that the comparison comes from, if any. An `import:` initializer is looked for in
-    `import_folder`. A download shows its progress on stderr unless `quiet`. This blocks for as long as a download
-    or a start of TensorFlow takes.
+    `recipe` is the origin of the comparison, if any. Custom initializers are imported from `import_folder`. Progress of
+    a download goes to stderr unless `quiet`. Blocks while data is downloaded or TensorFlow starts.
 
     Raises:
         InvalidInputError: naming every problem.
@@ -68,7 +67,7 @@ def prepare(
 def submit(store: Store, submission: Submission, *, idle: float = 0.0) -> Submitted:
     """Queue the runs of a comparison and start workers, which end after `idle` seconds without work.
 
-    When no worker can be started, or this is interrupted, the runs are stopped again.
+    If no worker can be started, or this is interrupted, the runs are stopped again.
     """
     ids = queue.enqueue(store, submission.comparison, submission.specs, submission.requirements, submission.recipe)
     try:

@@ -1,4 +1,4 @@
-"""Comparisons in the store, each with the recipe that it came from."""
+"""The comparisons in the store, and the recipes that they came from."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def last_comparison(store: Store) -> tuple[Comparison, str] | None:
 
 
 def recipe_origin(store: Store, comparison_id: int) -> RecipeOrigin | None:
-    """Return the recipe that a comparison came from; None if it came from none, or from before this was stored."""
+    """Return the recipe that a comparison came from; None if there is none, or if it was not recorded yet."""
     return recipe_origins(store).get(comparison_id)
 
 
 def recipe_origins(store: Store) -> dict[int, RecipeOrigin]:
-    """Return the recipes of all comparisons that came from one, by the id of the comparison."""
+    """Return the recipes by the id of the comparison, without comparisons that did not come from one."""
     query = "SELECT id, recipe, recipe_version FROM comparisons WHERE recipe IS NOT NULL"
     return {number: RecipeOrigin(*origin) for number, *origin in sql.connection(store).execute(query)}

@@ -1,4 +1,4 @@
-"""The losses and accuracies that runs recorded, whole or in few points."""
+"""The recorded losses and accuracies of runs, complete or reduced to a few points."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from initlab_tui.store.database import Store
 
 @dataclass(frozen=True)
 class Curve:
-    """A run's losses and accuracies on one split, by step; NaN where a value was not finite."""
+    """The losses and accuracies of a run on one split, by step; NaN for values that were not finite."""
 
     steps: tuple[int, ...]
     losses: tuple[float, ...]
@@ -21,14 +21,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class LatestStep:
-    """The newest training step of a run; None where a value was not finite."""
+    """The latest training step of a run; values that were not finite are None."""
 
     step: int
     loss: float | None
     accuracy: float | None
 
 
-# Grouped by steps and not by rows: a window function over the rows takes three times as long.
+# Grouped by steps and not by rows, because a window function over the rows takes three times as long.
 _TREND = """
     SELECT max(step), iif(count(loss) = count(*), avg(loss), NULL), iif(count(accuracy) = count(*), avg(accuracy), NULL)
     FROM metrics WHERE run_id = :run AND split = :split AND step <= :last
@@ -38,18 +38,18 @@ _ROWS = "SELECT step, loss, accuracy FROM metrics WHERE run_id = ? AND split = ?
 
 
 def read_curve(store: Store, run_id: int, split: str) -> Curve:
-    """Return what a run recorded on `split`, train or test."""
+    """Return the complete curve of a run on `split`, train or test."""
     return _curve(sql.connection(store).execute(_ROWS, (run_id, split)).fetchall())
 
 
 def read_trend(store: Store, run_id: int, split: str, buckets: int) -> Curve:
-    """Return a run's curve on `split` in at most `buckets` points.
+    """Return the curve of a run on `split`, reduced to at most `buckets` points.
 
-    The steps are divided into intervals of equal length; a point is an interval's last step and its mean loss and
-    accuracy, NaN where any was not finite. A curve of no more than `buckets` rows is returned unchanged.
+    The steps are divided into intervals of equal length. A point has the last step of its interval, and the mean loss
+    and accuracy, NaN if any value was not finite. A curve of at most `buckets` rows is returned unchanged.
 
     Raises:
-        ValueError: when `buckets` is less than 1.
+        ValueError: if `buckets` is less than 1.
     """
     if buckets < 1:
         raise ValueError(f"buckets must be >= 1, got {buckets}")
@@ -63,13 +63,13 @@ def read_trend(store: Store, run_id: int, split: str, buckets: int) -> Curve:
 
 
 def last_step(store: Store, run_id: int, split: str) -> int:
-    """Return the last step that a run recorded on `split`; 0 before the first."""
+    """Return the last recorded step of a run on `split`, 0 if there is none."""
     query = "SELECT coalesce(max(step), 0) FROM metrics WHERE run_id = ? AND split = ?"
     return int(sql.connection(store).execute(query, (run_id, split)).fetchone()[0])
 
 
 def latest_step(store: Store, run_id: int) -> LatestStep | None:
-    """Return the newest training step of a run; None before the first."""
+    """Return the latest training step of a run, None if there is none."""
     query = "SELECT step, loss, accuracy FROM metrics WHERE run_id = ? AND split = 'train' ORDER BY step DESC LIMIT 1"
     row = sql.connection(store).execute(query, (run_id,)).fetchone()
     return LatestStep(*row) if row else None
@@ -84,5 +84,5 @@ def _curve(rows: Sequence[tuple[int, float | None, float | None]]) -> Curve:
 
 
 def _or_nan(value: float | None) -> float:
-    # The mean of large losses may be infinite although none of them is.
+    # The mean of large losses may be infinite although all of them are finite.
     return value if value is not None and math.isfinite(value) else math.nan

@@ -1,4 +1,4 @@
-"""One SQLite file is the queue, the record, and the channel between processes: opening and creating it."""
+"""Opens and creates the store: one SQLite file with the queue and all results, through which processes communicate."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from initlab_tui.store.spec_cache import SpecCache
 BUSY_SECONDS = 30.0
 
 StoreError = sqlite3.Error
-"""What reading or writing an open store raises when the file is damaged, locked for long, or the disk is full."""
+"""Raised when an open store is read or written and the file is damaged or locked for too long, or the disk is full."""
 
 
 class Store:
-    """An open store. One per thread: SQLite connections are not shared.
+    """An open store, to be used by one thread, because SQLite connections are not shared between threads.
 
-    What it holds is read and written by the functions of the modules of this package.
+    The functions of this package's modules read and write its contents.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
@@ -30,12 +30,12 @@ class Store:
 
     @classmethod
     def open(cls, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Self:
-        """Open the store at `path`; create it, and its folder, if there is none.
+        """Open the store at `path`, creating it and its folder if they do not exist.
 
         A statement waits up to `busy_seconds` for other writers.
 
         Raises:
-            InvalidInputError: when it cannot be written, is not a store, or is from a newer program.
+            InvalidInputError: if it cannot be written, is not a store, or is from a newer version of the program.
         """
         path = path.absolute()
         created = _create(path)
@@ -52,10 +52,10 @@ class Store:
 
     @classmethod
     def open_existing(cls, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Self | None:
-        """Open the store as `open` does, but return None, and create nothing, if there is none.
+        """Open the store at `path` like `open`, but return None and create nothing if it does not exist.
 
         Raises:
-            InvalidInputError: as `open`.
+            InvalidInputError: as for `open`.
         """
         try:
             path.stat()
@@ -74,20 +74,20 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def is_there(self) -> bool:
-        """Return whether the file is still the one that was opened, neither removed nor replaced."""
+    def still_exists(self) -> bool:
+        """Return whether the opened file still exists and has not been replaced by another one."""
         try:
             return self.path.stat().st_ino == self._inode
         except FileNotFoundError:
             return False
 
     def data_version(self) -> int:
-        """Return a number that changes when another connection has written; followers ask for it before they read."""
+        """Return a number that changes when another connection has written; followers compare it before they read."""
         return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Return whether the store raised this because the disk is full."""
+    """Return whether this error of the store means that the disk is full."""
     return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_FULL
 
 
@@ -96,13 +96,13 @@ def _unusable(path: Path, problem: str) -> InvalidInputError:
 
 
 def _create(path: Path) -> bool:
-    """Create an empty file if there is none; returns whether it did."""
+    """Create an empty file if there is none, and return whether it was created."""
     try:
         if path.is_dir():
             raise _unusable(path, "is a directory: name a file")
         paths.private_folder(path.parent)
-        # Only a new file is opened here. Closing any descriptor of a file drops all POSIX locks that the process has
-        # on it, including those of SQLite's open connections, and then transactions are lost.
+        # Open only a new file. Closing any descriptor of a file drops all POSIX locks that the process has on it,
+        # including those of SQLite's open connections, and then transactions are lost.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, paths.PRIVATE_FILE))
         return True
     except FileExistsError:
@@ -117,8 +117,8 @@ def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
     try:
         _check_schema(path, connection)
-        # With WAL, followers read while a worker writes. On file systems that do not support it (some network ones)
-        # SQLite keeps its rollback journal, which is slower and correct.
+        # With WAL, followers can read while a worker writes. On file systems that do not support it, such as some
+        # network file systems, SQLite keeps its rollback journal, which is slower but correct.
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = OFF")

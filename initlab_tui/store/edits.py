@@ -1,4 +1,4 @@
-"""What users do with stored runs: delete, restore, rename, tag and purge them."""
+"""Deletes, restores, renames, tags and purges stored runs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ MAX_CHARACTERS = 60
 
 
 def delete(store: Store, ids: Sequence[int]) -> list[int]:
-    """Delete runs, which `restore` undoes until they are purged; returns their ids.
+    """Delete runs and return their ids; until they are purged, `restore` brings them back.
 
     Raises:
-        InvalidInputError: with nothing deleted, when one does not exist or has not ended.
+        InvalidInputError: if one does not exist or has not ended; nothing is deleted.
     """
     with sql.transaction(store) as connection:
         statuses = _statuses(store, connection, ids)
@@ -33,10 +33,10 @@ def delete(store: Store, ids: Sequence[int]) -> list[int]:
 
 
 def restore(store: Store, ids: Sequence[int]) -> list[int]:
-    """Restore deleted runs; returns the ids of those that were deleted.
+    """Restore deleted runs, and return the ids of those that were deleted.
 
     Raises:
-        InvalidInputError: with nothing restored, when one does not exist, or was purged.
+        InvalidInputError: if one does not exist or was purged; nothing is restored.
     """
     with sql.transaction(store) as connection:
         rows = _rows(connection, ids)
@@ -47,16 +47,16 @@ def restore(store: Store, ids: Sequence[int]) -> list[int]:
 
 
 def restore_newest(store: Store) -> list[int]:
-    """Restore the runs that were deleted last, together; returns their ids, none if nothing is deleted."""
+    """Restore the runs of the last deletion, and return their ids; none if nothing is deleted."""
     query = "SELECT id FROM runs WHERE deleted = (SELECT max(deleted) FROM runs)"
     return restore(store, [run_id for (run_id,) in sql.connection(store).execute(query)])
 
 
 def rename(store: Store, ids: Sequence[int], name: str) -> None:
-    """Name runs; an empty name removes it.
+    """Set the name of runs; an empty text removes it.
 
     Raises:
-        InvalidInputError: for a name that does not fit on a line, or a run that does not exist.
+        InvalidInputError: if the name does not fit on a line, or a run does not exist.
     """
     name = fitting("name", name.strip())
     with sql.transaction(store) as connection:
@@ -64,10 +64,10 @@ def rename(store: Store, ids: Sequence[int], name: str) -> None:
 
 
 def tag(store: Store, ids: Sequence[int], tags: str) -> None:
-    """Replace the tags of runs by `tags`: words separated by spaces or commas.
+    """Replace the tags of runs by `tags`, words separated by spaces or commas.
 
     Raises:
-        InvalidInputError: for tags that do not fit on a line, or a run that does not exist.
+        InvalidInputError: if the tags do not fit on a line, or a run does not exist.
     """
     tags = fitting("tags", " ".join(dict.fromkeys(tags.replace(",", " ").split())))
     with sql.transaction(store) as connection:
@@ -75,12 +75,12 @@ def tag(store: Store, ids: Sequence[int], tags: str) -> None:
 
 
 def purge(store: Store, older_than_seconds: float) -> int:
-    """Remove permanently, with all they recorded, the runs deleted at least so long ago; returns how many."""
+    """Permanently remove runs that were deleted at least this long ago, with all their data; return their number."""
     before = time.time() - older_than_seconds
     with sql.transaction(store) as connection:
         rows = connection.execute("SELECT id, checkpoint FROM runs WHERE deleted <= ?", (before,)).fetchall()
         if rows:
-            # Noted under no run and before the runs' own events go, so that event numbers still only grow.
+            # Record the event for no run, and before the events of the runs are removed, so that numbers only increase.
             note(connection, None, "purged", f"{len(rows)} runs")
         connection.executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id, _ in rows])
     for _, checkpoint in rows:
@@ -93,7 +93,7 @@ def fitting(field: str, text: str) -> str:
     """Return `text` if it fits on a line.
 
     Raises:
-        InvalidInputError: when it is too long, or has characters that act on a terminal.
+        InvalidInputError: if it is too long, or has characters that control the terminal.
     """
     if not text.isprintable() or len(text) > MAX_CHARACTERS:
         shown = text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}…"
@@ -104,7 +104,7 @@ def fitting(field: str, text: str) -> str:
 
 
 def _rows(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, tuple[RunStatus, float | None]]:
-    """Return status and time of deletion of those runs that exist, deleted ones included."""
+    """Return the status and the time of deletion of existing runs, including deleted ones."""
     query = f"SELECT id, status, deleted FROM runs WHERE id {sql.IN_LIST} ORDER BY id"  # noqa: S608 - no outside text
     rows = connection.execute(query, (sql.json_list(ids),))
     return {run_id: (RunStatus(status), when) for run_id, status, when in rows}
@@ -120,5 +120,5 @@ def _set(
     connection: sqlite3.Connection, ids: Sequence[int], column: str, value: object, kind: str, detail: str = ""
 ) -> None:
     for run_id in ids:
-        connection.execute(f"UPDATE runs SET {column} = ? WHERE id = ?", (value, run_id))  # noqa: S608 - our own
+        connection.execute(f"UPDATE runs SET {column} = ? WHERE id = ?", (value, run_id))  # noqa: S608 - no outside text
         note(connection, run_id, kind, detail)

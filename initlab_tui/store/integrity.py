@@ -1,4 +1,4 @@
-"""The state of a store's file and its contents, for the doctor command."""
+"""Checks the store's file, for the doctor command."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from initlab_tui.store.database import Store
 
 @dataclass(frozen=True)
 class StoreReport:
-    """`health` is SQLite's `ok`, or what is wrong; `runs` counts them by status, deleted ones included."""
+    """The state of a store: `health` is SQLite's `ok` or its message, `runs` counts all runs by status."""
 
     health: str
     schema: int
@@ -24,7 +24,7 @@ class StoreReport:
 
 
 def check_store(store: Store) -> StoreReport | str:
-    """Check an open store; returns SQLite's message if it cannot be read."""
+    """Check an open store; if it cannot be read, return SQLite's message."""
     connection = sql.connection(store)
     try:
         return StoreReport(

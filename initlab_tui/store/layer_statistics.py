@@ -1,9 +1,9 @@
-"""The measurements of a run's layers in the store, one column per metric.
+"""The measurements of a run's layers in the store, with one column per metric.
 
-A row of `measurements` is one network at one step, a row of `layer_statistics` one of its layers. A metric that the
-registry has and the tables lack gets its column at the first measurement that has it, so a new metric needs no
-migration. As JSON keyed by metric name a measurement of ten layers would take 1.5 times the space, since a number of
-full float32 precision is longer as text than the eight bytes of a REAL.
+A row of `measurements` is one network at one step, a row of `layer_statistics` one of its layers. A new metric of the
+registry gets its column when it is first measured, so it needs no migration. As JSON keyed by metric name, a
+measurement of ten layers would take 1.5 times the space, because a number of full float32 precision is longer as text
+than the eight bytes of a REAL.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from initlab_tui.store.events import note
 from initlab_tui.store.sql import connection as connection_of
 from initlab_tui.store.sql import insert
 
-_KEYS = frozenset({"run_id", "step", "number", "layer", "diagnosis", "reason"})  # the columns that are no metrics
+_KEYS = frozenset({"run_id", "step", "number", "layer", "diagnosis", "reason"})  # the other columns are metrics
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class StoredMeasurement:
 
 
 def write(connection: sqlite3.Connection, run_id: int, event: LayersMeasured) -> None:
-    """Store a measurement and its diagnosis in the caller's transaction; the diagnosis at step 0 also with the run."""
+    """Store a measurement and its diagnosis in the caller's transaction; at step 0, the run gets the diagnosis too."""
     diagnosis = diagnose(event.measurement)
     at = {"run_id": run_id, "step": event.step}
-    # A run that resumes from a checkpoint measures again what it had measured after it.
+    # A resumed run measures again what it had already measured after its checkpoint.
     forget(connection, run_id, event.step - 1)
     found = {"diagnosis": diagnosis.name, "reason": diagnosis.reason, "layer": diagnosis.layer}
     _insert(connection, "measurements", {**at, **found}, event.measurement.network.metrics)
@@ -56,7 +56,7 @@ def forget(connection: sqlite3.Connection, run_id: int, step: int) -> None:
 
 
 def read(store: Store, run_id: int, *, last_only: bool = False) -> list[StoredMeasurement]:
-    """Return all measurements of a run, or the last one, in the order of their steps."""
+    """Return all measurements of a run by step, or only the last one."""
     which = "step = (SELECT max(step) FROM measurements WHERE run_id = :run)" if last_only else "step >= 0"
     networks = _rows(store, f"SELECT * FROM measurements WHERE run_id = :run AND {which} ORDER BY step", run_id)  # noqa: S608
     rows = _rows(store, f"SELECT * FROM layer_statistics WHERE run_id = :run AND {which} ORDER BY step, number", run_id)  # noqa: S608

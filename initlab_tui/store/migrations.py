@@ -14,7 +14,7 @@ Migration = tuple[str | Callable[[sqlite3.Connection], None], ...]
 
 
 def rehash_specs(connection: sqlite3.Connection) -> None:
-    """Compute the spec hash of every run anew; a run whose spec cannot be read keeps its hash."""
+    """Compute the spec hash of every run again; a run with an invalid spec keeps its hash."""
     from initlab_tui.domain.spec import RunSpec  # importing pydantic is slow, and most stores need no migration
 
     for run_id, spec in connection.execute("SELECT id, spec FROM runs").fetchall():
@@ -210,22 +210,21 @@ MIGRATIONS: tuple[Migration, ...] = (
         ) STRICT, WITHOUT ROWID
         """,
     ),
-    # The hash of a spec is of the fields that differ from their default. A checkpoint names its owner by the hash of
-    # the time when it was written, so this is kept with the run. A comparison knows the recipe that it came from.
+    # The hash of a spec now covers only the fields that differ from their default. A checkpoint names its owner by the
+    # hash at the time of writing, so that is kept with the run. A comparison has the recipe that it came from.
     (
         "ALTER TABLE runs RENAME COLUMN identity TO spec_hash",
-        "ALTER TABLE runs ADD COLUMN checkpoint_owner TEXT",  # what the checkpoint's file must say; NULL without one
+        "ALTER TABLE runs ADD COLUMN checkpoint_owner TEXT",  # as written in the checkpoint's file; NULL without one
         "UPDATE runs SET checkpoint_owner = spec_hash || ' ' || seed WHERE checkpoint IS NOT NULL",
         rehash_specs,
         "ALTER TABLE workers RENAME COLUMN watcher_pid TO monitor_pid",
         "ALTER TABLE workers RENAME COLUMN watcher_born TO monitor_born",
         "ALTER TABLE workers RENAME COLUMN visible TO visible_devices",
         "ALTER TABLE workers RENAME COLUMN idle TO idle_seconds",
-        "ALTER TABLE comparisons ADD COLUMN recipe TEXT",  # its name; NULL where the comparison came from none
+        "ALTER TABLE comparisons ADD COLUMN recipe TEXT",  # its name; NULL if there is none
         "ALTER TABLE comparisons ADD COLUMN recipe_version TEXT",  # changes with the recipe's content
     ),
-    # Measurements by the names of the registry (`domain/layers/metrics.py`); `layer_statistics.py` adds the columns
-    # of new metrics.
+    # Columns named as in the registry (`domain/layers/metrics.py`); `layer_statistics.py` adds columns for new metrics.
     (
         "ALTER TABLE runs RENAME COLUMN verdict TO diagnosis",
         "ALTER TABLE network_health RENAME TO measurements",
@@ -244,14 +243,14 @@ MIGRATIONS: tuple[Migration, ...] = (
 
 
 def version(connection: sqlite3.Connection) -> int:
-    """Return how many migrations the store has had."""
+    """Return the number of migrations that were applied to the store."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the store to the newest schema; safe when several processes do it at once.
+    """Migrate the store to the latest schema; several processes may do it at the same time.
 
-    Foreign keys must not be enforced yet: dropping a table that is replaced would delete the rows that refer to it.
+    Foreign keys must not be enforced yet, because dropping a replaced table would delete the rows that refer to it.
     """
     if version(connection) == len(MIGRATIONS):
         return

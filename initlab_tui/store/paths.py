@@ -1,4 +1,4 @@
-"""Where things live, and who may read them: the person alone."""
+"""The paths of the store and its files, which only the user may read."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ PRIVATE_FILE = 0o600
 
 
 def default_store() -> Path:
-    """The store that is used where none is named."""
+    """Return the path of the default store."""
     return platformdirs.user_data_path("initlab-tui") / "lab.db"
 
 
-def files_beside(store: Path) -> Path:
-    """The folder of a store's logs and checkpoints: it moves with the store."""
+def files_folder(store: Path) -> Path:
+    """Return the folder of a store's logs and checkpoints, which is next to the store."""
     return store.with_name(f"{store.name}-files")
 
 
 def private_folder(folder: Path) -> Path:
-    """Make `folder`, and its parents, readable by the person alone; those that exist stay as they are."""
+    """Create `folder` and its missing parents, readable only by the user; existing folders are not changed."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     for path in reversed(missing):
         path.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)

@@ -17,8 +17,6 @@ from initlab_tui.store.events import note
 from initlab_tui.store.runs import Run
 from initlab_tui.store.worker_log import log_tail
 
-# What TensorFlow logs at every start, even if nothing is wrong.
-
 Recorded = Stepped | Evaluated | LayersMeasured
 
 

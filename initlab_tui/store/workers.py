@@ -201,7 +201,7 @@ def _register(
         "log": "",
     }
     worker_id = sql.insert(connection, "workers", values)
-    log = paths.private_folder(paths.files_beside(store.path)) / f"worker-{worker_id}.log"
+    log = paths.private_folder(paths.files_folder(store.path)) / f"worker-{worker_id}.log"
     connection.execute("UPDATE workers SET log = ? WHERE id = ?", (str(log), worker_id))
     return worker_id
 

@@ -199,8 +199,8 @@ def test_a_comparison_stored_before_it_could_have_several_optimizers_is_read_and
         ({"initializers": ["zeros"], "optimizers": ["adam", "sgd", "adam"]}, "adam twice"),
         ({"initializers": ["zeros"], "optimizers": ["adam", "adan"]}, "did you mean adam"),
         ({"initializers": ["random_normal", "random_normal:stddev=0.05"]}, "twice"),
-        ({"initializers": []}, "at least one"),
-        ({"initializers": ["zeros"], "seeds": []}, "at least one"),
+        ({"initializers": []}, "must not be empty"),
+        ({"initializers": ["zeros"], "seeds": []}, "must not be empty"),
     ],
 )
 def test_a_comparison_with_repeated_or_missing_values_is_refused(fields: dict[str, object], words: str) -> None:

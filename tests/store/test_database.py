@@ -342,7 +342,7 @@ def test_a_run_is_not_resumed_on_changed_data(store: Store) -> None:
 
 
 def test_two_stores_in_a_folder_have_separate_file_folders(tmp_path: Path) -> None:
-    assert paths.files_beside(tmp_path / "lab.db") != paths.files_beside(tmp_path / "lab.sqlite")
+    assert paths.files_folder(tmp_path / "lab.db") != paths.files_folder(tmp_path / "lab.sqlite")
 
 
 def test_the_duration_of_a_crashed_run_ends_at_the_last_heartbeat(store: Store) -> None:
