@@ -1,1 +1,1 @@
-"""The published experiments, one TOML file each, and their loader."""
+"""The packaged recipes, one TOML file each, and their loader."""

@@ -1,4 +1,4 @@
-"""Load recipes: those that come with the program, and custom files."""
+"""Loads packaged recipes and custom recipe files."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from initlab_tui.domain.claims.recipe_toml import parse
 from initlab_tui.domain.errors import InvalidInputError, unknown
 
 SUFFIX = ".toml"
-MAX_BYTES = 1_000_000  # a recipe has a few thousand
-# Ordered as a course would be.
+MAX_BYTES = 1_000_000  # recipes have a few thousand
+# In the order of a course.
 PACKAGED = (
     "lecture-xavier",
     "lecture-xavier-sigma",
@@ -28,7 +28,7 @@ PACKAGED = (
 
 
 def packaged() -> list[Recipe]:
-    """Return every recipe that comes with the program."""
+    """Return every packaged recipe."""
     return [read(name) for name in PACKAGED]
 
 
@@ -41,7 +41,7 @@ def read(name_or_path: str) -> Recipe:
     """Return the packaged recipe of that name, or the recipe in a file that ends in `.toml`.
 
     Raises:
-        InvalidInputError: when there is none, or naming everything that is wrong with it.
+        InvalidInputError: if there is none, or naming every mistake in it.
     """
     if is_file(name_or_path):
         return parse(text(name_or_path), Path(name_or_path).stem, name_or_path).on(absolute)
@@ -52,7 +52,7 @@ def text(name_or_path: str) -> str:
     """Return the TOML of a recipe.
 
     Raises:
-        InvalidInputError: when there is none.
+        InvalidInputError: if there is none.
     """
     if is_file(name_or_path):
         return _file_text(Path(name_or_path))

@@ -1,4 +1,4 @@
-"""Write the results of recipes into their own files; `initlab-tui recipe table` prints them.
+"""Writes the results of recipe runs into the packaged recipe files, from which `initlab-tui recipe table` prints them.
 
 initlab-tui recipe run --all --json > all.json && python -m initlab_tui.recipes.record_results all.json
 """
@@ -19,6 +19,7 @@ HEADER = "[measured]"
 
 
 def main() -> None:
+    """Record the results in the JSON documents that are named on the command line."""
     for name in sys.argv[1:]:
         document = json.loads(Path(name).read_text(encoding="utf-8"))
         for result in document.get("recipes", [document]):
@@ -26,10 +27,10 @@ def main() -> None:
 
 
 def record(path: Path, document: Mapping[str, Any]) -> None:
-    """Replace the measured figures in the recipe file at `path` by those of the document of its run.
+    """Replace the measured figures in the recipe file at `path` by those in the document of a run.
 
     Raises:
-        InvalidInputError: with nothing written, when the results do not fit the recipe.
+        InvalidInputError: if the results do not fit the recipe; nothing is written.
     """
     before = path.read_text(encoding="utf-8").partition(f"\n{HEADER}\n")[0].rstrip()
     text = "\n".join([before, "", *_measured(document), ""])
@@ -48,7 +49,7 @@ def _measured(document: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _data(document: Mapping[str, Any]) -> str:
-    """`mnist [906f94]`, and the dataset that it replaces, if any."""
+    """Return the dataset, such as `mnist [906f94]`, and the dataset that it replaces, if any."""
     row = document["comparisons"][0]["leaderboard"][0]
     instead = f" instead of {' '.join(document['instead_of'])}" if document["instead_of"] else ""
     return f"{' '.join(document['datasets'])} [{row['data_fingerprint'][:6]}]{instead}"

@@ -78,7 +78,7 @@ def is_file(name_or_path: str) -> bool:
 
 
 def packaged() -> tuple[Recipe, ...]:
-    """Return every recipe that comes with the program."""
+    """Return every packaged recipe."""
     return tuple(loader.packaged())
 
 

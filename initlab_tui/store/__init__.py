@@ -1,1 +1,1 @@
-"""The SQLite store: the queue, the record, and the wire between processes."""
+"""The SQLite store: the queue, the results, and the communication between processes."""

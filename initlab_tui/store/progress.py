@@ -1,4 +1,4 @@
-"""What a worker records of the run that it has claimed, from its start to its release."""
+"""Records the progress and the end of a run that a worker has claimed."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def record_started(store: Store, run: Run, event: Started, record: Mapping[str, 
     """Record that training began, and return the pending request: stop, pause or None.
 
     Raises:
-        LostRunError: with nothing recorded, when the run no longer belongs to this worker.
-        ValueError: when a paused run would continue on other data.
+        LostRunError: if the run no longer belongs to this worker; nothing is recorded.
+        ValueError: if the data has changed since the run was paused.
     """
     if run.fingerprint not in (None, event.fingerprint):
         raise ValueError(f"the data of {run.spec.dataset} changed since the run was paused at step {event.step}")
@@ -51,10 +51,10 @@ def record_started(store: Store, run: Run, event: Started, record: Mapping[str, 
 
 
 def record(store: Store, run: Run, events: Sequence[Recorded]) -> str | None:
-    """Record what a run did, at least one event, and return the pending request: stop, pause or None.
+    """Record one or more events of a run, and return the pending request: stop, pause or None.
 
     Raises:
-        LostRunError: with nothing recorded, when the run no longer belongs to this worker.
+        LostRunError: if the run no longer belongs to this worker; nothing is recorded.
     """
     steps = [event for event in events if isinstance(event, Stepped)]
     with sql.transaction(store) as connection:
@@ -105,10 +105,10 @@ def release(
     log: Path | None = None,
     checkpoint: Path | None = None,
 ) -> None:
-    """Give up a claimed run: ended with `status`, or paused with its checkpoint.
+    """Release a claimed run, which has ended with `status` or is paused with its checkpoint.
 
     Raises:
-        LostRunError: when the run no longer belongs to this worker.
+        LostRunError: if the run no longer belongs to this worker.
     """
     now = time.time()
     with sql.transaction(store) as connection:
@@ -128,7 +128,7 @@ def release(
 
 
 def _update(connection: sqlite3.Connection, run: Run, **values: object) -> str | None:
-    # Even if nothing changes, this checks that the run still belongs to the worker, and reads the request.
+    # Even if there is nothing to change, this checks that the run still belongs to the worker and reads the request.
     settings = ", ".join(f"{name} = ?" for name in values) or "step = step"
     query = (
         f"UPDATE runs SET {settings} "  # noqa: S608 - no outside text

@@ -1,4 +1,4 @@
-"""The queue: runs enter it, workers claim them, users stop, pause, resume and retry them."""
+"""The queue of runs: workers claim them; users stop, pause, resume and retry them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from initlab_tui.store.workers import HAS_WORKER
 
 @dataclass(frozen=True)
 class Requirements:
-    """Where and how a queued run is trained: what a worker must offer to claim it.
+    """The device and threads that a worker needs to claim a run, and the files that it reads.
 
-    `device` is cpu, gpu (any) or gpu:N; `data_file` the npz to read, None for bundled data; `import_folder` the
-    folder in which an `import:` is looked up.
+    `device` is cpu, gpu (any) or gpu:N; `data_file` is an npz file, None for bundled data; custom initializers are
+    imported from `import_folder`.
     """
 
     device: str
@@ -37,7 +37,7 @@ class Requirements:
 
 @dataclass(frozen=True)
 class Waiting:
-    """How many queued runs need a worker with this device and so many threads."""
+    """The number of queued runs that need a worker with this device and number of threads."""
 
     device: str
     threads: int
@@ -59,9 +59,9 @@ def enqueue(
     requirements: Requirements,
     recipe: RecipeOrigin | None = None,
 ) -> list[int]:
-    """Queue runs, of a comparison or on their own, and return their ids, in the order of `specs`.
+    """Queue runs, with or without a comparison, and return their ids in the order of `specs`.
 
-    `recipe` is kept with the comparison that came from it.
+    `recipe` is the origin of the comparison and is stored with it.
     """
     now = time.time()
     with sql.transaction(store) as connection:
@@ -76,15 +76,15 @@ def enqueue(
         }
         ids = []
         for spec in specs:
-            own = {"spec": spec.to_json(), "spec_hash": spec.spec_hash, "seed": spec.seed}
-            ids.append(sql.insert(connection, "runs", shared | own))
+            values = {"spec": spec.to_json(), "spec_hash": spec.spec_hash, "seed": spec.seed}
+            ids.append(sql.insert(connection, "runs", shared | values))
             note(connection, ids[-1], RunStatus.QUEUED)
     return ids
 
 
 def claim(store: Store, worker_id: int) -> Run | None:
-    """Take the oldest queued run that this worker can do, atomically: no two workers get the same one."""
-    # Checked first without the lock: an idle worker asks often, and others have to write.
+    """Claim the oldest queued run that this worker can train; atomic, so that no two workers get the same run."""
+    # Check first without the write lock, because idle workers ask often and would block other writers.
     if not sql.connection(store).execute(_CLAIMABLE, {"worker": worker_id}).fetchone():
         return None
     with sql.transaction(store) as connection:
@@ -102,7 +102,7 @@ def claim(store: Store, worker_id: int) -> Run | None:
 
 
 def waiting_without_worker(store: Store, ids: Sequence[int] | None = None) -> list[Waiting]:
-    """Return what is queued, of `ids` or of all runs, with no worker alive that could take it."""
+    """Return the queued runs, of `ids` or of all, that no living worker could claim."""
     condition, values = _among(ids)
     rows = sql.connection(store).execute(
         "SELECT device, threads, count(*) FROM runs "  # noqa: S608 - no outside text
@@ -115,7 +115,7 @@ def waiting_without_worker(store: Store, ids: Sequence[int] | None = None) -> li
 def fail_waiting(
     store: Store, device: str, threads: int, reason: str, log_tail: str = "", ids: Sequence[int] | None = None
 ) -> None:
-    """Fail what is queued, of `ids` or of all runs, for such a worker, unless one is alive that could take it."""
+    """Fail the queued runs, of `ids` or of all, for this device and number of threads, unless a worker is alive."""
     condition, values = _among(ids)
     with sql.transaction(store) as connection:
         rows = connection.execute(
@@ -132,9 +132,9 @@ def _among(ids: Sequence[int] | None) -> tuple[str, tuple[str, ...]]:
 
 
 def stop(store: Store, ids: Sequence[int]) -> list[int]:
-    """Ask runs to end: queued and paused ones end at once, running ones after their current chunk.
+    """Request that runs stop: queued and paused runs stop at once, running ones after their current chunk.
 
-    Returns the ids of those that had not ended.
+    Returns the ids of the runs that had not ended.
     """
     before = list_runs(store, ids)
     asked = _request(store, ids, "stop", (RunStatus.QUEUED, RunStatus.PAUSED), RunStatus.STOPPED)
@@ -145,15 +145,15 @@ def stop(store: Store, ids: Sequence[int]) -> list[int]:
 
 
 def pause(store: Store, ids: Sequence[int]) -> list[int]:
-    """Ask runs to pause: running ones keep a checkpoint after their current chunk and free their worker.
+    """Request that runs pause: running ones save a checkpoint after their current chunk and release their worker.
 
-    Returns the ids of those that were queued or running.
+    Returns the ids of the runs that were queued or running.
     """
     return _request(store, ids, "pause", (RunStatus.QUEUED,), RunStatus.PAUSED)
 
 
 def resume(store: Store, ids: Sequence[int]) -> list[int]:
-    """Queue paused runs again, to continue where they were; returns their ids."""
+    """Queue paused runs again, to continue from their checkpoints, and return their ids."""
     return _request(store, ids, None, (RunStatus.PAUSED,), RunStatus.QUEUED)
 
 
@@ -180,7 +180,7 @@ def _change(connection: sqlite3.Connection, run_id: int, waiting: Sequence[RunSt
 
 def _ask(connection: sqlite3.Connection, run_id: int, request: str) -> bool:
     query = (
-        # A request to stop is final, whatever is requested later.
+        # A request to stop is final, even if a pause is requested later.
         "UPDATE runs SET request = CASE request WHEN 'stop' THEN 'stop' ELSE ? END "
         "WHERE id = ? AND status = 'running' RETURNING id"
     )
@@ -188,13 +188,13 @@ def _ask(connection: sqlite3.Connection, run_id: int, request: str) -> bool:
 
 
 def retry(store: Store, ids: Sequence[int]) -> list[int]:
-    """Queue failed, crashed and stopped runs anew: the same spec and requirements, name and tags, in its comparison.
+    """Queue failed, crashed and stopped runs again, with the same spec, requirements, comparison, name and tags.
 
-    The old runs stay as they are. A run is left out if its status does not allow it, or if a retry of it is still
-    active. Returns the new runs' ids, in the order of `ids`.
+    The old runs are not changed. A run is skipped if its status does not allow it, or if its retry is still active.
+    Returns the ids of the new runs, in the order of `ids`.
 
     Raises:
-        InvalidInputError: with nothing queued, when there is no run of an id.
+        InvalidInputError: if a run does not exist; nothing is queued.
     """
     by_id = {run.id: run for run in list_runs(store, ids)}
     refuse_unknown(store, ids, by_id)

@@ -1,4 +1,4 @@
-"""A copy in memory of all runs of a store, cheap to keep up to date: the screen reads its runs from it."""
+"""A copy of all runs of a store in memory, cheap to keep up to date, for the screen."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from initlab_tui.store.runs import Run, list_runs, running_ids
 
 @dataclass(frozen=True)
 class Change:
-    """What changed since the last refresh.
+    """The changes since the last refresh.
 
-    `changed` are the runs that are new or differ in anything; `removed` those deleted or purged. `ranked` is whether
-    the leaderboard may differ: new steps and measurements of a running run do not change it.
+    `changed` has the ids of new and changed runs, `removed` those of deleted and purged ones. `ranked` says whether
+    the leaderboard may have changed, which new steps and measurements of a run in training do not cause.
     """
 
     changed: frozenset[int]
@@ -24,10 +24,10 @@ class Change:
 
 
 class RunCache:
-    """All runs of a store as they were at the last refresh, by id, oldest first.
+    """All runs of a store at the last refresh, by id, oldest first.
 
-    A refresh reads again the runs with new events, because every change except the steps of a run is noted, and the
-    running ones. Writes through the same Store are seen too, as long as they were noted.
+    A refresh reads the runs in training, and those with new events, because every change except training steps is
+    recorded as an event. That includes writes through the same Store.
     """
 
     def __init__(self, store: Store) -> None:
@@ -36,8 +36,8 @@ class RunCache:
         self._version = self._event = -1
 
     def refresh(self) -> Change | None:
-        """Bring `runs` up to date and return what changed; None, at almost no cost, if nothing did."""
-        # Both are read before the runs: what is written meanwhile is seen now, and read again next time.
+        """Update `runs` and return the changes; None, at almost no cost, if there are none."""
+        # Read both before the runs, so that a write in between is found again at the next refresh.
         version, event = self._store.data_version(), newest_event(self._store)
         if (version, event) == (self._version, self._event):
             return None
@@ -49,11 +49,11 @@ class RunCache:
         if not (changed or removed):
             return None
         ranked = bool(removed) or any(_rank_may_differ(self.runs.get(run.id), run) for run in changed.values())
-        self._take(changed, removed)
+        self._update(changed, removed)
         return Change(frozenset(changed), frozenset(removed), ranked)
 
     def _stale(self, event: int) -> set[int] | None:
-        """Return the runs to read again; None for all: at first, and after runs were purged."""
+        """Return the runs to read again; None for all of them, at first and after runs were purged."""
         if self._event < 0:
             return None
         stale = runs_with_events(self._store, self._event, event)
@@ -61,7 +61,7 @@ class RunCache:
             return None
         return running_ids(self._store) | {run_id for run_id in stale if run_id is not None}
 
-    def _take(self, changed: dict[int, Run], removed: Iterable[int]) -> None:
+    def _update(self, changed: dict[int, Run], removed: Iterable[int]) -> None:
         newest = next(reversed(self.runs), 0)
         restored = any(run_id < newest and run_id not in self.runs for run_id in changed)
         self.runs.update(changed)

@@ -1,4 +1,4 @@
-"""Runs as the store has them, and how to read them."""
+"""Reads runs from the store."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from initlab_tui.store.spec_cache import SpecCache
 
 @dataclass(frozen=True)
 class Run:
-    """A run as the store has it; times are seconds since 1970, losses that are not finite are None.
+    """A stored run; times are in seconds since 1970, and losses that are not finite are None.
 
-    `name` and `tags` (words separated by spaces) are given by the user. `diagnosis` is that of the layers at
-    step 0, empty if they were not measured.
+    `name` and `tags` (words separated by spaces) are set by the user. `diagnosis` is that of the layers at step 0,
+    empty if they were not measured.
     """
 
     specs: SpecCache = field(repr=False, compare=False)
@@ -67,7 +67,7 @@ class Run:
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """What is needed to repeat the run: versions, device, execution, threads."""
+        """The conditions of the run: versions, device, execution mode, threads and so on."""
         try:
             loaded: dict[str, Any] = json.loads(self.record_json)
         except json.JSONDecodeError as error:
@@ -76,23 +76,23 @@ class Run:
 
     @property
     def owner(self) -> str:
-        """What the run writes into its checkpoint, so that no other run resumes from it."""
+        """The identification of the run in its checkpoint, so that no other run resumes from it."""
         return f"{self.spec_hash} {self.seed}"
 
     @property
     def samples_per_second(self) -> float | None:
-        """Speed in training steps alone, without evaluation, compilation and waiting."""
+        """The speed of training steps, without evaluation, compilation and waiting."""
         return self.samples / self.train_seconds if self.train_seconds else None
 
     @property
     def seconds(self) -> float:
-        """Wall time of training and evaluation so far, without building, compiling, waiting and pauses."""
+        """The wall time of training and evaluation so far, without compiling, waiting and pauses."""
         is_timed = self.status is RunStatus.RUNNING
         return self.busy_seconds + (time.time() - self.timed_from if is_timed and self.timed_from else 0.0)
 
     @property
     def outcome(self) -> Outcome:
-        """What the leaderboard needs of this run."""
+        """The values of this run that the leaderboard needs."""
         return Outcome(
             run_id=self.id,
             spec=self.spec,
@@ -114,7 +114,7 @@ _COLUMNS = ", ".join({"spec_json": "spec", "record_json": "record"}.get(name, na
 
 
 def find_run(store: Store, run_id: int) -> Run | None:
-    """Return a run by its id; None if there is none, or it is deleted."""
+    """Return a run by its id; None if it does not exist or is deleted."""
     return next(iter(list_runs(store, [run_id])), None)
 
 
@@ -135,7 +135,7 @@ def running_ids(store: Store) -> set[int]:
 
 
 def refuse_unknown(store: Store, ids: Sequence[int], known: Collection[int]) -> None:
-    """Raise InvalidInputError naming those of `ids` that are not `known`."""
+    """Raise InvalidInputError if some of `ids` are not `known`."""
     unknown = [str(run_id) for run_id in ids if run_id not in known]
     if unknown:
         raise InvalidInputError.of("id", f"no run {', '.join(unknown)} in {store.path}: see initlab-tui runs")

@@ -1,4 +1,4 @@
-"""Reads the specs of runs: specs that differ only in the seed are parsed once, because parsing is slow."""
+"""Parses the specs of runs, only once for specs that differ only in the seed, because parsing is slow."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
 
 class SpecCache:
-    """The specs read so far, by spec hash."""
+    """The specs parsed so far, by spec hash."""
 
     def __init__(self) -> None:
         self._by_spec_hash: dict[str, RunSpec] = {}
 
     def get(self, spec_hash: str, seed: int, text: str) -> RunSpec:
         """Return the spec with this spec hash and seed; `text` is its JSON."""
-        from initlab_tui.domain.spec import RunSpec  # importing pydantic is slow, and process monitors read no spec
+        from initlab_tui.domain.spec import RunSpec  # importing pydantic is slow, and process monitors need no spec
 
         known = self._by_spec_hash.get(spec_hash)
         if known is None:

@@ -1,4 +1,4 @@
-"""The store's connection, for the modules of this room: an import contract keeps it from all others."""
+"""Access to the store's connection, which an import contract restricts to this package."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from initlab_tui.store.database import Store
 
-# A condition on a set of ids: its value is `json_list`, however many ids there are.
+# A condition for a set of ids of any size, with `json_list` as its value.
 IN_LIST = "IN (SELECT value FROM json_each(?))"
 
 
 def connection(store: Store) -> sqlite3.Connection:
-    """Return the connection of an open store, in autocommit mode: a statement of its own is a transaction."""
+    """Return the connection of an open store in autocommit mode, in which each statement is a transaction."""
     return store._connection
 
 
 @contextlib.contextmanager
 def transaction(store: Store) -> Iterator[sqlite3.Connection]:
-    """Write all or nothing; the write lock is taken at the start."""
+    """Open a transaction that takes the write lock at once; an exception rolls it back."""
     opened = connection(store)
     opened.execute("BEGIN IMMEDIATE")
     try:
@@ -34,12 +34,12 @@ def transaction(store: Store) -> Iterator[sqlite3.Connection]:
 
 
 def insert(connection: sqlite3.Connection, table: str, values: Mapping[str, object]) -> int:
-    """Insert a row and return its id; the names of the table and its columns are the program's own."""
+    """Insert a row and return its id; the names of the table and its columns must not come from outside."""
     names, marks = ", ".join(values), ", ".join("?" * len(values))
     query = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 - no outside text
     return int(connection.execute(query, tuple(values.values())).lastrowid or 0)
 
 
 def json_list(ids: Iterable[int]) -> str:
-    """Return ids as the value of `IN_LIST`."""
+    """Return the value of `IN_LIST` for these ids."""
     return json.dumps(list(ids))

@@ -1,4 +1,4 @@
-"""The curve of a running run in few points, at a cost that does not grow with the run."""
+"""The curve of a run in training, reduced to a few points at a cost that does not grow with the run."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _INTERVALS = """
 
 
 class StreamingCurve:
-    """A run's curve on the training data; each `read` reads only what was recorded since the last.
+    """The curve of a run on the training data; each `read` reads only the steps recorded since the last one.
 
-    A point is an interval of steps: its last step, its mean loss and accuracy, NaN where any was not finite. Once
+    A point has the last step of an interval, and the mean loss and accuracy, NaN if any value was not finite. When
     there are more than twice `points` intervals, pairs of them are joined.
     """
 
@@ -29,14 +29,14 @@ class StreamingCurve:
         self._intervals: list[tuple[int, int, float, float]] = []  # last step, rows, sums of losses and accuracies
 
     def read(self, store: Store) -> Curve:
-        """Return the curve as it is now."""
+        """Read new steps and return the curve."""
         if not self._intervals:
-            # The steps of a run that has trained for long are summed by SQLite.
+            # Let SQLite sum the steps of a run that has been training for a long time.
             last = last_step(store, self._run_id, "train")
             while self._length * self._most < last:
                 self._length *= 2
         elif self._intervals[-1][0] % self._length:
-            del self._intervals[-1]  # it was not complete
+            del self._intervals[-1]  # it was incomplete
         after = self._intervals[-1][0] if self._intervals else 0
         rows_read = sql.connection(store).execute(_INTERVALS, (self._run_id, after, self._length))
         for step, rows, loss, accuracy in rows_read:

@@ -1,4 +1,4 @@
-"""The registered workers: who may train queued runs, whether they live, and what the dead left behind."""
+"""Registers workers, records their heartbeats, and marks dead ones together with the runs that they were training."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from initlab_tui.store import events, paths, sql
 from initlab_tui.store.database import Store
 from initlab_tui.store.worker_log import log_tail
 
-HEARTBEAT_SECONDS = 2.0  # between two heartbeats of a worker
+HEARTBEAT_SECONDS = 2.0  # between the heartbeats of a worker
 
 
 @dataclass(frozen=True)
 class RegisteredWorker:
-    """A worker as the store has it; `pid` is None until its process runs, `monitor_pid` until its monitor does.
+    """A worker in the store; `pid` is None until its process runs, `monitor_pid` until its monitor runs.
 
-    `visible_devices` is its CUDA_VISIBLE_DEVICES: a GPU, or -1. `born` and `monitor_born` are the start times of the
-    processes: a pid alone may belong to another process by now. `heartbeat` is its last sign of life.
+    `visible_devices` is its CUDA_VISIBLE_DEVICES, a GPU or -1. `born` and `monitor_born` are the start times of the
+    processes, because a pid may be reused for another process. `heartbeat` is the time of its last heartbeat.
     """
 
     id: int
@@ -41,7 +41,7 @@ class RegisteredWorker:
 
 
 _COLUMNS = ", ".join(column.name for column in fields(RegisteredWorker))
-# Whether a worker is alive that could take the run.
+# Whether a worker that could train the run is alive.
 HAS_WORKER = """EXISTS (
     SELECT 1 FROM workers
     WHERE workers.ended IS NULL AND workers.device = runs.device AND workers.threads = runs.threads)"""
@@ -54,7 +54,7 @@ def read_worker(store: Store, worker_id: int) -> RegisteredWorker:
     """Return a registered worker, ended or not.
 
     Raises:
-        KeyError: when there is none with this id.
+        KeyError: if there is none with this id.
     """
     query = f"SELECT {_COLUMNS} FROM workers WHERE id = ?"  # noqa: S608 - no outside text
     row = sql.connection(store).execute(query, (worker_id,)).fetchone()
@@ -64,18 +64,18 @@ def read_worker(store: Store, worker_id: int) -> RegisteredWorker:
 
 
 def list_alive(store: Store) -> list[RegisteredWorker]:
-    """Return the workers that are registered and not ended."""
+    """Return the registered workers that have not ended."""
     query = f"SELECT {_COLUMNS} FROM workers WHERE ended IS NULL ORDER BY id"  # noqa: S608 - no outside text
     return [_worker(row) for row in sql.connection(store).execute(query)]
 
 
 def count_alive(store: Store) -> int:
-    """Return how many workers are registered and not ended."""
+    """Return the number of registered workers that have not ended."""
     return int(sql.connection(store).execute("SELECT count(*) FROM workers WHERE ended IS NULL").fetchone()[0])
 
 
 def register(store: Store, device: str, threads: int, *, visible_devices: str = "-1", idle_seconds: float = 0.0) -> int:
-    """Register a worker that is about to be started on this host, and return its id."""
+    """Register a worker that will be started on this host, and return its id."""
     with sql.transaction(store) as connection:
         return _register(store, connection, device, threads, visible_devices, idle_seconds)
 
@@ -83,9 +83,9 @@ def register(store: Store, device: str, threads: int, *, visible_devices: str = 
 def register_missing(
     store: Store, wanted: int, device: str, threads: int, *, gpus: Sequence[str], idle_seconds: float
 ) -> list[int]:
-    """Register as many workers as `wanted` exceeds those alive with this device and threads; returns their ids.
+    """Register workers until `wanted` are alive with this device and number of threads; return the new ids.
 
-    Each sees the one of `gpus` that the fewest workers of this host see; none if there are no `gpus`.
+    Each sees that one of `gpus` which the fewest workers of this host see, or none if `gpus` is empty.
     """
     with sql.transaction(store) as connection:
         (alive,) = connection.execute(
@@ -113,12 +113,12 @@ def set_monitor(store: Store, worker_id: int, pid: int, born: float | None) -> N
 
 
 def set_process(store: Store, worker_id: int, pid: int, born: float | None) -> None:
-    """Record a worker's own process."""
+    """Record the process of a worker."""
     _update(store, worker_id, "pid = ?, born = ?", pid, born)
 
 
 def heartbeat(store: Store, worker_id: int) -> None:
-    """Record that a worker's process lives. If the disk is full, the next heartbeat may find space."""
+    """Record that a worker is alive; on a full disk do nothing, because the next heartbeat may succeed."""
     try:
         _update(store, worker_id, "heartbeat = ?", time.time())
     except sqlite3.OperationalError:
@@ -126,15 +126,15 @@ def heartbeat(store: Store, worker_id: int) -> None:
 
 
 def dismiss(store: Store, worker_ids: Sequence[int]) -> None:
-    """Let workers end as soon as they have no work: idle ones now, others when the queue is empty."""
+    """Let workers end as soon as they have no work: idle workers now, others when the queue is empty."""
     query = f"UPDATE workers SET idle_seconds = 0 WHERE id {sql.IN_LIST}"  # noqa: S608 - no outside text
     sql.connection(store).execute(query, (sql.json_list(worker_ids),))
 
 
 def retire_if_idle(store: Store, worker_id: int) -> bool:
-    """End a worker's registration unless there is work for it; atomic, so that no run is left behind.
+    """End a worker's registration unless there is work for it; atomic, so that no queued run is overlooked.
 
-    Returns whether it is ended now, by this call or because it was marked dead before.
+    Returns whether it has ended, by this call or because it was marked dead before.
     """
     with sql.transaction(store) as connection:
         connection.execute(
@@ -152,7 +152,7 @@ def has_claimed_any(store: Store, worker_id: int) -> bool:
 
 
 def mark_dead(store: Store, worker_id: int, how: str) -> list[int]:
-    """Record that a worker's process ended, and mark the run it was training as crashed; returns the runs' ids."""
+    """Record that a worker's process ended, mark the run that it was training as crashed, and return the run's id."""
     now = time.time()
     with sql.transaction(store) as connection:
         row = connection.execute(
@@ -161,7 +161,7 @@ def mark_dead(store: Store, worker_id: int, how: str) -> list[int]:
         ).fetchone()
         if row is None:
             return []
-        # A death may be noticed much later: the run's time counts up to the last sign of life.
+        # A death may be noticed much later, so the run's time ends with the last heartbeat.
         last = min(now, row[1] + HEARTBEAT_SECONDS)
         reason = f"worker {worker_id} died: {how}"
         crashed = connection.execute(

@@ -1,1 +1,1 @@
-"""Published claims: recipes, their TOML, and the evaluation of claims."""
+"""Recipes with published claims: their form, their TOML, and the evaluation of claims."""

@@ -1,4 +1,4 @@
-"""Decide whether a claim is reproduced: by intervals over seeds, never by means alone."""
+"""Decides whether claims are reproduced, by intervals over seeds and never by means alone."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from initlab_tui.domain.statistics.paired import paired_differences
 
 @dataclass(frozen=True)
 class RunMetrics:
-    """One run of the named experiment: the values of each observable by epoch, epoch 0 being before the first step.
+    """A run of the named experiment, with the values of each observable by epoch; epoch 0 is before the first step.
 
-    `values` ends before the first epoch that the run did not reach or whose value was not finite.
+    `values` ends before the first epoch that the run did not reach or for which the value was not finite.
     """
 
     experiment: str
@@ -27,8 +27,8 @@ class RunMetrics:
 class ClaimResult:
     """A claim and its result.
 
-    `observed` holds the estimate for the group, or of its difference from the other group; for an order, one
-    difference for each pair of neighbours. `reason` says why the verdict is undecided and is empty otherwise.
+    `observed` has the estimate for the group, or for its difference from the other group; for an order, one difference
+    for each pair of neighbours. `reason` says why the verdict is undecided, and is empty otherwise.
     """
 
     claim: Claim
@@ -38,16 +38,16 @@ class ClaimResult:
 
     @property
     def seeds(self) -> int:
-        """The number of seeds behind the verdict."""
+        """The number of seeds on which the verdict is based."""
         return min((each.n for each in self.observed), default=0)
 
 
 def evaluate_claims(recipe: Recipe, runs: Iterable[RunMetrics], *, on_substitute: bool = False) -> list[ClaimResult]:
-    """Compare each claim of a recipe with the runs.
+    """Evaluate each claim of a recipe with the runs.
 
-    A claim is reproduced when the whole interval lies within its bounds, not reproduced when the whole interval
-    lies outside, and undecided otherwise; fewer than two seeds have no interval. With `on_substitute` the runs
-    were trained on the substitute dataset, so only claims about any dataset are evaluated.
+    A claim is reproduced if the whole interval lies within its bounds, not reproduced if the whole interval lies
+    outside, and undecided otherwise; fewer than two seeds have no interval. With `on_substitute` the runs were trained
+    on the substitute dataset, so only claims about any dataset are evaluated.
     """
     metrics = list(runs)
     return [_evaluate(claim, metrics, on_substitute) for claim in recipe.claims]
@@ -80,7 +80,7 @@ def _by_seed(group: Group, claim: Claim, runs: Sequence[RunMetrics]) -> dict[int
 
 
 def _to_estimate(claim: Claim, values: Mapping[Group, Mapping[int, float]]) -> list[list[float]]:
-    """The samples to estimate: the values of one group, or differences paired by seed."""
+    """Return the samples to estimate: the values of one group, or differences paired by seed."""
     if claim.group and not claim.against:
         return [list(values[claim.group].values())]
     if claim.group and claim.against:
@@ -91,7 +91,7 @@ def _to_estimate(claim: Claim, values: Mapping[Group, Mapping[int, float]]) -> l
 
 
 def _decide(observed: Sequence[Estimate], bounds: tuple[float, float]) -> tuple[Verdict, str]:
-    """Reproduced when every interval is within the bounds, not reproduced when any is outside."""
+    """Return `reproduced` if every interval is within the bounds, `not_reproduced` if any is outside."""
     verdicts = [_verdict(each, *bounds) for each in observed]
     if all(verdict == "reproduced" for verdict in verdicts):
         return "reproduced", ""

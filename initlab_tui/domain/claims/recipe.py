@@ -1,4 +1,4 @@
-"""A recipe: a published experiment and its claims, in a form that can be run and checked."""
+"""A recipe: a published experiment and its claims, which can be run and checked."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ Finite = Annotated[float, BeforeValidator(_number)]
 
 
 class Source(Frozen):
-    """The publication that makes the claims, and the place in it."""
+    """The publication that makes the claims, and the place in the publication."""
 
     author: Text
     title: Text
@@ -72,14 +72,14 @@ class Source(Frozen):
 
 
 class Experiment(Comparison):
-    """One comparison of a recipe; `seeds` may be a count of seeds, counted up from the seed of the base."""
+    """One comparison of a recipe; `seeds` may be a number of seeds, counted from the seed of the base."""
 
     name: str = ""
 
     @model_validator(mode="before")
     @classmethod
     def _expand(cls, given: object) -> object:
-        """Turn a count of seeds into seeds, and give the base the first initializer where it has none."""
+        """Turn a number of seeds into seeds, and give the base the first initializer if it has none."""
         if not isinstance(given, Mapping):
             return given
         fields: dict[str, Any] = {"seeds": DEFAULT_SEEDS, **given}
@@ -100,7 +100,7 @@ class Experiment(Comparison):
 
 
 class Group(Frozen):
-    """The runs that match every field given here, over all seeds; plain text means an initializer."""
+    """The runs with the given values in every field, over all seeds; plain text is an initializer."""
 
     experiment: str | None = None
     initializer: InitializerField | None = None
@@ -129,12 +129,12 @@ class Group(Frozen):
 
 
 class Claim(Frozen):
-    """One claim, and the bounds within which the 95 % interval over the seeds must lie.
+    """A claim, and the bounds within which the 95 % interval over the seeds must lie.
 
-    The interval is of the observable of a `group`; with `against`, of its difference from that group, paired by
-    seed; with `order`, of the difference between each two neighbours, which may be at most `tolerance` below 0.
-    The bounds are `equals` ± `tolerance`, or `at_least` and `at_most`. Accuracies are fractions. The observable is
-    measured after `epoch`, by default the last. With `any_dataset` the claim also holds on the substitute dataset.
+    The interval is that of the observable of a `group`; with `against`, of its difference from that group, paired by
+    seed; with `order`, of the difference between each two neighbours, which may be at most `tolerance` below 0. The
+    bounds are `equals` ± `tolerance`, or `at_least` and `at_most`. Accuracies are fractions. The observable is measured
+    after `epoch`, by default the last. With `any_dataset` the claim is also made about the substitute dataset.
     """
 
     statement: Text
@@ -180,7 +180,7 @@ class Claim(Frozen):
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The lower and upper bound for the interval."""
+        """The lower and the upper bound for the interval."""
         tolerance = self.tolerance or 0.0
         if self.order:
             return -tolerance, float("inf")
@@ -199,7 +199,7 @@ class Figure(Frozen):
 
 
 class Measured(Frozen):
-    """What this project measured when it last ran the recipe: one figure for each claim, in the same order."""
+    """The results of this project's last run of the recipe: one figure for each claim, in the same order."""
 
     date: datetime.date
     data: Text
@@ -243,9 +243,9 @@ class Recipe(Frozen):
 
     @property
     def origin(self) -> RecipeOrigin:
-        """The name, and a version: sixteen hex digits that change with the experiments and claims, but not the seeds.
+        """The name and the version: 16 hex digits that change with the experiments and claims, but not with the seeds.
 
-        A comparison that is trained for the recipe is stored with it.
+        It is stored with every comparison that is trained for the recipe.
         """
         content = self.model_dump(mode="json", include={"experiments", "claims"})
         for experiment in content["experiments"]:
@@ -254,7 +254,7 @@ class Recipe(Frozen):
         return RecipeOrigin(self.name, digest[:16])
 
     def specs(self) -> Iterator[tuple[str, RunSpec]]:
-        """Yield the spec of every run with the name of its experiment."""
+        """Yield the name of the experiment and the spec of every run."""
         for experiment in self.experiments:
             for spec in experiment.runs():
                 yield experiment.name, spec
@@ -263,12 +263,12 @@ class Recipe(Frozen):
         """Return the recipe with another number of seeds.
 
         Raises:
-            InvalidInputError: when `seeds` is not a positive whole number.
+            InvalidInputError: if `seeds` is not a positive whole number.
         """
         return self._changed(lambda one: {"seeds": seeds_from(str(one.seeds[0]), seeds)})
 
     def on(self, dataset_of: Callable[[str], str]) -> Recipe:
-        """Return the recipe on other datasets, each computed from the dataset of the experiment."""
+        """Return the recipe with the dataset of each experiment replaced by the result of `dataset_of`."""
         return self._changed(
             lambda one: {"base": one.base.model_copy(update={"dataset": dataset_of(one.base.dataset)})}
         )

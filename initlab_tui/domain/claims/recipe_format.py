@@ -1,14 +1,14 @@
-"""What a recipe file holds, in words; `explain recipe` prints it."""
+"""The description of the recipe file format that `explain recipe` prints."""
 
 from __future__ import annotations
 
 SUMMARY = "a published experiment in a TOML file: its source, its comparisons, and its claims"
 LAYOUT = "[source], [base] or several [[experiments]], and [[claims]], in a file that ends in .toml"
 READING = (
-    "Print a file to start from with recipe show NAME --toml, train it with recipe run FILE.toml, and evaluate stored "
-    "runs with recipe check FILE.toml. A mistake in the file is reported with its line and field."
+    "Print a recipe as a template with recipe show NAME --toml, train a file with recipe run FILE.toml, and evaluate "
+    "stored runs with recipe check FILE.toml. Mistakes in the file are reported with line and field."
 )
-# The tables and fields of a file, in the order in which they are written.
+# The tables and fields of a file, in the order in which they are usually written.
 FIELDS = (
     (
         "top level",
@@ -23,14 +23,14 @@ FIELDS = (
     ),
     (
         "[[experiments]]",
-        "instead of one comparison at the top level, several: each with a name, initializers, seeds and so on, and "
-        "its own [experiments.base]",
+        "several comparisons instead of one at the top level, each with a name, initializers, seeds and so on, and its "
+        "own [experiments.base]",
     ),
     (
         "[[claims]]",
         "statement; kind, published or measured (with a date); source; observable; epoch, by default the last; "
-        "any_dataset, if it also holds on the substitute; and a group, a group against another (their difference, "
-        "paired by seed), or an order of groups, none worse than the one before by more than tolerance",
+        "any_dataset, if the claim is also made about the substitute; and a group, a group against another (their "
+        "difference, paired by seed), or an order of groups, none worse than the one before by more than tolerance",
     ),
     ("bounds", "equals with tolerance, or at_least and at_most; accuracies are fractions"),
     (
@@ -40,8 +40,8 @@ FIELDS = (
     ),
     (
         "group",
-        "an initializer as text, or { experiment, initializer, hidden, activation, optimizer, learning_rate, l2 }, as "
-        "many as needed to identify it",
+        "an initializer as text, or a table of experiment, initializer, hidden, activation, optimizer, learning_rate "
+        "and l2, with as many of these as needed to identify it",
     ),
     (
         "[measured]",

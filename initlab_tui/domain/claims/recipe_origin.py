@@ -1,4 +1,4 @@
-"""The recipe, and the version of it, that a comparison came from."""
+"""The recipe that a comparison came from, and its version."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RecipeOrigin:
-    """The name of a recipe, and a version that changes with its content, such as a hash of it."""
+    """The name of a recipe, and a version that changes with its content."""
 
     name: str
     version: str

@@ -1,4 +1,4 @@
-"""Read a recipe from TOML, naming the line and the field of every mistake."""
+"""Reads recipes from TOML, and reports the line and the field of every mistake."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _KEY = re.compile(r"\s*([\w-]+(?:\.[\w-]+)*)\s*=")
 
 
 def parse(text: str, name: str, file: str) -> Recipe:
-    """Read the recipe `name` from the TOML of `file`; the fields of a single experiment may stand at the top level.
+    """Read the recipe `name` from the TOML of `file`; the fields of a single experiment may be at the top level.
 
     Raises:
         InvalidInputError: naming the line and the field of every mistake.
@@ -59,10 +59,10 @@ def parse(text: str, name: str, file: str) -> Recipe:
 
 
 def _with_experiment(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A document without [[experiments]], with its comparison moved into one."""
-    own = {name: value for name, value in document.items() if name in Experiment.model_fields}
+    """Return a document without [[experiments]], with its comparison moved into one."""
+    experiment = {name: value for name, value in document.items() if name in Experiment.model_fields}
     rest = {name: value for name, value in document.items() if name not in Experiment.model_fields}
-    return {**rest, "experiments": [own]}
+    return {**rest, "experiments": [experiment]}
 
 
 def _sentence(problem: Mapping[str, Any], *, flat: bool) -> str:
@@ -71,7 +71,7 @@ def _sentence(problem: Mapping[str, Any], *, flat: bool) -> str:
         table = tuple(key for key in location[:-1] if isinstance(key, str))
         fields = [*TABLES[table].model_fields] if table in TABLES else []
         if flat and table in ((), ("experiments",)):
-            # The fields of a single experiment stand at the top level, next to those of the recipe.
+            # The fields of a single experiment are at the top level, next to those of the recipe.
             fields = [*Recipe.model_fields, *Experiment.model_fields]
         hidden = ("name", "experiments") if flat else ("name",) if not table else ()
         return unknown("field", str(location[-1]), [name for name in fields if name not in hidden])
@@ -83,7 +83,7 @@ def _sentence(problem: Mapping[str, Any], *, flat: bool) -> str:
 
 
 def _mistaken_claims(recipe: Recipe) -> Iterator[tuple[Path, str]]:
-    """Claims about groups that are not compared or not unique, or about epochs that are not trained."""
+    """Yield claims about groups that are not compared or not unique, and about epochs that are not trained."""
     known = {(experiment, spec.spec_hash): spec for experiment, spec in recipe.specs()}
     for number, claim in enumerate(recipe.claims):
         for field, group in _named_groups(claim):
@@ -126,7 +126,7 @@ class _Places:
 
 
 def _dotted(path: Path) -> str:
-    """`experiments[2].base.hidden`, counted from 1."""
+    """Return a path as text, such as `experiments[2].base.hidden`, counted from 1."""
     return "".join(f"[{key + 1}]" if isinstance(key, int) else f".{key}" for key in path).lstrip(".")
 
 
@@ -155,7 +155,7 @@ def lines(text: str) -> dict[Path, int]:
 
 
 def _table(names: Sequence[str], in_array: bool, counts: dict[Path, int]) -> Path:
-    """The path of a table header, with the index of the newest table of each array."""
+    """Return the path of a table header, with the index of the latest table of each array."""
     path: Path = ()
     for depth, name in enumerate(names, 1):
         path = (*path, name)
@@ -167,7 +167,7 @@ def _table(names: Sequence[str], in_array: bool, counts: dict[Path, int]) -> Pat
 
 
 def _open_quote(line: str, quote: str) -> str:
-    """The triple quote that is open after `line`, given the one open before it."""
+    """Return the triple quote that is open after `line`, given the one that was open before."""
     for mark in re.findall(r'"""|\'\'\'', line):
         if not quote:
             quote = mark
