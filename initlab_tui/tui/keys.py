@@ -122,6 +122,17 @@ FIELD = (
     Key("ctrl+q", "app.quit", "Quit", "quit, from any field"),
 )
 
+CHOICE = (
+    Key("enter", "choose", "Choose", "open the list of choices; in the list, choose the value under the cursor"),
+    Key("space", "tick", "Tick", "in the list, tick one of several activations or optimizers to compare", show=False),
+    Key("up", "move(-1)", "Up", "move the cursor up in the list; letters lead to the value that begins so", show=False),
+    Key("down", "move(1)", "Down", "move the cursor down in the list", show=False),
+    Key("left", "change(-1)", "Previous", "choose the previous value, with the list closed", show=False),
+    Key("right", "change(1)", "Following", "choose the following value, with the list closed", show=False),
+    Key("tab", "app.focus_next", "Next", "go to the next field", show=False, priority=True),
+    Key("escape", "leave", "Back", "close the list and restore the value; again: go back to the initializers"),
+)
+
 TRAINING = (
     Key("k", "skip", "Skip", "stop only this run; the next one continues"),
     Key("enter,i", "details", "Details", "show the details of the run under the cursor"),
@@ -196,6 +207,7 @@ SECTIONS = (
     ("Everywhere", EVERYWHERE),
     ("1 Setup: the initializers", SETUP),
     ("1 Setup: the fields", FIELD),
+    ("1 Setup: fields with choices", CHOICE),
     ("2 Training", TRAINING),
     ("3 Results", RESULTS),
     ("Chart", CHART),

@@ -15,7 +15,6 @@ import psutil
 import pytest
 from textual.pilot import Pilot
 from textual.widget import Widget
-from textual.widgets import Input, Select
 from textual.widgets._toast import Toast
 
 from initlab_tui.domain.comparison import Comparison
@@ -29,7 +28,7 @@ from initlab_tui.store.database import Store
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import Run, find_run, list_runs
 from initlab_tui.tui.app import LabApp
-from initlab_tui.tui.widgets.field import Field
+from initlab_tui.tui.widgets.field import LABEL_WIDTH, FormField
 from initlab_tui.tui.widgets.initializer_list import InitializerList
 from tests.database import execute
 
@@ -242,18 +241,18 @@ class Lab:
                 raise AssertionError(f"the lab was not left; on the screen:\n{self.text}")
             await asyncio.sleep(0.01)
 
-    def field(self, name: str) -> Field:
+    def field(self, name: str) -> FormField:
         """A field of the form."""
         return next(field for field in self.app.lab.setup.fields if field.name == name)
 
     async def fill(self, name: str, words: str) -> None:
         """Type into a field of the form, in place of what it holds."""
-        await self.click(self.field(name).query_one(Input))
+        await self.click(self.field(name), (LABEL_WIDTH, 0))
         await self.retype(words)
 
     async def put(self, name: str, words: str) -> None:
         """Paste into a field of the form, in place of what it holds."""
-        self.field(name).query_one(Input).value = words
+        self.field(name).put(words)
         await self.pilot.pause()
 
     async def retype(self, words: str) -> None:
@@ -262,10 +261,10 @@ class Lab:
 
     async def choose(self, name: str, value: str) -> None:
         """Choose one of a field's values by its first letters."""
-        select = self.field(name).query_one(Select)
-        select.focus()
+        field = self.field(name)
+        field.focus()
         await self.press("enter", *value[:3], "enter")
-        await self.until(lambda: select.value == value)
+        assert field.value == value
 
     @property
     def starts(self) -> InitializerList:

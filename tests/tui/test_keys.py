@@ -8,12 +8,12 @@ import pytest
 from textual.binding import Binding
 from textual.command import CommandList
 from textual.dom import DOMNode
-from textual.widgets import Input
 
 from initlab_tui.store.database import Store
 from initlab_tui.tui.app import LabApp
 from initlab_tui.tui.keys import (
     CHART,
+    CHOICE,
     CLAIMS,
     DETAILS,
     EVERYWHERE,
@@ -35,7 +35,7 @@ from initlab_tui.tui.screens.details import DetailsScreen
 from initlab_tui.tui.screens.help import HelpScreen
 from initlab_tui.tui.screens.lab import LabScreen
 from initlab_tui.tui.screens.layers import LayersScreen
-from initlab_tui.tui.widgets.field import FieldInput
+from initlab_tui.tui.widgets.field import ChoiceField, FieldInput
 from initlab_tui.tui.widgets.footer import KeyFooter
 from initlab_tui.tui.widgets.initializer_list import InitializerList
 from initlab_tui.tui.widgets.table import Table
@@ -46,6 +46,7 @@ PLACES: list[tuple[type[DOMNode], Sequence[Key]]] = [
     (LabApp, EVERYWHERE),
     (InitializerList, SETUP),
     (FieldInput, FIELD),
+    (ChoiceField, CHOICE),
     (Training, TRAINING),
     (Results, RESULTS),
     (ChartScreen, CHART),
@@ -70,7 +71,8 @@ def names(keys: Sequence[Key]) -> list[str]:
 
 def test_the_tables_are_all_there_are() -> None:
     assert [id(keys) for _, keys in SECTIONS] == [
-        id(keys) for keys in (LAB, EVERYWHERE, SETUP, FIELD, TRAINING, RESULTS, CHART, DETAILS, LAYERS, CLAIMS, HELP)
+        id(keys)
+        for keys in (LAB, EVERYWHERE, SETUP, FIELD, CHOICE, TRAINING, RESULTS, CHART, DETAILS, LAYERS, CLAIMS, HELP)
     ]
 
 
@@ -140,7 +142,7 @@ async def test_a_field_takes_letters_and_says_which_keys_are_left(store: Store) 
     async with opened(store, VERY_WIDE) as lab:
         await lab.fill("epochs", "rqxs1?")
         assert lab.is_at_home
-        assert lab.field("epochs").query_one(Input).value == "rqxs1?"
+        assert lab.field("epochs").value == "rqxs1?"
         assert "s Sort" not in lab.footer
         assert "^r Run" in lab.footer
         await lab.press("ctrl+r")

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from textual.widgets import Input, Select
 
 from initlab_tui.domain.comparison import Comparison
 from initlab_tui.store.database import Store
 from initlab_tui.store.runs import list_runs
-from initlab_tui.tui.widgets.field import Field
+from initlab_tui.tui.widgets.field import FormField
 from tests.database import execute
 from tests.tui.conftest import (
     HOSTILE,
@@ -74,13 +73,13 @@ async def test_what_is_wrong_is_said_beside_it_and_r_leads_there(store: Store) -
             assert lab.field("learning_rate").is_wrong
 
 
-async def refuse_and_put_right(lab: Lab, field: Field, words: str, reason: str) -> None:
+async def refuse_and_put_right(lab: Lab, field: FormField, words: str, reason: str) -> None:
     right = field.value
     await lab.put(field.name or "", words)
     await lab.until(lambda: reason in flat(lab.text_of(field)))
     await lab.until(lambda: "not ready to run: see the marked field" in lab.setup)
     await lab.press("escape", "r")
-    assert lab.app.focused is field.query_one(Input)
+    assert lab.app.focused is field
     assert "Not queued" in lab.told
     await lab.put(field.name or "", right)
     assert not field.is_wrong
@@ -161,13 +160,13 @@ async def test_your_own_initializer_is_typed_and_stays_in_sight(store: Store) ->
 async def test_your_own_file_has_a_field_and_what_is_wrong_with_it_is_said_there(store: Store, tmp_path: Path) -> None:
     async with opened(store, VERY_WIDE) as lab:
         assert not lab.field("file").display
-        lab.field("dataset").query_one(Select).value = "npz:"
-        box = lab.field("file").query_one(Input)
+        await lab.put("dataset", "npz:")
+        box = lab.field("file")
         await lab.until(lambda: lab.app.focused is box)
         await lab.until(lambda: "✗ type the path of an npz file" in lab.setup)
         await lab.press("ctrl+r")
         assert "Not queued" in lab.told
-        box.value = str(tmp_path / "gone.npz")
+        box.put(str(tmp_path / "gone.npz"))
         await lab.until(lambda: lab.app.lab.setup.comparison)
         await lab.press("ctrl+r")
         await lab.until(lambda: "gone.npz" in lab.told)
@@ -176,7 +175,7 @@ async def test_your_own_file_has_a_field_and_what_is_wrong_with_it_is_said_there
         images = np.arange(8 * 4, dtype=np.uint8).reshape(8, 2, 2)
         labels = np.arange(8) % 2
         np.savez(tmp_path / "own.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
-        box.value = str(tmp_path / "own.npz")
+        box.put(str(tmp_path / "own.npz"))
         await lab.until(lambda: not lab.field("file").is_wrong)
         assert described(lab).base.dataset == f"npz:{tmp_path}/own.npz"
 
@@ -202,7 +201,7 @@ async def test_tab_goes_through_every_field_and_shows_it(store: Store) -> None:
         seen = []
         await lab.press("tab")
         while not lab.starts.has_focus:
-            field = next((field for field in lab.app.lab.setup.fields if field.has_focus_within), None)
+            field = next((field for field in lab.app.lab.setup.fields if field.has_focus), None)
             if field:
                 seen.append(field.name)
                 assert field.region.height and lab.app.lab.setup.region.contains_region(field.region), field.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
@@ -22,7 +22,7 @@ from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.reports.diagnosis import forecast
 from initlab_tui.reports.format import plain
-from initlab_tui.tui.widgets.field import ChoiceField, Field, FieldInput, TextField
+from initlab_tui.tui.widgets.field import ChoiceField, Field, FieldInput, Form, FormField, TextField
 from initlab_tui.tui.widgets.initializer_list import InitializerList, lines
 
 FIRST = Comparison(
@@ -32,7 +32,13 @@ FIRST = Comparison(
 )
 AUTO = "auto"
 # The form's field for the problems of fields that the form does not have.
-FIELDS = {"seed": "seeds", "initializers": "initializer", "learning_rates": "learning_rate"}
+FIELDS = {
+    "seed": "seeds",
+    "initializers": "initializer",
+    "activations": "activation",
+    "optimizers": "optimizer",
+    "learning_rates": "learning_rate",
+}
 
 
 @dataclass(frozen=True)
@@ -61,29 +67,15 @@ class Setup(Vertical):
     def __init__(self, settings: Settings, devices: Sequence[str]) -> None:
         super().__init__(id="setup")
         self.border_title = "1 Setup"
-        self._settings, self._devices = settings, devices
+        self._settings = settings
+        self._fields = {field.name or "": field for field in _fields(_words(settings), devices)}
         self._comparison: Comparison | None = None
         self._refused: tuple[Problem, ...] = ()
 
     def compose(self) -> ComposeResult:
-        words = _words(self._settings)
-        own = words["dataset"].startswith(NPZ_PREFIX)
-        datasets = [*((name, name) for name in DATASETS), (NPZ_PREFIX, "your own npz file")]
         with Horizontal():
-            with VerticalScroll(id="fields", can_focus=False):
-                yield ChoiceField("dataset", "Dataset", datasets, NPZ_PREFIX if own else words["dataset"])
-                yield TextField("file", "File", words["dataset"].removeprefix(NPZ_PREFIX) if own else "", "path/to.npz")
-                yield TextField("hidden", "Hidden widths", words["hidden"], "256,256 or 100x30")
-                yield ChoiceField("activation", "Activation", _plain(ACTIVATIONS), words["activation"])
-                yield ChoiceField("optimizer", "Optimizer", _plain(OPTIMIZERS), words["optimizer"])
-                yield TextField("learning_rate", "Learning rate", words["learning_rate"])
-                yield TextField("l2", "L2", words["l2"], "0: none")
-                yield TextField("batch_size", "Batch size", words["batch_size"])
-                yield TextField("epochs", "Epochs", words["epochs"])
-                yield TextField("seeds", "Seeds", words["seeds"], "3, or 3 from 10")
-                yield TextField("eval_every", "Test every", words["eval_every"], "steps; 0: each epoch")
-                yield ChoiceField("execution", "Execution", _plain(EXECUTIONS), words["execution"])
-                yield ChoiceField("device", "Device", _plain((AUTO, *self._devices)), words["device"])
+            with Form(id="fields", can_focus=False):
+                yield from self._fields.values()
             with Vertical(id="choice"):
                 yield Static("Initializers: space selects, + copies", classes="title")
                 yield InitializerList(lines(self._settings.comparison.initializers), id="starts")
@@ -110,28 +102,31 @@ class Setup(Vertical):
         return None if chosen == AUTO else chosen
 
     @property
-    def fields(self) -> Iterable[Field]:
-        return self.query(Field)
+    def fields(self) -> Sequence[FormField]:
+        return list(self._fields.values())
 
-    def _field(self, name: str) -> Field:
-        return next(field for field in self.fields if field.name == name)
+    def _field(self, name: str) -> FormField:
+        return self._fields[name]
 
     @property
     def _dataset(self) -> str:
         chosen = self._field("dataset").value
-        if chosen == NPZ_PREFIX and not self._field("file").value:
+        if chosen != NPZ_PREFIX:
+            return chosen
+        path = self._field("file").value.strip()
+        if not path:
             raise InvalidInputError.of("dataset", "type the path of an npz file")
-        return absolute(NPZ_PREFIX + self._field("file").value) if chosen == NPZ_PREFIX else chosen
+        return absolute(NPZ_PREFIX + path)
 
-    @on(Field.Changed)
+    @on(Field.Edited)
     @on(InitializerList.Changed)
     def _edited(self, event: Message) -> None:
         event.stop()
         self._refused = ()
         self.check()
         file = self._field("file")
-        if file.display and not file.value and not file.has_focus_within:
-            file.query_one(FieldInput).focus()
+        if file.display and not file.value and not file.has_focus:
+            file.focus()
 
     @on(FieldInput.Left)
     def _left(self, event: Message) -> None:
@@ -152,7 +147,7 @@ class Setup(Vertical):
 
     def _read(self) -> Comparison:
         ticked = self.query_one(InitializerList).ticked
-        value = {field.name or "": field.value for field in self.fields}
+        value = {name: field.value.strip() for name, field in self._fields.items()}
         count, _, first = value["seeds"].partition(" from ")
         # The problem of an initializer is shown under it.
         sound = [line.words for line in ticked if not line.trouble]
@@ -163,8 +158,8 @@ class Setup(Vertical):
             comparison = parse_comparison.comparison(
                 initializers=sound or ["glorot_uniform"],
                 hidden=value["hidden"].split() or [""],
-                activations=[value["activation"]],
-                optimizers=[value["optimizer"]],
+                activations=value["activation"].split() or [""],
+                optimizers=value["optimizer"].split() or [""],
                 learning_rates=value["learning_rate"].split() or [""],
                 seed=first.strip() or "0",
                 seeds=count.strip(),
@@ -197,8 +192,8 @@ class Setup(Vertical):
             name = FIELDS.get(problem.field, problem.field)
             name = "file" if name == "dataset" and self._field("file").display else name
             said.setdefault(name, problem.message)
-        for field in self.fields:
-            field.complain(said.pop(field.name or "", ""))
+        for name, field in self._fields.items():
+            field.complain(said.pop(name, ""))
         if problems:
             others = [
                 message for name, message in said.items() if name != "initializer" or not self._has_wrong_initializer
@@ -219,7 +214,7 @@ class Setup(Vertical):
         field = next((field for field in self.fields if field.is_wrong), None)
         starts = self.query_one(InitializerList)
         if field:
-            field.query("Input, Select").first().focus()
+            field.focus()
         elif starts.wrong:
             starts.point_to(starts.wrong)
         else:
@@ -229,13 +224,8 @@ class Setup(Vertical):
     async def put(self, settings: Settings) -> None:
         """Fill the form with a comparison."""
         words = _words(settings)
-        own = words["dataset"].startswith(NPZ_PREFIX)
-        words["file"] = words["dataset"].removeprefix(NPZ_PREFIX) if own else ""
-        words["dataset"] = NPZ_PREFIX if own else words["dataset"]
-        for field in self.query(TextField):
-            field.put(words[field.name or ""])
-        for choice in self.query(ChoiceField):
-            choice.put(words[choice.name or ""])
+        for name, field in self._fields.items():
+            field.put(words[name])
         self._show_l2(settings)
         await self.query_one(InitializerList).put(settings.comparison.initializers)
         self.check()
@@ -244,11 +234,36 @@ class Setup(Vertical):
         """Show the prediction for each selected initializer; `mean_square` is E[x²] of the data."""
         kernels = comparison.base.layer_shapes(shape, classes)
         activation = (comparison.activations or (comparison.base.activation,))[0]
-        starts = [forecast(initializer, kernels, activation, mean_square) for initializer in comparison.initializers]
-        networks, first = len(comparison.hidden), hidden_text(comparison.base.hidden)
-        of_one = f" of {first}, the first of {networks} networks" if networks > 1 else ""
-        title = Text(f"Predicted before training{of_one}: σ, signal", style="dim")
-        self.query_one("#preview", Static).update(Text("\n").join([title, *starts]))
+        shown = [forecast(initializer, kernels, activation, mean_square) for initializer in comparison.initializers]
+        title = Text(f"Predicted before training{_first_of_several(comparison)}: σ, signal", style="dim")
+        self.query_one("#preview", Static).update(Text("\n").join([title, *shown]))
+
+
+def _first_of_several(comparison: Comparison) -> str:
+    """Return which network the predictions are for, if the comparison has several."""
+    networks = max(1, len(comparison.hidden)) * max(1, len(comparison.activations))
+    if networks == 1:
+        return ""
+    activation = f" {comparison.activations[0]}" if len(comparison.activations) > 1 else ""
+    return f" of {hidden_text(comparison.base.hidden)}{activation}, the first of {networks} networks"
+
+
+def _fields(words: Mapping[str, str], devices: Sequence[str]) -> Iterator[FormField]:
+    """Make the fields of the form with the values in `words`."""
+    datasets = [*((name, name) for name in DATASETS), (NPZ_PREFIX, "your own npz file")]
+    yield ChoiceField("dataset", "Dataset", datasets, words["dataset"])
+    yield TextField("file", "File", words["file"], "path/to.npz")
+    yield TextField("hidden", "Hidden widths", words["hidden"], "256,256 or 100x30")
+    yield ChoiceField("activation", "Activation", _plain(ACTIVATIONS), words["activation"], several=True)
+    yield ChoiceField("optimizer", "Optimizer", _plain(OPTIMIZERS), words["optimizer"], several=True)
+    yield TextField("learning_rate", "Learning rate", words["learning_rate"])
+    yield TextField("l2", "L2", words["l2"], "0: none")
+    yield TextField("batch_size", "Batch size", words["batch_size"])
+    yield TextField("epochs", "Epochs", words["epochs"])
+    yield TextField("seeds", "Seeds", words["seeds"], "3, or 3 from 10")
+    yield TextField("eval_every", "Test every", words["eval_every"], "steps; 0: each epoch")
+    yield ChoiceField("execution", "Execution", _plain(EXECUTIONS), words["execution"])
+    yield ChoiceField("device", "Device", _plain((AUTO, *devices)), words["device"])
 
 
 def _plain(names: Sequence[str]) -> list[tuple[str, str]]:
@@ -265,11 +280,13 @@ def _words(settings: Settings) -> dict[str, str]:
     """Return the texts of the form's fields for a comparison."""
     comparison, base = settings.comparison, settings.comparison.base
     first, count = comparison.seeds[0], len(comparison.seeds)
+    own = base.dataset.startswith(NPZ_PREFIX)
     return {
-        "dataset": base.dataset,
+        "dataset": NPZ_PREFIX if own else base.dataset,
+        "file": base.dataset.removeprefix(NPZ_PREFIX) if own else "",
         "hidden": " ".join(hidden_text(widths) for widths in comparison.hidden or (base.hidden,)),
-        "activation": (comparison.activations or (base.activation,))[0],
-        "optimizer": (comparison.optimizers or (base.optimizer,))[0],
+        "activation": " ".join(comparison.activations or (base.activation,)),
+        "optimizer": " ".join(comparison.optimizers or (base.optimizer,)),
         "learning_rate": " ".join(map(_digits, comparison.learning_rates or (base.learning_rate,))),
         "l2": _digits(base.l2),
         "batch_size": str(base.batch_size),

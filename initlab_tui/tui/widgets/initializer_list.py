@@ -233,7 +233,7 @@ class InitializerList(ListView, can_focus_children=True):
 
     def action_fields(self) -> None:
         """Focus the first field of the form."""
-        self.screen.query("Field Select, Field Input").first().focus()
+        self.screen.query("TextField, ChoiceField").first().focus()
 
     async def action_remove(self) -> None:
         if self._current and self._current.line.added and self.index is not None:
