@@ -37,8 +37,10 @@ def test_no_command_loads_tensorflow(tmp_path: Path, warm_store: WarmStore, argu
     if arguments[0] == "compare":
         warm_store.open().close()
         environment["INITLAB_STORE"] = str(warm_store.path)
-    ran = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, env=environment, cwd=tmp_path)
-    loaded = {name.partition(".")[0] for name in json.loads(ran.stderr.splitlines()[-1])}
+    result = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, text=True, env=environment, cwd=tmp_path
+    )
+    loaded = {name.partition(".")[0] for name in json.loads(result.stderr.splitlines()[-1])}
     assert not loaded & {"tensorflow", "keras", "textual", "sklearn"}
     if arguments[0] in ("--help", "runs"):
         assert not loaded & {"numpy", "scipy"}

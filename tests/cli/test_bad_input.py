@@ -1,4 +1,4 @@
-"""Bad input: an error that names the value and what is allowed, exit 2, nothing written, no traceback."""
+"""Invalid input: an error names the value and what is allowed, exit code 2, nothing written, no traceback."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def files(tmp_path: Path) -> None:
         ("run --dataset npz:gone.npz", ["gone.npz does not exist", "x_train"]),
         ("run --dataset npz:text.npz", ["text.npz is not an npz archive"]),
         ("run --dataset npz:few.npz", ["50 images in x_train but 40 labels"]),
-        ("run --initializer import:gone.Start", ["no module named 'gone' in /", "or among the installed packages"]),
+        ("run --initializer import:gone.Draw", ["no module named 'gone' in /", "or among the installed packages"]),
         ("run --initializer import:mine.wrong", ["returned shape (2, 2) for a kernel of shape (64, 256)"]),
         ("run --device gpu:7", ["unknown device 'gpu:7'", "cpu"]),
         ("run --store good.npz", ["good.npz", "not a database"]),
@@ -76,46 +76,48 @@ def files(tmp_path: Path) -> None:
         ("rum", ["rum"]),
     ],
 )
-def test_refused(initlab: Command, tmp_path: Path, arguments: str, words: list[str]) -> None:
+def test_invalid_input_is_refused_with_nothing_written(
+    initlab: Command, tmp_path: Path, arguments: str, words: list[str]
+) -> None:
     before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
-    ran = initlab(*arguments.split(), CUDA_VISIBLE_DEVICES="")
-    assert ran.code == 2, ran.out + ran.err
-    assert ran.out == ""
-    assert "Traceback" not in ran.err
+    result = initlab(*arguments.split(), CUDA_VISIBLE_DEVICES="")
+    assert result.code == 2, result.out + result.err
+    assert result.out == ""
+    assert "Traceback" not in result.err
     for word in words:
-        assert word in ran.err
+        assert word in result.err
     assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
     assert not (tmp_path / ".local").exists()
 
 
-def test_every_problem_is_reported_at_once(initlab: Command) -> None:
-    ran = initlab(
+def test_all_problems_are_reported_at_once(initlab: Command) -> None:
+    result = initlab(
         *("compare", "--initializer", "he_norml", "--initializer", "random_normal:stddev=0", "--epochs", "0"),
         *("--activation", "rleu", "--learning-rate", "nan", "--seeds", "x"),
     )
-    assert ran.code == 2
-    lines = ran.err.splitlines()
-    assert len(lines) == 6, ran.err  # one for each option, without errors that follow from another
+    assert result.code == 2
+    lines = result.err.splitlines()
+    assert len(lines) == 6, result.err  # one for each option, without errors that follow from another
     assert all(line.startswith("initlab-tui: ") for line in lines)
 
 
 def test_control_characters_do_not_reach_the_terminal(initlab: Command) -> None:
-    ran = initlab("run", "--initializer", "a\x1b[31mb")
-    assert (ran.code, "\x1b" in ran.err, "a\\x1b[31mb" in ran.err) == (2, False, True)
+    result = initlab("run", "--initializer", "a\x1b[31mb")
+    assert (result.code, "\x1b" in result.err, "a\\x1b[31mb" in result.err) == (2, False, True)
 
 
 @pytest.mark.usefixtures("tensorflow_here")
 def test_without_a_network_the_error_names_the_file_its_folder_and_the_digits(initlab: Command, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     # No server listens at this proxy, so every download fails at once.
-    ran = initlab("run", "--dataset", "mnist", "--data-dir", "data", https_proxy="http://127.0.0.1:9")
-    assert ran.code == 2, ran.err
-    assert ran.out == "" and "Traceback" not in ran.err
-    assert "mnist.npz" in ran.err and "into data" in ran.err and "--dataset digits" in ran.err
+    result = initlab("run", "--dataset", "mnist", "--data-dir", "data", https_proxy="http://127.0.0.1:9")
+    assert result.code == 2, result.err
+    assert result.out == "" and "Traceback" not in result.err
+    assert "mnist.npz" in result.err and "into data" in result.err and "--dataset digits" in result.err
     assert not (tmp_path / ".local").exists()
 
 
 def test_refused_input_exits_2_with_one_line_on_stderr(initlab_process: Command) -> None:
-    ran = initlab_process("run", "--initializer", "he_norml")
-    assert (ran.code, ran.out) == (2, "")
-    assert ran.err.startswith("initlab-tui: ") and ran.err.count("\n") == 1
+    result = initlab_process("run", "--initializer", "he_norml")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("initlab-tui: ") and result.err.count("\n") == 1

@@ -1,4 +1,4 @@
-"""The real command, as a person or a script runs it."""
+"""The command line, as a person or a script runs it."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from initlab_tui.store.runs import list_runs
 from tests.conftest import Command, WarmStore, command_environment, command_line
 from tests.database import execute
 
-QUICK = ("--hidden", "16", "--batch-size", "32")
+SMALL = ("--hidden", "16", "--batch-size", "32")
 
 
-def store_of(home: Path) -> Path:
+def default_store(home: Path) -> Path:
     return home / ".local/share/initlab-tui/lab.db"
 
 
 def test_demo_ranks_good_initializers_above_bad_ones(initlab: Command, initlab_process: Command) -> None:
-    ran = initlab_process("demo")
-    assert ran.code == 0, ran.err
-    assert re.search(r"1\s+he_normal\s+3\s+[\d.]+ ± [\d.]+", ran.out)
-    assert "\x1b" not in ran.out
+    result = initlab_process("demo")
+    assert result.code == 0, result.err
+    assert re.search(r"1\s+he_normal\s+3\s+[\d.]+ ± [\d.]+", result.out)
+    assert "\x1b" not in result.out
     rows = {row["initializer"]: row for row in initlab("leaderboard", "--json").document["leaderboard"]}
     accuracy = {name: row["test_accuracy"]["mean"] for name, row in rows.items()}
     assert next(iter(rows)) == "he_normal" and list(rows)[-1] == "zeros"
@@ -50,14 +50,14 @@ def test_demo_ranks_good_initializers_above_bad_ones(initlab: Command, initlab_p
 
 
 def test_compare_prints_and_stores_a_leaderboard(warm: Command) -> None:
-    arguments = ["compare", "--initializer", "he_normal", "--initializer", "zeros", "--seeds", "2", *QUICK]
-    ran = warm(*arguments, "--activation", "relu", "--activation", "tanh")
-    assert ran.code == 0, ran.err
-    assert re.search(r"1\s+he_normal\s+\w+\s+2\s+[\d.]+ ± [\d.]+", ran.out)
-    assert re.search(r"#1 .* #2 .* over 2 shared seeds", ran.out)
-    assert " act " in ran.out and "± 95 % t interval over n seeds" in ran.out
-    assert len(set(re.findall(r"^\[\d+/8\] (.*): done", ran.err, re.MULTILINE))) == 8  # a plain line for each run
-    assert "\x1b" not in ran.out + ran.err
+    arguments = ["compare", "--initializer", "he_normal", "--initializer", "zeros", "--seeds", "2", *SMALL]
+    result = warm(*arguments, "--activation", "relu", "--activation", "tanh")
+    assert result.code == 0, result.err
+    assert re.search(r"1\s+he_normal\s+\w+\s+2\s+[\d.]+ ± [\d.]+", result.out)
+    assert re.search(r"#1 .* #2 .* over 2 shared seeds", result.out)
+    assert " act " in result.out and "± 95 % t interval over n seeds" in result.out
+    assert len(set(re.findall(r"^\[\d+/8\] (.*): done", result.err, re.MULTILINE))) == 8  # a plain line for each run
+    assert "\x1b" not in result.out + result.err
     runs = warm("runs", "--last", "8", "--json").document["runs"]
     assert {run["status"] for run in runs} == {"done"}
     (comparison,) = {run["comparison"] for run in runs}
@@ -73,17 +73,17 @@ def test_compare_prints_and_stores_a_leaderboard(warm: Command) -> None:
 
 def test_optimizers_are_compared_and_named_on_the_leaderboard(warm: Command) -> None:
     optimizers = ("--optimizer", "adam", "--optimizer", "sgd")
-    ran = warm("compare", "--initializer", "he_normal", "--seeds", "2", *QUICK, *optimizers)
-    assert ran.code == 0, ran.err
-    assert re.search(r"#  initializer  opt +n ", ran.out)
-    assert re.search(r"^1  he_normal    adam  2 .*\n2  he_normal    sgd   2 ", ran.out, re.MULTILINE)
-    assert re.search(r"#1 he_normal .*adam.* #2 he_normal .*sgd.* over 2 shared seeds", ran.out)
-    assert len(set(re.findall(r"^\[\d/4\] (.*): done", ran.err, re.MULTILINE))) == 4
+    result = warm("compare", "--initializer", "he_normal", "--seeds", "2", *SMALL, *optimizers)
+    assert result.code == 0, result.err
+    assert re.search(r"#  initializer  opt +n ", result.out)
+    assert re.search(r"^1  he_normal    adam  2 .*\n2  he_normal    sgd   2 ", result.out, re.MULTILINE)
+    assert re.search(r"#1 he_normal .*adam.* #2 he_normal .*sgd.* over 2 shared seeds", result.out)
+    assert len(set(re.findall(r"^\[\d/4\] (.*): done", result.err, re.MULTILINE))) == 4
 
 
-def test_the_document_of_a_comparison(warm: Command) -> None:
-    ran = warm("compare", "--initializer", "random_normal", "--seeds", "2", *QUICK, "--json")
-    document = ran.document
+def test_compare_prints_a_json_document(warm: Command) -> None:
+    result = warm("compare", "--initializer", "random_normal", "--seeds", "2", *SMALL, "--json")
+    document = result.document
     assert set(document) == {"comparison", "leaderboard", "runs"}
     (row,) = document["leaderboard"]
     assert row["initializer"] == "random_normal:stddev=0.05"
@@ -100,67 +100,67 @@ def test_the_document_of_a_comparison(warm: Command) -> None:
 
 
 def test_a_single_run_has_no_interval(warm: Command) -> None:
-    ran = warm("run", "--initializer", "he_normal", *QUICK, "--json")
-    assert ran.code == 0
-    (row,) = ran.document["leaderboard"]
+    result = warm("run", "--initializer", "he_normal", *SMALL, "--json")
+    assert result.code == 0
+    (row,) = result.document["leaderboard"]
     assert (row["n"], row["test_accuracy"]["ci_low"], row["test_accuracy"]["ci_high"]) == (1, None, None)
 
 
-def test_diverging_is_a_result_of_a_comparison_and_a_failure_of_a_single_run(
+def test_divergence_is_a_result_in_compare_and_a_failure_in_run(
     warm: Command, initlab_process: Command, warm_store: WarmStore
 ) -> None:
-    wild = ("--optimizer", "sgd", "--learning-rate", "1e4", "--activation", "linear", "--hidden", "16x4")
-    ran = warm("compare", "--initializer", "he_normal", "--seeds", "1", *wild, "--json")
-    assert ran.code == 0
-    assert ran.document["leaderboard"][0]["status"] == "diverged"
-    assert ran.document["runs"][0]["test_loss"] is None
-    ran = initlab_process("run", *wild, "--threads", "1", INITLAB_STORE=str(warm_store.path))
-    assert (ran.code, "diverged: the loss" in ran.err) == (1, True)
+    diverging = ("--optimizer", "sgd", "--learning-rate", "1e4", "--activation", "linear", "--hidden", "16x4")
+    result = warm("compare", "--initializer", "he_normal", "--seeds", "1", *diverging, "--json")
+    assert result.code == 0
+    assert result.document["leaderboard"][0]["status"] == "diverged"
+    assert result.document["runs"][0]["test_loss"] is None
+    result = initlab_process("run", *diverging, "--threads", "1", INITLAB_STORE=str(warm_store.path))
+    assert (result.code, "diverged: the loss" in result.err) == (1, True)
 
 
-def test_custom_data_and_custom_initializers(warm: Command, tmp_path: Path) -> None:
+def test_custom_data_and_custom_initializers_are_trained(warm: Command, tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     labels = np.arange(200) % 4
     images = generator.integers(0, 60, (200, 6, 6), np.uint8)
     images[np.arange(200), :, labels] += 190  # a bright column for each class
-    np.savez(tmp_path / "own.npz", x_train=images, y_train=labels, x_test=images[:50], y_test=labels[:50])
+    np.savez(tmp_path / "custom.npz", x_train=images, y_train=labels, x_test=images[:50], y_test=labels[:50])
     (tmp_path / "mine.py").write_text(
-        "import keras\nclass Start(keras.initializers.HeNormal):\n    pass\n"
-        "def slow(shape, scale=1.0):\n    import numpy\n    return numpy.full(shape, scale)\n"
+        "import keras\nclass Normal(keras.initializers.HeNormal):\n    pass\n"
+        "def constant(shape, scale=1.0):\n    import numpy\n    return numpy.full(shape, scale)\n"
     )
-    ran = warm(
-        *("compare", "--dataset", "npz:own.npz", "--initializer", "import:mine.Start", "--epochs", "20"),
-        *("--initializer", "import:mine.slow:scale=0.0", "--seeds", "2", *QUICK, "--json"),
+    result = warm(
+        *("compare", "--dataset", "npz:custom.npz", "--initializer", "import:mine.Normal", "--epochs", "20"),
+        *("--initializer", "import:mine.constant:scale=0.0", "--seeds", "2", *SMALL, "--json"),
     )
-    assert ran.code == 0, ran.err
-    first, last = ran.document["leaderboard"]
-    assert first["initializer"] == "import:mine.Start" and last["initializer"] == "import:mine.slow:scale=0.0"
+    assert result.code == 0, result.err
+    first, last = result.document["leaderboard"]
+    assert first["initializer"] == "import:mine.Normal" and last["initializer"] == "import:mine.constant:scale=0.0"
     assert first["test_accuracy"]["mean"] > 0.5 > 0.3 > last["test_accuracy"]["mean"]
 
 
 def test_detached_runs_continue_until_they_are_stopped(warm: Command, warm_store: WarmStore) -> None:
-    ran = warm("run", "--epochs", "1000000", *QUICK, "--detach")
-    assert ran.code == 0
-    run_id = ran.out.strip()
+    result = warm("run", "--epochs", "1000000", *SMALL, "--detach")
+    assert result.code == 0
+    run_id = result.out.strip()
     assert run_id.isdigit()
 
     def run() -> dict[str, object]:
         found: dict[str, object] = warm("show", run_id, "--json").document
         return found
 
-    wait = time.monotonic() + 60
+    deadline = time.monotonic() + 60
     while not run()["step"]:
-        assert time.monotonic() < wait
+        assert time.monotonic() < deadline
     assert warm("pause", run_id).out == f"run {run_id}: pausing\n"
     while run()["status"] != "paused":
-        assert time.monotonic() < wait
+        assert time.monotonic() < deadline
     step = run()["step"]
     assert warm("resume", run_id).out == f"run {run_id}: resumed\n"
     while run()["step"] == step:
-        assert time.monotonic() < wait
+        assert time.monotonic() < deadline
     assert warm("stop", "--all").out == f"run {run_id}: stopping\n"
     while run()["status"] != "stopped":
-        assert time.monotonic() < wait
+        assert time.monotonic() < deadline
     assert warm("stop", run_id).out == f"run {run_id}: nothing to do, it is stopped\n"
     assert warm("stop", "--all").code == 0
     with warm_store.open() as store:
@@ -168,9 +168,9 @@ def test_detached_runs_continue_until_they_are_stopped(warm: Command, warm_store
 
 
 def test_ctrl_c_stops_only_the_runs_of_its_command(warm: Command, warm_store: WarmStore, tmp_path: Path) -> None:
-    other = int(warm("run", "--epochs", "1000000", *QUICK, "--detach").out)
+    other = int(warm("run", "--epochs", "1000000", *SMALL, "--detach").out)
     command = subprocess.Popen(
-        command_line(["run", "--epochs", "1000000", *QUICK, "--json", "--threads", "2"]),
+        command_line(["run", "--epochs", "1000000", *SMALL, "--json", "--threads", "2"]),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -178,10 +178,10 @@ def test_ctrl_c_stops_only_the_runs_of_its_command(warm: Command, warm_store: Wa
         env=command_environment(tmp_path, INITLAB_STORE=str(warm_store.path)),
         start_new_session=True,
     )
-    wait = time.monotonic() + 60
+    deadline = time.monotonic() + 60
     with warm_store.open() as store:
         while not all(run.step for run in list_runs(store) if run.id >= other) or list_runs(store)[-1].id == other:
-            assert time.monotonic() < wait
+            assert time.monotonic() < deadline
             time.sleep(0.05)
     os.killpg(command.pid, signal.SIGINT)
     out, err = command.communicate(timeout=150)
@@ -193,10 +193,10 @@ def test_ctrl_c_stops_only_the_runs_of_its_command(warm: Command, warm_store: Wa
     warm("stop", str(other))
 
 
-def test_progress_is_live_on_a_terminal_and_absent_from_stdout(warm: Command, tmp_path: Path) -> None:
+def test_progress_is_shown_on_a_terminal_and_absent_from_stdout(warm: Command, tmp_path: Path) -> None:
     controller, terminal = pty.openpty()
     with subprocess.Popen(
-        command_line(["compare", "--initializer", "he_normal", "--seeds", "2", *QUICK, "--json"]),
+        command_line(["compare", "--initializer", "he_normal", "--seeds", "2", *SMALL, "--json"]),
         stdout=subprocess.PIPE,
         stderr=terminal,
         text=True,
@@ -213,9 +213,9 @@ def test_progress_is_live_on_a_terminal_and_absent_from_stdout(warm: Command, tm
         assert command.stdout is not None
         document = json.loads(command.stdout.read())
     assert [run["status"] for run in document["runs"]] == ["done", "done"]
-    assert store_of(tmp_path).is_file()
-    (again,) = warm("run", "--initializer", "he_normal", *QUICK, "--json").document["runs"]
-    assert again["test_loss"] == document["runs"][0]["test_loss"]  # bit for bit, by another worker
+    assert default_store(tmp_path).is_file()
+    (repeated,) = warm("run", "--initializer", "he_normal", *SMALL, "--json").document["runs"]
+    assert repeated["test_loss"] == document["runs"][0]["test_loss"]  # identical, although trained by another worker
     assert b"starting TensorFlow" in seen and b"2/2 runs" in seen
     assert seen.rstrip().endswith(b"\x1b[2K") or b"\x1b[?25h" in seen  # cleared, and the cursor is visible again
 
@@ -238,7 +238,7 @@ def test_initializers_terms_and_datasets_are_listed(initlab: Command) -> None:
 
 @pytest.fixture
 def tensorflow_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A good answer of TensorFlow, for tests about something else: asking it takes seconds."""
+    """Replace TensorFlow's answer by a valid one, because asking it takes seconds."""
     cpu = {"device": "/device:CPU:0", "name": "CPU", "xla": True, "seconds": 0.1}
     answer = {"versions": {"tensorflow": "2.20", "keras": "3.10", "numpy": "2.2"}, "devices": [cpu]}
     monkeypatch.setattr(tensorflow_process, "ask", lambda _: {**answer, "built_with_cuda": False})
@@ -251,18 +251,18 @@ def test_doctor_reports_whether_this_machine_is_ready(initlab: Command, tmp_path
     assert set(document["versions"]) == {"initlab-tui", "python", "tensorflow", "keras", "numpy"}
     (cpu,) = [device for device in document["tensorflow"]["devices"] if "CPU" in device["device"]]
     assert cpu["xla"] is True
-    assert document["store"]["exists"] is False and not store_of(tmp_path).exists()
+    assert document["store"]["exists"] is False and not default_store(tmp_path).exists()
 
 
 def test_doctor_reports_a_file_that_is_not_a_store(initlab: Command, tensorflow_answers: None, tmp_path: Path) -> None:  # noqa: ARG001
-    (tmp_path / "lab.db").write_text("no store at all, and long enough to be looked at " * 10)
+    (tmp_path / "lab.db").write_text("text that is long enough not to look like an empty file " * 10)
     page = initlab("doctor", "--store", "lab.db")
     assert page.code == 1
     assert "not a database" in page.out and "XLA compiles" in page.out
 
 
 def test_runs_left_without_a_worker_are_reported_resumed_and_retried(initlab: Command, tmp_path: Path) -> None:
-    # As after a reboot: two queued runs, one that was running, and a worker that has no process any more.
+    # As after a reboot: two queued runs, a running one, and a worker whose process is gone.
     with Store.open(tmp_path / "lab.db") as store:
         ids = queue.enqueue(
             store, None, [RunSpec(seed=seed) for seed in range(3)], Requirements("cpu", 1, None, tmp_path)
@@ -295,46 +295,46 @@ def test_a_damaged_store_is_an_error_and_doctor_reports_it(
     content = bytearray(path.read_bytes())
     content[4096 * 3 : -4096] = bytes(len(content) - 4096 * 4)
     path.write_bytes(content)
-    ran = initlab("runs", "--store", "lab.db")
-    assert ran.code == 2 and "Traceback" not in ran.err and "doctor" in ran.err
+    result = initlab("runs", "--store", "lab.db")
+    assert result.code == 2 and "Traceback" not in result.err and "doctor" in result.err
     assert initlab("doctor", "--store", "lab.db").code == 1
 
 
-def test_options_are_read_before_the_command_and_from_the_environment(initlab: Command, tmp_path: Path) -> None:
+def test_options_can_precede_the_command_or_come_from_the_environment(initlab: Command, tmp_path: Path) -> None:
     assert str(tmp_path / "a.db") in initlab("--store", str(tmp_path / "a.db"), "runs").err
     assert str(tmp_path / "b.db") in initlab("runs", INITLAB_STORE=str(tmp_path / "b.db")).err
     assert str(tmp_path / "c.db") in initlab("--store", "a.db", "runs", "--store", str(tmp_path / "c.db")).err
 
 
-def test_version_help_and_completion(initlab: Command) -> None:
+def test_version_help_and_completion_are_printed(initlab: Command) -> None:
     from initlab_tui import __version__
 
     assert initlab("--version").out == f"initlab-tui {__version__}\n"
     for arguments in (["--help"], ["-h"]):
-        ran = initlab(*arguments)
-        assert ran.code == 0 and "initlab-tui demo" in ran.out
+        result = initlab(*arguments)
+        assert result.code == 0 and "initlab-tui demo" in result.out
     completed = initlab(
         _INITLAB_TUI_COMPLETE="complete_bash", COMP_WORDS="initlab-tui compare --initializer he_", COMP_CWORD="3"
     )
     assert completed.out.split() == ["he_normal", "he_uniform", "he_fan_avg"]
 
 
-def test_help_fits_80_columns_and_shows_no_type_of_a_flag(initlab: Command) -> None:
+def test_help_fits_80_columns_and_shows_no_type_for_flags(initlab: Command) -> None:
     names = [command.__name__ for commands in COMMANDS.values() for command in commands]
     for name in ("", *names, "recipe", "recipe run", "recipe show", "recipe check", "recipe table"):
-        ran = initlab(*name.split(), "--help", COLUMNS="80")
-        assert ran.code == 0 and "--help" in ran.out
-        assert "<bool>" not in ran.out and "…" not in ran.out, name
-        assert max(map(len, ran.out.splitlines())) <= 80, name
+        result = initlab(*name.split(), "--help", COLUMNS="80")
+        assert result.code == 0 and "--help" in result.out
+        assert "<bool>" not in result.out and "…" not in result.out, name
+        assert max(map(len, result.out.splitlines())) <= 80, name
 
 
 def test_a_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
     piped = f"{' '.join(command_line(['initializers', '--json']))} | head -1"
-    ran = subprocess.run(
+    result = subprocess.run(
         ["bash", "-c", piped],  # noqa: S607
         capture_output=True,
         text=True,
         env=command_environment(tmp_path),
         cwd=tmp_path,
     )
-    assert ran.stdout == "{\n" and "Traceback" not in ran.stderr
+    assert result.stdout == "{\n" and "Traceback" not in result.stderr

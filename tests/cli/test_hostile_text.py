@@ -23,16 +23,20 @@ from tests.conftest import Command, CommandResult, command_environment, command_
 # Writes to the clipboard, reverses the line, clears the screen, breaks the line.
 HOSTILE = "\x1b]52;c;aGk=\x07\u202ex\x9b2J\u2028"
 BIDI = "\u202ex\u2066"
-ACTING = ("Cc", "Cf", "Cs", "Zl", "Zp")
+CONTROL_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
 OLD_STORE = Path(__file__).parents[1] / "store" / "schema-3-store.gz"
-# What a command cannot do without: planted on their own, the command refuses the store.
-NEEDED = {("runs", "status"), ("runs", "spec"), ("comparisons", "comparison"), ("metrics", "split")}
+# Columns that commands parse: planted one at a time, because they may make a command refuse the store.
+REQUIRED = {("runs", "status"), ("runs", "spec"), ("comparisons", "comparison"), ("metrics", "split")}
 
 
-def assert_harmless(ran: CommandResult) -> None:
-    printed = ran.out + ran.err
-    acting = {character for character in printed if character != "\n" and unicodedata.category(character) in ACTING}
-    assert not acting, printed
+def assert_harmless(result: CommandResult) -> None:
+    printed = result.out + result.err
+    control_characters = {
+        character
+        for character in printed
+        if character != "\n" and unicodedata.category(character) in CONTROL_CATEGORIES
+    }
+    assert not control_characters, printed
     assert "Traceback" not in printed
 
 
@@ -51,9 +55,9 @@ def _planted_leaves(value: Any) -> Any:
         case str():
             return value + HOSTILE
         case list():
-            return [_planted_leaves(each) for each in value]
+            return [_planted_leaves(item) for item in value]
         case dict():
-            return {key: _planted_leaves(each) for key, each in value.items()}
+            return {key: _planted_leaves(item) for key, item in value.items()}
     return value
 
 
@@ -89,37 +93,37 @@ def written(tmp_path: Path) -> Path:
 def test_every_text_of_a_store_is_escaped(initlab: Command, written: Path) -> None:
     with sqlite3.connect(written) as connection:
         columns = set(text_columns(connection))
-    assert columns > NEEDED and len(columns) > 20
-    for table, column in columns - NEEDED:
+    assert columns > REQUIRED and len(columns) > 20
+    for table, column in columns - REQUIRED:
         plant(written, table, column)
     shown = initlab("show", "1", "--store", "lab.db")
     assert shown.code == 0 and "\\x1b]52;c;aGk=\\x07\\u202ex\\x9b2J\\u2028" in shown.out
     assert_harmless(shown)
     for command in ("runs", "leaderboard", "show 6", "runs --json", "show 1 --json", "recipe check he-vs-xavier-deep"):
-        ran = initlab(*command.split(), "--store", "lab.db")
-        assert_harmless(ran)
-        assert ran.code == 0, command
+        result = initlab(*command.split(), "--store", "lab.db")
+        assert_harmless(result)
+        assert result.code == 0, command
     for command in ("resume 1", "retry 1", "stop 6", "leaderboard --comparison 99"):
         assert_harmless(initlab(*command.split(), "--store", "lab.db"))
 
 
-@pytest.mark.parametrize(("table", "column"), sorted(NEEDED))
-def test_a_store_with_a_value_that_no_command_understands_is_refused(
+@pytest.mark.parametrize(("table", "column"), sorted(REQUIRED))
+def test_an_invalid_value_in_a_required_column_is_escaped_and_causes_no_traceback(
     initlab: Command, written: Path, table: str, column: str
 ) -> None:
     plant(written, table, column)
     for command in ("runs", "leaderboard", "show 1", "show 1 --json"):
-        ran = initlab(*command.split(), "--store", "lab.db")
-        assert_harmless(ran)
-        assert ran.code in (0, 2)
+        result = initlab(*command.split(), "--store", "lab.db")
+        assert_harmless(result)
+        assert result.code in (0, 2)
 
 
 def test_a_damaged_record_of_a_run_is_named(initlab: Command, written: Path) -> None:
     with sqlite3.connect(written) as connection:
         connection.execute("UPDATE runs SET record = '{' WHERE id = 1")
-    ran = initlab("show", "1", "--store", "lab.db")
-    assert ran.code == 2 and "the record of run 1 is damaged" in ran.err
-    assert_harmless(ran)
+    result = initlab("show", "1", "--store", "lab.db")
+    assert result.code == 2 and "the record of run 1 is damaged" in result.err
+    assert_harmless(result)
 
 
 def hostile_recipe() -> str:
@@ -137,7 +141,7 @@ def test_a_recipe_file_is_escaped(initlab: Command, tmp_path: Path, text: str) -
         assert_harmless(initlab(*command.split()))
 
 
-def test_a_recipe_file_is_escaped_on_a_terminal_and_copied_into_a_file(initlab: Command, tmp_path: Path) -> None:
+def test_recipe_toml_is_escaped_on_a_terminal_and_unchanged_in_a_pipe(initlab: Command, tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(hostile_recipe())
     assert initlab("recipe", "show", "mine.toml", "--toml").out == hostile_recipe()
     controller, terminal = pty.openpty()
@@ -185,23 +189,23 @@ def test_a_recipe_file_is_escaped_on_a_terminal_and_copied_into_a_file(initlab: 
     ],
 )
 def test_arguments_are_escaped_in_errors(initlab: Command, arguments: tuple[str, ...]) -> None:
-    ran = initlab(*arguments)
-    assert_harmless(ran)
-    assert ran.code == 2 or arguments[0] == "runs"
+    result = initlab(*arguments)
+    assert_harmless(result)
+    assert result.code == 2 or arguments[0] == "runs"
 
 
-def test_what_a_dataset_file_says_is_escaped(initlab: Command, tmp_path: Path) -> None:
+def test_names_and_contents_of_dataset_files_are_escaped(initlab: Command, tmp_path: Path) -> None:
     np.savez(tmp_path / f"{BIDI}.npz", **{f"x_train{BIDI}": np.zeros(3)})  # type: ignore[arg-type]
     (tmp_path / f"text{BIDI}.npz").write_text(HOSTILE)
     for name in (f"npz:{BIDI}.npz", f"npz:text{BIDI}.npz"):
-        ran = initlab("run", "--dataset", name)
-        assert_harmless(ran)
-        assert ran.code == 2 and "\\u202e" in ran.err
+        result = initlab("run", "--dataset", name)
+        assert_harmless(result)
+        assert result.code == 2 and "\\u202e" in result.err
 
 
 def test_an_unexpected_error_is_escaped(initlab_process: Command, tmp_path: Path) -> None:
     broken = "import initlab_tui.services.doctor as doctor\ndef fail(*_): raise RuntimeError('\\x1b]52;\\u202e')\n"
     (tmp_path / "sitecustomize.py").write_text(broken + "doctor.datasets = fail\n")
-    ran = initlab_process("datasets", PYTHONPATH=str(tmp_path))
-    assert ran.code == 1 and "RuntimeError: \\x1b]52;\\u202e" in ran.err
-    assert "\x1b" not in ran.err and "\u202e" not in ran.err
+    result = initlab_process("datasets", PYTHONPATH=str(tmp_path))
+    assert result.code == 1 and "RuntimeError: \\x1b]52;\\u202e" in result.err
+    assert "\x1b" not in result.err and "\u202e" not in result.err

@@ -1,4 +1,4 @@
-"""Measuring the layers before training, through the real command."""
+"""The `inspect` command: measuring the layers before training."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def test_predicted_and_measured_statistics_are_shown_with_a_diagnosis_and_nothin
 ) -> None:
     initializers = ("he_normal", "glorot_uniform", "zeros", "lsuv")
     chosen = [part for name in initializers for part in ("--initializer", name)]
-    ran = initlab("inspect", *chosen, "--hidden", "100x20", "--json")
-    assert ran.code == 0, ran.err
-    found = {each["initializer"]: each for each in ran.document["initializers"]}
-    diagnoses = {name: each["verdict"] for name, each in found.items()}
+    result = initlab("inspect", *chosen, "--hidden", "100x20", "--json")
+    assert result.code == 0, result.err
+    found = {entry["initializer"]: entry for entry in result.document["initializers"]}
+    diagnoses = {name: entry["verdict"] for name, entry in found.items()}
     assert diagnoses["he_normal"] == "healthy"
     assert diagnoses["glorot_uniform"] == "vanishing_forward"
     assert diagnoses["zeros"] == "symmetric"
@@ -36,20 +36,20 @@ def test_predicted_and_measured_statistics_are_shown_with_a_diagnosis_and_nothin
 
 
 @pytest.mark.usefixtures("tensorflow_here")
-def test_the_page_says_it_in_words_whatever_the_options_of_a_run(initlab: Command) -> None:
-    """So that a command line can be tried before it is run."""
+def test_inspect_explains_its_diagnosis_and_accepts_the_options_of_run(initlab: Command) -> None:
+    """A `run` command line can be tried with `inspect` first."""
     inspect = ["inspect", "--initializer", "random_normal:stddev=1.0", "--hidden", "64,64", "--activation", "tanh"]
-    ran = initlab(*inspect, "--seed", "3")
-    assert ran.code == 0, ran.err
-    assert "□ saturated: " in ran.out
-    assert "healthy: up to 50%" in ran.out
-    assert "* predicted" in ran.out and "flat" in ran.out and "dead" not in ran.out
+    result = initlab(*inspect, "--seed", "3")
+    assert result.code == 0, result.err
+    assert "□ saturated: " in result.out
+    assert "healthy: up to 50%" in result.out
+    assert "* predicted" in result.out and "flat" in result.out and "dead" not in result.out
     training = "--optimizer sgd --learning-rate 0.05 --batch-size 5000 --epochs 9 --seed 3 --execution graph --l2 0.1"
     tried = initlab(*inspect, *training.split())
-    assert (tried.code, tried.out) == (0, ran.out), tried.err
+    assert (tried.code, tried.out) == (0, result.out), tried.err
 
 
-def test_what_is_no_option_of_a_run_is_refused(initlab: Command) -> None:
+def test_invalid_options_of_run_are_refused(initlab: Command) -> None:
     wrong = initlab("inspect", "--initializer", "he_normal", "--optimizer", "adm", "--epochs", "0")
     assert (wrong.code, wrong.out) == (2, "")
     assert "unknown optimizer 'adm'" in wrong.err and "epochs must be" in wrong.err
@@ -65,6 +65,6 @@ def test_what_is_no_option_of_a_run_is_refused(initlab: Command) -> None:
     ],
 )
 def test_wrong_arguments_are_refused_with_a_message(initlab: Command, arguments: list[str], message: str) -> None:
-    ran = initlab("inspect", *arguments)
-    assert (ran.code, ran.out) == (2, "")
-    assert message in ran.err
+    result = initlab("inspect", *arguments)
+    assert (result.code, result.out) == (2, "")
+    assert message in result.err

@@ -13,8 +13,8 @@ import pytest
 from tests.conftest import command_environment
 
 MODULE = ("-m", "initlab_tui")
-SCRIPT = ("-c", "import sys; from initlab_tui.__main__ import main; sys.exit(main())")  # as an installer writes it
-# In the order in which they are imported, the last by the command itself.
+SCRIPT = ("-c", "import sys; from initlab_tui.__main__ import main; sys.exit(main())")  # as an installer generates it
+# In the order of their import; the command itself imports the last one.
 IMPORTED = (
     "rich.console",
     "typer.core",
@@ -24,10 +24,10 @@ IMPORTED = (
 )
 
 
-def interrupted(start: tuple[str, ...], module: str, folder: Path) -> tuple[int, str]:
-    """Press Ctrl+C as soon as `inspect` has imported `module`; return the exit code and what followed on stderr."""
+def interrupt(launcher: tuple[str, ...], module: str, folder: Path) -> tuple[int, str]:
+    """Press Ctrl+C as soon as `inspect` has imported `module`; return the exit code and the rest of stderr."""
     with subprocess.Popen(
-        [sys.executable, "-X", "importtime", *start, "inspect", "--initializer", "he_normal"],
+        [sys.executable, "-X", "importtime", *launcher, "inspect", "--initializer", "he_normal"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -46,9 +46,9 @@ def interrupted(start: tuple[str, ...], module: str, folder: Path) -> tuple[int,
 
 @pytest.mark.parametrize("module", IMPORTED)
 def test_ctrl_c_ends_a_starting_command_quietly(tmp_path: Path, module: str) -> None:
-    assert interrupted(MODULE, module, tmp_path) == (130, "")
+    assert interrupt(MODULE, module, tmp_path) == (130, "")
 
 
 @pytest.mark.parametrize("module", IMPORTED[:2])
 def test_ctrl_c_ends_the_installed_script_quietly(tmp_path: Path, module: str) -> None:
-    assert interrupted(SCRIPT, module, tmp_path) == (130, "")
+    assert interrupt(SCRIPT, module, tmp_path) == (130, "")

@@ -1,4 +1,4 @@
-"""The recipe commands: list, show, run through the real worker, and check."""
+"""The recipe commands: list, show, run (with the real worker) and check."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ learning_rate = 0.01
 epochs = 3
 
 [[experiments]]
-name = "wild"
+name = "diverging"
 initializers = ["he_normal"]
 seeds = 2
 [experiments.base]
@@ -53,7 +53,7 @@ at_most = 0.15
 [[claims]]
 statement = "He[/] is worse than zeros"
 kind = "measured"
-source = "nobody"
+source = "unpublished"
 date = 2026-11-23
 group = { experiment = "adam", initializer = "he_normal" }
 against = "zeros"
@@ -73,7 +73,7 @@ tolerance = 0.02
 statement = "A step far too large still learns"
 kind = "published"
 source = "A book"
-group = { experiment = "wild" }
+group = { experiment = "diverging" }
 at_least = 0.5
 """
 
@@ -86,16 +86,17 @@ def mine(tmp_path: Path) -> Path:
 
 
 def test_a_recipe_file_is_run_and_every_claim_gets_a_verdict(warm: Command, mine: Path) -> None:  # noqa: ARG001
-    ran = warm("recipe", "run", "./mine.toml", "--json")
-    assert ran.code == 0, ran.err
-    document = ran.document
-    own = {"recipe", "datasets", "instead_of", "comparisons", "claims", "missing"}
-    assert set(document) == {"comparison", "leaderboard", "runs", *own}
+    result = warm("recipe", "run", "./mine.toml", "--json")
+    assert result.code == 0, result.err
+    document = result.document
+    recipe_keys = {"recipe", "datasets", "instead_of", "comparisons", "claims", "missing"}
+    assert set(document) == {"comparison", "leaderboard", "runs", *recipe_keys}
     assert len(document["runs"]) == 6
     assert (document["recipe"], document["datasets"], document["instead_of"]) == ("mine", ["digits"], [])
-    adam, wild = document["comparisons"]
+    adam, diverging = document["comparisons"]
     assert set(adam) == {"experiment", "comparison", "leaderboard", "runs"}
-    assert (adam["experiment"], len(adam["runs"]), wild["experiment"], len(wild["runs"])) == ("adam", 4, "wild", 2)
+    assert (adam["experiment"], len(adam["runs"])) == ("adam", 4)
+    assert (diverging["experiment"], len(diverging["runs"])) == ("diverging", 2)
     claims = document["claims"]
     assert all({"claim", "kind", "source", "expected", "observed", "verdict"} <= set(claim) for claim in claims)
     assert [claim["verdict"] for claim in claims] == ["reproduced", "not_reproduced", "reproduced", "undecided"]
@@ -107,7 +108,7 @@ def test_a_recipe_file_is_run_and_every_claim_gets_a_verdict(warm: Command, mine
     # A diverged run has no accuracy, so the claim is undecided, with the reason.
     assert claims[3]["reason"] == "only 0 of 2 runs have a result"
     assert document["missing"] == []
-    assert re.search("recipe mine: adam", ran.err)
+    assert re.search("recipe mine: adam", result.err)
 
     checked = warm("recipe", "check", "mine.toml", "--json")
     assert (checked.code, checked.err) == (0, "")
@@ -119,14 +120,14 @@ def test_a_recipe_file_is_run_and_every_claim_gets_a_verdict(warm: Command, mine
     assert "He[/] is worse than zeros" in printed.out
 
 
-def test_check_says_what_was_not_run_and_how_to_run_it(initlab: Command, mine: Path) -> None:
+def test_check_names_experiments_without_runs_and_how_to_run_them(initlab: Command, mine: Path) -> None:
     checked = initlab("recipe", "check", "mine.toml")
     assert checked.code == 0, checked.err
     assert "mine claims: ? 4 undecided" in checked.out
-    assert "Not run yet: adam, wild. Run the recipe with: initlab-tui recipe run mine.toml" in checked.err
+    assert "Not run yet: adam, diverging. Run the recipe with: initlab-tui recipe run mine.toml" in checked.err
     assert not (mine.parent / ".local").exists()
     document = initlab("recipe", "check", "mine.toml", "--json").document
-    assert document["missing"] == ["adam", "wild"]
+    assert document["missing"] == ["adam", "diverging"]
     assert (document["runs"], document["comparisons"], document["comparison"]["id"]) == ([], [], None)
     assert {claim["reason"] for claim in document["claims"]} == {"not run yet"}
 
@@ -145,32 +146,34 @@ def test_packaged_recipes_are_listed_and_shown(initlab: Command) -> None:
 
 @pytest.mark.usefixtures("tensorflow_here")
 def test_without_the_dataset_the_substitute_is_used_for_claims_about_any_dataset(warm: Command, tmp_path: Path) -> None:
-    own = MINE.replace("[[experiments]]", "[[experiments]]\n#", 1).replace(
+    text = MINE.replace("[[experiments]]", "[[experiments]]\n#", 1).replace(
         'title = "Zeros', 'substitute_dataset = "digits"\ntitle = "Z'
     )
-    own = own.replace('hidden = "16"', 'hidden = "16"\ndataset = "fashion_mnist"').replace(
+    text = text.replace('hidden = "16"', 'hidden = "16"\ndataset = "fashion_mnist"').replace(
         'group = "zeros"\nat_most', 'any_dataset = true\ngroup = "zeros"\nat_most'
     )
-    (tmp_path / "mine.toml").write_text(own)
-    ran = warm("recipe", "run", "mine.toml", "--json", https_proxy="http://127.0.0.1:9")
-    assert ran.code == 0, ran.err
-    assert (ran.document["datasets"], ran.document["instead_of"]) == (["digits"], ["fashion_mnist", "digits"])
-    assert [claim["verdict"] for claim in ran.document["claims"]] == ["reproduced", *["undecided"] * 3]
-    assert ran.document["claims"][1]["reason"] == "not run on the dataset of the claim"
-    assert "Using digits instead" in ran.err
+    (tmp_path / "mine.toml").write_text(text)
+    result = warm("recipe", "run", "mine.toml", "--json", https_proxy="http://127.0.0.1:9")
+    assert result.code == 0, result.err
+    assert (result.document["datasets"], result.document["instead_of"]) == (["digits"], ["fashion_mnist", "digits"])
+    assert [claim["verdict"] for claim in result.document["claims"]] == ["reproduced", *["undecided"] * 3]
+    assert result.document["claims"][1]["reason"] == "not run on the dataset of the claim"
+    assert "Using digits instead" in result.err
 
 
-def test_control_characters_of_a_file_are_written_out(initlab: Command, tmp_path: Path) -> None:
+def test_control_characters_in_a_recipe_file_are_escaped(initlab: Command, tmp_path: Path) -> None:
     hostile = MINE.replace('title = "Zeros', 'title = "\\u001b[31m[red]Zeros').replace(
-        'name = "wild"', 'name = "\\u001b[2J"'
+        'name = "diverging"', 'name = "\\u001b[2J"'
     )
-    (tmp_path / "mine.toml").write_text(hostile.replace('{ experiment = "wild" }', '{ experiment = "\\u001b[2J" }'))
+    (tmp_path / "mine.toml").write_text(
+        hostile.replace('{ experiment = "diverging" }', '{ experiment = "\\u001b[2J" }')
+    )
     shown = initlab("recipe", "show", "mine.toml")
     assert shown.code == 0, shown.err
     assert "\x1b" not in shown.out and "\\x1b[31m[red]Zeros" in shown.out and "\\x1b[2J settings" in shown.out
 
 
-def test_the_toml_of_a_file_reaches_a_terminal_without_control_characters(mine: Path) -> None:
+def test_recipe_toml_is_printed_on_a_terminal_without_control_characters(mine: Path) -> None:
     mine.write_text(f"# \x1b]52;c;aGk=\x07\n{MINE}")
     terminal, stdout = pty.openpty()
     shown = subprocess.run(command_line(["recipe", "show", str(mine), "--toml"]), stdout=stdout, cwd=mine.parent)
@@ -206,11 +209,11 @@ def test_bad_input_is_refused_with_nothing_written(
     (mine.parent / "bad.toml").write_text(MINE.replace("batch_size = 32", "batch_size = 0"))
     # The first experiment can run, the second cannot.
     (mine.parent / "wide.toml").write_text(MINE.replace('activation = "linear"', "batch_size = 5000"))
-    ran = initlab("recipe", *arguments.split())
-    assert ran.code == 2, ran.out + ran.err
-    assert ran.out == "" and "Traceback" not in ran.err
+    result = initlab("recipe", *arguments.split())
+    assert result.code == 2, result.out + result.err
+    assert result.out == "" and "Traceback" not in result.err
     for word in words:
-        assert word in ran.err
+        assert word in result.err
     assert not (mine.parent / ".local").exists()
 
 

@@ -1,4 +1,4 @@
-"""Claims as text: expected bounds, observed intervals, and one list for every face."""
+"""Claims as text: expected bounds, observed intervals, and the list that the screen and the commands share."""
 
 from __future__ import annotations
 
@@ -64,20 +64,20 @@ def test_a_list_shows_verdict_bounds_observation_and_reason() -> None:
     assert shown.endswith("the interval crosses a bound")
 
 
-def test_recorded_figures_are_shown_by_the_same_list() -> None:
+def test_recorded_results_are_shown_in_the_same_list() -> None:
     recipe = loader.read("zero-symmetry")
     shown = text_of(claims_list(recorded_rows(recipe), "last measured"), 160)
     assert "✓ reproduced" in shown
     assert "at most 12.50 % · last measured: 11.33 ± 0.00 %, n 3" in shown
 
 
-def test_a_recipe_without_runs_says_so() -> None:
+def test_a_recipe_without_runs_is_shown_as_not_run_yet() -> None:
     shown = text_of(results_page([recipes.without_runs(recipe_with('group = "zeros"\nat_most = 0.5'))]))
     assert "not run yet" in shown
     assert "mine claims: ? 1 undecided" in shown
 
 
-def test_control_characters_in_a_recipe_are_written_out() -> None:
+def test_control_characters_in_a_recipe_are_escaped() -> None:
     recipe = recipe_with('group = "zeros"\nat_most = 0.5')
     claim = recipe.claims[0].model_copy(update={"statement": "\x1b]52;c;x\x07[red]"})
     hostile = recipe.model_copy(update={"claims": (claim,), "claim": "\u202ereversed"})

@@ -27,35 +27,35 @@ def test_ordinary_text_is_not_changed(text: str) -> None:
     assert plain(text) == text
 
 
-def test_an_escape_sequence_and_markup_are_shown_and_not_obeyed() -> None:
+def test_escape_sequences_and_markup_are_shown_literally() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=80)
     console.print(cell("[bold red]\x1b[2J\x9b31m\u202eevil"))
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == "[bold red]\\x1b[2J\\x9b31m\\u202eevil\n"
 
 
-def board(first: list[float], second: list[float], from_seed: int = 0) -> list[Row]:
+def make_leaderboard(first: list[float], second: list[float], from_seed: int = 0) -> list[Row]:
     def outcomes(name: str, accuracies: list[float], seed: int) -> list[Outcome]:
-        specs = [RunSpec(initializer=Initializer(name), seed=seed + number) for number in range(len(accuracies))]
+        specs = [RunSpec(initializer=Initializer(name), seed=seed + index) for index in range(len(accuracies))]
         return [
-            Outcome(number, spec, spec.spec_hash, RunStatus.DONE, accuracy, 1.0, 1.0, 1.0, 1, "f")
-            for number, (spec, accuracy) in enumerate(zip(specs, accuracies, strict=True))
+            Outcome(index, spec, spec.spec_hash, RunStatus.DONE, accuracy, 1.0, 1.0, 1.0, 1, "f")
+            for index, (spec, accuracy) in enumerate(zip(specs, accuracies, strict=True))
         ]
 
     return leaderboard([*outcomes("he_normal", first, 0), *outcomes("zeros", second, from_seed)])
 
 
 def test_the_conclusion_claims_no_more_than_the_seeds_show() -> None:
-    assert "he_normal is better than #2 zeros by 50" in conclusion(board([0.91, 0.9, 0.9], [0.4, 0.4, 0.4]))
-    assert "not decided" in conclusion(board([0.9, 0.5, 0.7], [0.5, 0.8, 0.6]))
-    assert "not enough shared seeds yet" in conclusion(board([0.9], [0.4]))
-    assert "not enough shared seeds yet" in conclusion(board([0.9, 0.9], [0.4, 0.4], from_seed=5))
-    # He leads by mean because of a seed that zeros was not run with; over the shared seeds it is behind.
-    assert "#2 zeros is better than #1" in conclusion(board([1.0, 0.3, 0.3], [0.4, 0.41], from_seed=1))
-    assert conclusion(board([0.9, 0.9], [])) == ""
+    assert "he_normal is better than #2 zeros by 50" in conclusion(make_leaderboard([0.91, 0.9, 0.9], [0.4, 0.4, 0.4]))
+    assert "not decided" in conclusion(make_leaderboard([0.9, 0.5, 0.7], [0.5, 0.8, 0.6]))
+    assert "not enough shared seeds yet" in conclusion(make_leaderboard([0.9], [0.4]))
+    assert "not enough shared seeds yet" in conclusion(make_leaderboard([0.9, 0.9], [0.4, 0.4], from_seed=5))
+    # he_normal has the higher mean because of a seed that zeros lacks; over the shared seeds it is behind.
+    assert "#2 zeros is better than #1" in conclusion(make_leaderboard([1.0, 0.3, 0.3], [0.4, 0.41], from_seed=1))
+    assert conclusion(make_leaderboard([0.9, 0.9], [])) == ""
 
 
-def test_numbers_as_people_read_them() -> None:
+def test_numbers_are_formatted_for_reading() -> None:
     assert percent_interval(estimate([0.95, 0.97])) == "96.0 ± 12.7"
     assert percent_interval(estimate([0.95])) == "95.0"
     assert percent_interval(estimate([])) == "–"
@@ -76,7 +76,7 @@ def test_numbers_as_people_read_them() -> None:
     assert initializer_name(Initializer.parse("random_normal")) == "random_normal σ=0.05"
 
 
-def test_values_that_are_not_finite_are_gaps_in_a_sparkline() -> None:
+def test_non_finite_values_are_gaps_in_a_sparkline() -> None:
     assert sparkline([0, 1, float("nan"), 3, float("inf")]) == "▁▃ █ "
     assert sparkline([2, 2, 2]) == "▁▁▁"
     assert sparkline([float("nan")]) == " "

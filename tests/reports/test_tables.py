@@ -1,4 +1,4 @@
-"""The tables of the commands, at several widths and in a pipe."""
+"""The tables that the commands print, at several widths and in a pipe."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def done(run: Run, loss: float) -> Run:
 
 @pytest.fixture
 def runs(store: Store, tmp_path: Path) -> list[Run]:
-    """Three runs, one of which has a long name and one a long reason."""
+    """Three runs: one with a long initializer name, one with a long reason."""
     names = ("he_normal", "import:my_package.my_module.MyInitializer:scale=0.125,mode=fan_in", "zeros")
     specs = [RunSpec(initializer=Initializer.parse(name)) for name in names]
     queue.enqueue(store, None, specs, Requirements("cpu", 1, None, tmp_path))
@@ -50,7 +50,7 @@ def runs(store: Store, tmp_path: Path) -> list[Run]:
 
 
 @pytest.mark.parametrize("width", [80, 120, 160, 200])
-def test_a_long_reason_cuts_no_number_of_a_run(runs: list[Run], width: int) -> None:
+def test_a_long_reason_never_truncates_the_numbers_of_a_run(runs: list[Run], width: int) -> None:
     header, *rows = lines(runs_table(runs, width), width)
     assert all(len(line) <= width for line in (header, *rows)) and len(rows) == 3
     assert header.split()[0] == "id" and header.split()[-1] == "reason"
@@ -59,9 +59,9 @@ def test_a_long_reason_cuts_no_number_of_a_run(runs: list[Run], width: int) -> N
     assert rows[2].rstrip().endswith("…") and "the worker" in rows[2]
 
 
-def test_in_a_pipe_nothing_of_a_run_is_cut(runs: list[Run]) -> None:
-    made = runs_table(runs, None)
-    _, *rows = lines(made, uncut_width(made))
+def test_in_a_pipe_nothing_is_truncated(runs: list[Run]) -> None:
+    table = runs_table(runs, None)
+    _, *rows = lines(table, uncut_width(table))
     assert len(rows) == 3 and "…" not in "".join(rows)
     assert (
         rows[2].rstrip().endswith(REASON.strip())
@@ -69,12 +69,12 @@ def test_in_a_pipe_nothing_of_a_run_is_cut(runs: list[Run]) -> None:
     )
 
 
-def test_runs_without_a_reason_have_no_such_column(runs: list[Run]) -> None:
+def test_the_reason_column_is_left_out_if_no_run_has_a_reason(runs: list[Run]) -> None:
     assert "reason" not in lines(runs_table(runs[:2], 200), 200)[0]
 
 
 @pytest.mark.parametrize("width", [80, 120, 160, None])
-def test_the_leaderboard_cuts_names_before_numbers(width: int | None) -> None:
+def test_the_leaderboard_truncates_names_before_numbers(width: int | None) -> None:
     name = Initializer.parse("import:my_package.my_module.MyInitializer:scale=0.125,mode=fan_in")
     specs = [
         RunSpec(initializer=initializer, activation=activation, seed=seed)
@@ -88,7 +88,7 @@ def test_the_leaderboard_cuts_names_before_numbers(width: int | None) -> None:
     ]
     text = lines(leaderboard_tables(leaderboard(outcomes), width), width or 200)
     assert len(text) == 7 and all(len(line) <= (width or 200) for line in text)
-    assert all(f" {place} " in f" {line}" and "±" in line for place, line in enumerate(text[2:6], 1))
+    assert all(f" {rank} " in f" {line}" and "±" in line for rank, line in enumerate(text[2:6], 1))
     assert ("123k" in text[2]) == (width != 80)
 
 

@@ -20,31 +20,13 @@ from initlab_tui.store import edits, queue
 from initlab_tui.store.database import Store
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import list_runs
+from tests.sample_recipe import TEXT
 from tests.tui.conftest import Bench, Result
 
 LECTURE = loader.read("lecture-xavier").with_seeds("2")
 DEEP = loader.read("he-vs-xavier-deep").with_seeds("2")
 LADDER = loader.read("ladder").with_seeds("2")
 CLAIMED_ACCURACIES = {"random_normal": 0.853, "glorot_uniform": 0.964, "he_normal": 0.96, "glorot_normal": 0.11}
-CUSTOM = """\
-title = "Zeros and He"
-claim = "Zeros do not learn."
-initializers = ["zeros", "he_normal"]
-seeds = 2
-[source]
-author = "Somebody"
-title = "A book"
-year = 2016
-place = "page 3"
-[base]
-hidden = "16"
-[[claims]]
-statement = "Zeros stays at chance"
-kind = "published"
-source = "A book"
-group = "zeros"
-at_most = 0.15
-"""
 
 
 @pytest.fixture
@@ -137,7 +119,7 @@ def test_all_results_lists_the_last_run_first_and_can_be_limited_to_one_comparis
 
 def test_a_recipe_file_is_evaluated_like_a_packaged_recipe(bench: Bench, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
-    path.write_text(CUSTOM)
+    path.write_text(TEXT)
     mine: Recipe = recipes.load(str(path))
     train(bench, mine.experiments[0].comparison, {"zeros": 0.1, "he_normal": 0.9})
     assert verdicts(recipes.evaluate_stored(bench.store, mine)) == ["reproduced"]
@@ -178,7 +160,7 @@ def test_the_version_of_a_recipe_changes_with_its_claims_but_not_with_its_seeds(
 
 def test_a_prepared_recipe_carries_its_origin(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
-    path.write_text(CUSTOM)
+    path.write_text(TEXT)
     mine = recipes.load(str(path))
     (submission,) = recipe_submission.prepare_recipe(mine, None, tmp_path).submissions
     assert submission.recipe == mine.origin
@@ -194,9 +176,11 @@ def test_every_experiment_is_checked_before_anything_is_written(tmp_path: Path) 
     path = tmp_path / "mine.toml"
     second = '[[experiments]]\nname = "b"\ninitializers = ["zeros"]\n[experiments.base]\nbatch_size = 5000\n'
     first = '[[experiments]]\nname = "a"\ninitializers = ["zeros"]\nseeds = 2\n[experiments.base]\nhidden = "16"\n'
-    lines = CUSTOM.replace('initializers = ["zeros", "he_normal"]\nseeds = 2\n', "")
-    text = lines.replace('[base]\nhidden = "16"\n', first + second)
-    path.write_text(text.replace('group = "zeros"', 'group = { experiment = "a" }'))
+    path.write_text(
+        TEXT.replace('initializers = ["zeros", "he_normal"]\nseeds = 3\n', "")
+        .replace('[base]\ndataset = "digits"\nhidden = "16x3"\nepochs = 2\n', first + second)
+        .replace('group = "he_normal"\nagainst = "zeros"', 'group = { experiment = "a" }')
+    )
     with pytest.raises(InvalidInputError, match="batch_size must be <= 1437"):
         recipe_submission.prepare_recipe(recipes.load(str(path)), None, tmp_path)
 

@@ -303,10 +303,10 @@ def test_the_same_spec_gives_the_same_weights_in_any_process(execution: str, ini
     chosen = spec(execution=execution, initializer=initializer, hidden="256,256", epochs=2)
 
     def weights() -> str:
-        ran = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-c", TRAIN_AND_HASH, chosen.to_json(), "2"], capture_output=True, text=True, check=True
         )
-        return ran.stdout.split("weights ")[1]
+        return result.stdout.split("weights ")[1]
 
     assert weights() == weights()
 

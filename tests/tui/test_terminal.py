@@ -205,9 +205,9 @@ def test_the_demo_trains_at_once_and_goes_on_when_it_is_left(lab: Lab) -> None:
 
 
 def test_the_lab_without_a_terminal_is_refused_in_a_line(initlab: Command) -> None:
-    ran = initlab()
-    assert (ran.code, ran.out) == (2, "")
-    assert ran.err == (
+    result = initlab()
+    assert (result.code, result.out) == (2, "")
+    assert result.err == (
         "initlab-tui: the lab needs a terminal on stdin, stdout and stderr: see initlab-tui --help for commands\n"
     )
 

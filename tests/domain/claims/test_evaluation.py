@@ -9,7 +9,7 @@ import pytest
 from initlab_tui.domain.claims.evaluation import ClaimResult, RunMetrics, evaluate_claims
 from initlab_tui.domain.claims.recipe import Recipe
 from initlab_tui.domain.claims.recipe_toml import parse
-from tests.domain.claims.test_recipe_toml import TEXT
+from tests.sample_recipe import TEXT
 
 
 def recipe_with(bounds: str) -> Recipe:
