@@ -119,7 +119,7 @@ def test_all_results_lists_the_last_run_first_and_can_be_limited_to_one_comparis
 
 def test_a_recipe_file_is_evaluated_like_a_packaged_recipe(bench: Bench, tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
-    path.write_text(TEXT)
+    path.write_text(TEXT.replace("epochs = 2", "epochs = 1"))
     mine: Recipe = recipes.load(str(path))
     train(bench, mine.experiments[0].comparison, {"zeros": 0.1, "he_normal": 0.9})
     assert verdicts(recipes.evaluate_stored(bench.store, mine)) == ["reproduced"]

@@ -52,7 +52,7 @@ def test_invalid_comparisons_are_refused_before_anything_is_written(store: Store
     large_batch = COMPARISON.model_copy(update={"base": RunSpec(batch_size=2000)})
     with pytest.raises(InvalidInputError, match="batch_size must be <= 1437"):
         submit.prepare(large_batch, None, Path("/"))
-    with pytest.raises(InvalidInputError, match="device 'abacus' is not"):
+    with pytest.raises(InvalidInputError, match="unknown device 'abacus'"):
         submit.prepare(COMPARISON, None, Path("/"), Resources("abacus"))
     assert list_runs(store) == []
 
