@@ -28,11 +28,12 @@ from initlab_tui.data import arrays
 from initlab_tui.domain.events import Checkpointed, Evaluated, Finished, LayersMeasured, Started, Stepped
 from initlab_tui.domain.initializer import IMPORT_PREFIX, Initializer
 from initlab_tui.domain.run_status import RunStatus
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution.recorder import Recorder
 from initlab_tui.store import paths, progress, queue, workers
 from initlab_tui.store.database import Store, is_disk_full
 from initlab_tui.store.runs import Run
-from initlab_tui.store.workers import HEARTBEAT_SECONDS, RegisteredWorker
+from initlab_tui.store.workers import HEARTBEAT_SECONDS, Preparation, RegisteredWorker
 from initlab_tui.training.quick_import import quick_import
 from initlab_tui.training.xla_cache import XlaCache, default_folder
 
@@ -54,6 +55,7 @@ class Worker:
         self.device, self.threads, self.log = registered.device, registered.threads, registered.log
         self.terminated = False
         self._device_note = ""
+        self._prepared: Preparation | None = None
         self._datasets: dict[tuple[str, str | None], DeviceDataset] = {}
 
     def use_device(self, sees_gpu: bool) -> None:
@@ -71,14 +73,26 @@ class Worker:
             if run:
                 self._perform(run)
                 last_work = time.monotonic()
-            elif time.monotonic() - last_work >= self._idle() and workers.retire_if_idle(self.store, self.id):
+                continue
+            # Read each time: a face may ask for a preparation, or shorten the idle time to dismiss the worker.
+            registered = workers.read_worker(self.store, self.id)
+            wanted, idle = registered.preparation, registered.idle_seconds
+            if wanted and wanted != self._prepared and idle > 0:
+                self._prepare(wanted)
+            elif time.monotonic() - last_work >= idle and workers.retire_if_idle(self.store, self.id):
                 return
             else:
                 time.sleep(POLL_SECONDS)
 
-    def _idle(self) -> float:
-        # Read each time, because the lab or the command line may shorten it to dismiss the worker.
-        return workers.read_worker(self.store, self.id).idle_seconds
+    def _prepare(self, preparation: Preparation) -> None:
+        """Compile the network that a face expects to train next."""
+        self._prepared = preparation
+        try:
+            spec = RunSpec.from_json(preparation.spec)
+            self._programs.get(spec, self._data(spec.dataset, preparation.data_file))
+        except Exception:
+            # Nobody waits for this: the run itself will report what is wrong.
+            traceback.print_exc()
 
     def _perform(self, run: Run) -> None:
         try:
@@ -108,7 +122,7 @@ class Worker:
         request: str | None = None
         events = train(
             run.spec,
-            self._data(run),
+            self._data(run.spec.dataset, run.data_file),
             self._programs,
             resume=load_checkpoint(run),
             wants_checkpoint=lambda: request == "pause",
@@ -131,16 +145,14 @@ class Worker:
                     return RunStatus.STOPPED, "the worker was terminated (SIGTERM)", None
         raise AssertionError("train() ended without Finished")
 
-    def _data(self, run: Run) -> DeviceDataset:
+    def _data(self, dataset: str, file: str | None) -> DeviceDataset:
         from initlab_tui.training.compiled_trainer import DeviceDataset
 
-        key = (run.spec.dataset, run.data_file)
+        key = (dataset, file)
         if key not in self._datasets:
             while len(self._datasets) >= KEPT_DATASETS:
                 del self._datasets[next(iter(self._datasets))]
-            self._datasets[key] = DeviceDataset(
-                arrays.load(run.spec.dataset, Path(run.data_file) if run.data_file else None)
-            )
+            self._datasets[key] = DeviceDataset(arrays.load(dataset, Path(file) if file else None))
         return self._datasets[key]
 
     def _record(self, run: Run, event: Started) -> dict[str, Any]:

@@ -61,6 +61,14 @@ def dataset_facts(name: str, data_dir: Path | None, *, quiet: bool = False) -> D
     return _read(name, file, status.st_mtime_ns, status.st_size)
 
 
+def is_on_disk(name: str, data_dir: Path | None) -> bool:
+    """Return whether the facts of a dataset can be read without downloading it or starting TensorFlow."""
+    from initlab_tui.data.arrays import custom_file
+    from initlab_tui.data.locate import locate
+
+    return name == "digits" or bool(custom_file(name)) or locate(name, data_dir).file is not None
+
+
 @lru_cache(maxsize=8)
 def _read(name: str, file: Path, modified: int, size: int) -> DatasetFacts:  # noqa: ARG001 - part of the cache's key
     from initlab_tui.data.arrays import load

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.store import events, paths, sql
 from initlab_tui.store.database import Store
 from initlab_tui.store.worker_log import log_tail
 
+if TYPE_CHECKING:
+    from initlab_tui.domain.spec import RunSpec
+
 HEARTBEAT_SECONDS = 2.0  # between the heartbeats of a worker
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """The network that a worker is to compile while it is idle: that of a spec, for the data in a file.
+
+    `spec` is the JSON of a RunSpec; `data_file` is None for a bundled dataset.
+    """
+
+    spec: str
+    data_file: str | None
 
 
 @dataclass(frozen=True)
@@ -37,6 +52,7 @@ class RegisteredWorker:
     pid: int | None
     born: float | None
     heartbeat: float
+    preparation: Preparation | None
     log: Path
 
 
@@ -131,6 +147,13 @@ def dismiss(store: Store, worker_ids: Sequence[int]) -> None:
     sql.connection(store).execute(query, (sql.json_list(worker_ids),))
 
 
+def request_preparation(store: Store, worker_ids: Sequence[int], spec: RunSpec, data_file: Path | None) -> None:
+    """Ask workers to compile the network of `spec` when they are idle; this replaces an earlier request."""
+    request = json.dumps({"spec": spec.to_json(), "data_file": str(data_file) if data_file else None})
+    query = f"UPDATE workers SET preparation = ? WHERE id {sql.IN_LIST}"  # noqa: S608 - no outside text
+    sql.connection(store).execute(query, (request, sql.json_list(worker_ids)))
+
+
 def retire_if_idle(store: Store, worker_id: int) -> bool:
     """End a worker's registration unless there is work for it; atomic, so that no queued run is overlooked.
 
@@ -177,7 +200,8 @@ def mark_dead(store: Store, worker_id: int, how: str) -> list[int]:
 
 def _worker(row: Sequence[Any]) -> RegisteredWorker:
     values = list(row)
-    values[-1] = Path(values[-1])
+    preparation, log = values[-2:]
+    values[-2:] = [Preparation(**json.loads(preparation)) if preparation else None, Path(log)]
     return RegisteredWorker(*values)
 
 

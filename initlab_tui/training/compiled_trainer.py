@@ -151,16 +151,20 @@ class CompiledTrainer:
         return cache.compiling(f"{program} {data.fingerprint}", meanwhile=lambda: self.probe(data).measure())
 
     def _warm_up(self, data: DeviceDataset, compiling: AbstractContextManager[None]) -> None:
-        """Trace and compile everything; no step is taken."""
-        chunk = (data.x_train, data.y_train, tf.zeros([data.train_images], tf.int32), tf.constant(0), tf.constant(0))
-        evaluation = (data.x_test, data.y_test)
         if self.execution != "eager":
-            self._chunk.get_concrete_function(*chunk)
-            self._evaluate.get_concrete_function(*evaluation)
+            self._trace(data)
         with compiling:
-            self._chunk(*chunk)
-            self._evaluate(*evaluation)
+            self._call_once(data)
         self.probe(data).measure()
+
+    def _trace(self, data: DeviceDataset) -> None:
+        self._chunk.get_concrete_function(*_no_steps(data))
+        self._evaluate.get_concrete_function(data.x_test, data.y_test)
+
+    def _call_once(self, data: DeviceDataset) -> None:
+        """Compile both functions by calling them; no step is taken."""
+        self._chunk(*_no_steps(data))
+        self._evaluate(data.x_test, data.y_test)
 
     def _pixels(self, images: tf.Tensor) -> tf.Tensor:
         return _scaled(images, self._scale)
@@ -217,6 +221,12 @@ class CompiledTrainer:
         none_yet = (tf.constant(0), tf.constant(0.0), tf.constant(0.0))
         _, loss, correct = tf.while_loop(lambda first, *_: first < total, add_batch, none_yet)
         return loss, correct
+
+
+def _no_steps(data: DeviceDataset) -> tuple[tf.Tensor, ...]:
+    """Return the arguments of a chunk that trains no step."""
+    order = tf.zeros([data.train_images], tf.int32)
+    return data.x_train, data.y_train, order, tf.constant(0), tf.constant(0)
 
 
 def _scaled(images: tf.Tensor, scale: float) -> tf.Tensor:

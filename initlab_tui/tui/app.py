@@ -110,7 +110,8 @@ class LabApp(App[None]):
 
     @work(group="prepare")
     async def _prepare(self, comparison: Comparison) -> None:
-        await self._backend.warm(len(list(comparison.runs())), self.lab.setup.device)
+        await self._backend.start_worker(len(list(comparison.runs())), self.lab.setup.device)
+        await self._backend.prepare(comparison)
         # Import NumPy now, so that the first chart opens quickly.
         await asyncio.to_thread(importlib.import_module, "initlab_tui.tui.screens.chart")
 

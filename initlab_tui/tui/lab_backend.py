@@ -15,7 +15,7 @@ from rich.console import RenderableType
 from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.execution import supervisor
-from initlab_tui.services import stored_runs, submit
+from initlab_tui.services import stored_runs, submit, warm_up
 from initlab_tui.services.dataset_facts import DatasetFacts
 from initlab_tui.services.resources import Resources
 from initlab_tui.store import edits, layer_statistics, queue, workers
@@ -162,16 +162,21 @@ class LabBackend:
         self._workers += submitted.worker_ids
         return submitted.facts
 
-    async def warm(self, runs: int, device: str | None) -> None:
+    async def start_worker(self, runs: int, device: str | None) -> None:
         """Start a worker that imports TensorFlow, ready for a comparison of `runs` runs."""
-        plan = await asyncio.to_thread(supervisor.plan, runs, device, None, None, 0)
-        one = supervisor.WorkerPlan(1, plan.threads, plan.device)
+        plan = await asyncio.to_thread(warm_up.plan_one, runs, device)
 
         def start(store: Store) -> None:
             edits.purge(store, KEPT_DELETED_SECONDS)
-            self._workers += supervisor.start_workers(store, one, idle=IDLE_SECONDS)
+            self._workers += supervisor.start_workers(store, plan, idle=IDLE_SECONDS)
 
         await self._writing.do(start)
+
+    async def prepare(self, comparison: Comparison) -> None:
+        """Have the idle workers that were started here compile the network of a comparison."""
+        expected = await asyncio.to_thread(warm_up.expected_run, comparison, self._data_dir) if self._workers else None
+        if expected:
+            await self._writing.do(lambda store: warm_up.request(store, self._workers, *expected))
 
     async def write(self, change: Callable[[Store], T]) -> T:
         """Change something in the store.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from textual.widgets import OptionList
 
+from initlab_tui.domain.spec import RunSpec
+from initlab_tui.store import workers
 from initlab_tui.store.database import Store
 from initlab_tui.store.runs import Run, list_runs
 from initlab_tui.tui.screens.chart import ChartScreen
@@ -33,6 +35,7 @@ def training(store: Store) -> list[Run]:
 
 async def test_a_day_in_the_lab(real_store: Store) -> None:
     async with opened(real_store, WIDE, warm=True) as lab:
+        await the_network_is_prepared(lab, real_store)
         await r_alone_leads_to_a_leaderboard(lab, real_store)
         await fill_in_what_trains_for_ever(lab)
         assert len(list_runs(real_store)) == 9
@@ -50,6 +53,21 @@ async def test_a_day_in_the_lab(real_store: Store) -> None:
         await leave(lab, "stop")
     assert "queued" not in statuses(real_store)
     await stopped(real_store)
+
+
+async def the_network_is_prepared(lab: Lab, store: Store) -> None:
+    deep = (64,) * 10
+
+    def prepared() -> list[tuple[int, ...]]:
+        requests = [worker.preparation for worker in workers.list_alive(store)]
+        return [RunSpec.from_json(request.spec).hidden for request in requests if request]
+
+    await lab.until(lambda: prepared() == [deep])
+    await lab.fill("hidden", "24")
+    await lab.until(lambda: prepared() == [(24,)])
+    await lab.fill("hidden", "64x10")
+    await lab.press("escape")
+    await lab.until(lambda: prepared() == [deep])
 
 
 async def r_alone_leads_to_a_leaderboard(lab: Lab, store: Store) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,8 @@ from initlab_tui.tui.screens.dialogs import Choose
 
 if TYPE_CHECKING:
     from initlab_tui.tui.screens.lab import LabScreen
+
+PREPARE_SECONDS = 1.0  # after the last change of the form
 
 
 class Launcher:
@@ -45,6 +49,18 @@ class Launcher:
             specs, facts.shape, facts.classes, facts.train, workers, reversed(self._screen.runs)
         )
         setup.show_summary(f"{_amount(comparison)}, about {about(expected.seconds)} ({expected.basis})")
+
+    def prepare(self) -> None:
+        """Have idle workers compile the form's network, once it stays as it is for a while."""
+        self._screen.run_worker(self._prepare(), group="prepare", exclusive=True)
+
+    async def _prepare(self) -> None:
+        await asyncio.sleep(PREPARE_SECONDS)
+        comparison = self._screen.setup.comparison
+        if comparison:
+            # An unusable store is reported by what is written to it on request.
+            with contextlib.suppress(InvalidInputError, StoreError):
+                await self._backend.prepare(comparison)
 
     def _facts_of(self, dataset: str) -> DatasetFacts | None:
         """Return what the catalog knows of a dataset, or what was found when it was last read."""

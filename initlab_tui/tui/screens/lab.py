@@ -188,6 +188,7 @@ class LabScreen(Screen[None]):
     @on(Setup.Edited)
     def _edited(self) -> None:
         self._launcher.summarize()
+        self._launcher.prepare()
 
     def action_run(self) -> None:
         """Queue what the form describes."""
