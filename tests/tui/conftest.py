@@ -1,4 +1,4 @@
-"""What the tests of the screen share: stores made by hand, and the lab as a person sees it and types at it."""
+"""Shared by the screen's tests: stores with simulated runs, and the lab in a pilot with text, keys and mouse."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ from initlab_tui.tui.widgets.field import LABEL_WIDTH, FormField
 from initlab_tui.tui.widgets.initializer_list import InitializerList
 from tests.database import execute
 
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 POLL_SECONDS = 0.05
 NARROW, WIDE, VERY_WIDE = (80, 24), (120, 36), (200, 50)
 STEPS = 20
 GUESSING = math.log(10)
-# Acts on a terminal, on Textual's markup, and on the direction of writing, wherever it is not written out.
+# Unless escaped, this clears a terminal, is read as markup by Textual, and reverses the text direction.
 HOSTILE = "[red]x[/red]\x1b[2J\u202e"
 FRAMES = str.maketrans(dict.fromkeys("│╭╮╰╯─▌", " "))
-WRITTEN_OUT = "[red]x[/red]\\x1b[2J\\u202e"
+ESCAPED = "[red]x[/red]\\x1b[2J\\u202e"
 
 
 @pytest.fixture(autouse=True)
-def a_terminal_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same colours, devices and keys on every machine that tests."""
+def standard_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use the same colours, devices and keys on every machine."""
     for name in ("NO_COLOR", "SSH_CONNECTION", "TEXTUAL_THEME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
@@ -55,7 +55,7 @@ def a_terminal_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass(frozen=True)
 class Result:
-    """How a run went that was made by hand: its test accuracy at the end, and the training loss on the way."""
+    """The outcome of a simulated run: its final test accuracy and its training losses."""
 
     accuracy: float = 0.9
     status: RunStatus = RunStatus.DONE
@@ -64,13 +64,13 @@ class Result:
 
     @property
     def curve(self) -> tuple[float, ...]:
-        """The losses, by default a straight line down from guessing."""
+        """The losses; by default a straight line down from the loss of guessing."""
         end = GUESSING * (1 - self.accuracy)
         return self.losses or tuple(GUESSING + (end - GUESSING) * step / STEPS for step in range(1, STEPS + 1))
 
 
 def comparison(*initializers: str, seeds: int = 3, **base: object) -> Comparison:
-    """So many seeds of these initializers on a base spec with these fields."""
+    """Return a comparison of these initializers over `seeds` seeds, with these fields of the base spec."""
     return Comparison(
         base=RunSpec.checked(**base),
         initializers=tuple(map(Initializer.parse, initializers)),
@@ -79,21 +79,23 @@ def comparison(*initializers: str, seeds: int = 3, **base: object) -> Comparison
 
 
 class Bench:
-    """A store whose runs are made by hand: its worker is registered and alive, and trains nothing."""
+    """A store with simulated runs: its worker is registered as alive, and each test writes the progress itself."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self._worker = workers.register(store, "cpu", 1, idle_seconds=600.0)
         workers.set_monitor(store, self._worker, os.getpid(), processes.born(os.getpid()))
 
-    def queue(self, wanted: Comparison, data_file: Path | None = None) -> list[int]:
+    def queue(self, comparison: Comparison, data_file: Path | None = None) -> list[int]:
         """Queue a comparison's runs."""
-        return queue.enqueue(self.store, wanted, list(wanted.runs()), Requirements("cpu", 1, data_file, Path("/")))
+        return queue.enqueue(
+            self.store, comparison, list(comparison.runs()), Requirements("cpu", 1, data_file, Path("/"))
+        )
 
     def begin(self, share: float = 0.0, result: Result | None = None, fingerprint: str = "f" * 16) -> Run:
-        """Take the next run that waits, and train it so far on the way to `result`."""
+        """Claim the next queued run and record `share` of its steps on the way to `result`."""
         run = queue.claim(self.store, self._worker)
-        assert run is not None, "no run waits"
+        assert run is not None, "no run is queued"
         versions = {"tensorflow": "2.20"}
         started = Started(0, STEPS, STEPS // run.spec.epochs, 100, "CPU", "xla", "", 0.0, fingerprint, versions)
         progress.record_started(self.store, run, started, {"execution": "xla", "weights": 100})
@@ -102,7 +104,7 @@ class Bench:
         return run
 
     def end(self, run: Run, result: Result, log: Path | None = None) -> None:
-        """Train the rest of a run and end it."""
+        """Record the rest of a run and its end."""
         now = find_run(self.store, run.id)
         assert now is not None
         self._train(run, result, now.step, len(result.curve))
@@ -116,20 +118,20 @@ class Bench:
             accuracies = tuple(result.accuracy * (first + step) / STEPS for step in range(1, len(losses) + 1))
             progress.record(self.store, run, [Stepped(first + 1, losses, accuracies, 0.01, 128 * len(losses))])
 
-    def train(self, wanted: Comparison, result: Callable[[Run], Result], fingerprint: str = "f" * 16) -> list[int]:
-        """Queue a comparison and end all its runs, each as `result` has it."""
-        ids = self.queue(wanted)
+    def train(self, comparison: Comparison, result: Callable[[Run], Result], fingerprint: str = "f" * 16) -> list[int]:
+        """Queue a comparison and finish all its runs, each with its `result`."""
+        ids = self.queue(comparison)
         for _ in ids:
             run = self.begin(fingerprint=fingerprint)
             self.end(run, result(run))
         return ids
 
     def set(self, run_id: int, **values: object) -> None:
-        """Write what no function writes: times that do not change, texts that another program put there."""
+        """Set columns of a run directly: fixed times, or text that another program wrote."""
         settings = ", ".join(f"{name} = ?" for name in values)
         execute(
             self.store,
-            f"UPDATE runs SET {settings} WHERE id = ?",  # noqa: S608 - the tests' own
+            f"UPDATE runs SET {settings} WHERE id = ?",  # noqa: S608 - column names come from the tests
             (*values.values(), run_id),
         )
 
@@ -146,33 +148,33 @@ def bench(store: Store) -> Bench:
 ACCURACIES = {"he_normal": 0.95, "glorot_uniform": 0.90, "random_normal:stddev=1.0": 0.70, "zeros": 0.10}
 
 
-def by_start(run: Run) -> Result:
-    """Each start with an accuracy of its own, the seeds a point apart; some diverge on the way."""
-    start = str(run.spec.initializer)
-    if start == "ones":
+def by_initializer(run: Run) -> Result:
+    """Return a result with the initializer's accuracy, one point higher for each seed; `ones` diverges."""
+    initializer = str(run.spec.initializer)
+    if initializer == "ones":
         return Result(0.1, RunStatus.DIVERGED, "the loss was nan at step 3", (2.5, 9.0, math.nan))
-    return Result(ACCURACIES[start] + 0.01 * run.spec.seed)
+    return Result(ACCURACIES[initializer] + 0.01 * run.spec.seed)
 
 
 def flat(text: str) -> str:
-    """A text without its frames and line ends, to find sentences in."""
+    """Return a text without frames and line breaks, so sentences can be found in it."""
     return " ".join(text.translate(FRAMES).split())
 
 
 class Lab:
-    """The lab in a pilot, as a person has it before them."""
+    """The lab in a pilot: what it shows, and typing and clicking as a person does."""
 
     def __init__(self, app: LabApp, pilot: Pilot[None]) -> None:
         self.app, self.pilot = app, pilot
 
     @property
     def text(self) -> str:
-        """What is on the screen."""
+        """The text on the screen."""
         strips = self.app.screen._compositor.render_strips()
         return "\n".join(strip.text.rstrip() for strip in strips)
 
     def text_of(self, part: str | Widget) -> str:
-        """What is on the screen where a widget is."""
+        """Return the text on the screen within a widget's region."""
         widget = self.app.screen.query_one(part) if isinstance(part, str) else part
         left, top, width, height = widget.region
         strips = self.app.screen._compositor.render_strips()[top : top + height]
@@ -192,7 +194,7 @@ class Lab:
 
     @property
     def is_at_home(self) -> bool:
-        """Whether no other screen lies over the lab."""
+        """Whether no other screen covers the lab."""
         return self.app.screen is self.app.lab
 
     @property
@@ -200,88 +202,90 @@ class Lab:
         return self.text.splitlines()[-1]
 
     @property
-    def told(self) -> str:
-        """The notifications on the screen, each on a line."""
+    def notifications(self) -> str:
+        """The notifications on the screen, one per line."""
         toasts = self.app.screen.query(Toast)
         return "\n".join(" ".join(str(toast.render()).split()) for toast in toasts)
 
     async def clear(self) -> None:
-        """Take the notifications away from what they cover."""
+        """Remove the notifications, which cover part of the screen."""
         self.app.clear_notifications()
         await self.pilot.pause()
 
     @property
-    def acting(self) -> set[str]:
-        """The characters on the screen that would act on a terminal."""
-        return {each for each in self.text if not each.isprintable() and each != "\n"}
+    def control_characters(self) -> set[str]:
+        """The control characters on the screen, which a terminal would interpret."""
+        return {character for character in self.text if not character.isprintable() and character != "\n"}
 
     async def until(self, wanted: str | Callable[[], object]) -> None:
-        """Wait until the screen has a text, or a condition holds."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        """Wait until the screen contains a text or a condition holds."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while not (wanted in self.text if isinstance(wanted, str) else wanted()):
-            assert not self.app.return_code, f"the lab ended with {self.app.return_code}"
+            assert not self.app.return_code, f"the lab exited with {self.app.return_code}"
             if time.monotonic() > deadline:
-                raise AssertionError(f"{wanted!r} was waited for in vain; on the screen:\n{self.text}")
+                raise AssertionError(f"timed out waiting for {wanted!r}; on the screen:\n{self.text}")
             await self.pilot.pause(POLL_SECONDS)
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
 
-    async def type(self, words: str) -> None:
-        await self.press(*words)
+    async def type(self, text: str) -> None:
+        await self.press(*text)
 
     async def click(self, widget: Widget, at: tuple[int, int] = (0, 0)) -> None:
         await self.pilot.click(widget, offset=at)
 
-    async def left(self) -> None:
-        """Wait until the lab is left."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+    async def wait_until_exited(self) -> None:
+        """Wait until the lab has exited."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while self.app.is_running:
             if time.monotonic() > deadline:
-                raise AssertionError(f"the lab was not left; on the screen:\n{self.text}")
+                raise AssertionError(f"the lab did not exit; on the screen:\n{self.text}")
             await asyncio.sleep(0.01)
 
     def field(self, name: str) -> FormField:
-        """A field of the form."""
+        """Return a field of the form."""
         return next(field for field in self.app.lab.setup.fields if field.name == name)
 
-    async def fill(self, name: str, words: str) -> None:
-        """Type into a field of the form, in place of what it holds."""
+    async def type_into(self, name: str, text: str) -> None:
+        """Replace the value of a form's field by typing."""
         await self.click(self.field(name), (LABEL_WIDTH, 0))
-        await self.retype(words)
+        await self.retype(text)
 
-    async def put(self, name: str, words: str) -> None:
-        """Paste into a field of the form, in place of what it holds."""
-        self.field(name).put(words)
+    async def set_field(self, name: str, text: str) -> None:
+        """Replace the value of a form's field at once."""
+        self.field(name).put(text)
         await self.pilot.pause()
 
-    async def retype(self, words: str) -> None:
-        """Type in place of what the box with the cursor holds."""
-        await self.press("end", "ctrl+u", *words)
+    async def retype(self, text: str) -> None:
+        """Replace the value of the focused input by typing."""
+        await self.press("end", "ctrl+u", *text)
 
     async def choose(self, name: str, value: str) -> None:
-        """Choose one of a field's values by its first letters."""
+        """Choose one of a field's values by typing its first letters."""
         field = self.field(name)
         field.focus()
         await self.press("enter", *value[:3], "enter")
         assert field.value == value
 
     @property
-    def starts(self) -> InitializerList:
+    def initializers(self) -> InitializerList:
         return self.app.lab.setup.query_one(InitializerList)
 
-    async def point_to(self, words: str) -> None:
-        """Put the list's cursor on the first initializer that is written so or begins so."""
-        self.starts.focus()
-        self.starts.index = next(n for n, item in enumerate(self.starts.items) if item.line.words.startswith(words))
+    async def point_to(self, text: str) -> None:
+        """Move the cursor of the list to the first initializer whose text starts with `text`."""
+        self.initializers.focus()
+        self.initializers.index = next(
+            n for n, item in enumerate(self.initializers.items) if item.line.words.startswith(text)
+        )
         await self.pilot.pause()
 
 
 @asynccontextmanager
-async def opened(
+async def open_lab(
     store: Store, size: tuple[int, int] = WIDE, *, warm: bool = False, data_dir: Path | None = None
 ) -> AsyncIterator[Lab]:
-    """The lab over a store, once it has looked at it; what it started is ended with it."""
+    """Open the lab on a store and wait for its first snapshot; on leaving, end everything that it started."""
     app = LabApp(store, data_dir, store.path.parent, warm=warm)
     app.animation_level = "none"
     try:
@@ -292,16 +296,16 @@ async def opened(
                 await pilot.pause()
                 yield lab
             finally:
-                # As a person leaves: what is taken down from outside may still get news of the store.
+                # Exit from within: an app torn down from outside may still receive updates of the store.
                 app.exit()
-                await lab.left()
+                await lab.wait_until_exited()
     finally:
         app.close()
 
 
 @pytest.fixture
 def real_store(store: Store) -> Iterator[Store]:
-    """A store whose workers, which are real, are ended after the test."""
+    """A store with real workers, which are killed after the test."""
     yield store
     alive = workers.list_alive(store)
     for pid in (pid for worker in alive for pid in (worker.monitor_pid, worker.pid) if pid and pid != os.getpid()):

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 import pyte
 
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 ENTER, ESCAPE, CTRL_C, DOWN, END = "\r", "\x1b", "\x03", "\x1b[B", "\x1b[F"
 
 # Takes the pty as its controlling terminal, as a shell's child has it, and becomes the program.
@@ -95,7 +95,7 @@ class Terminal:
         """Type."""
         os.write(self._master, keys.encode())
 
-    def wait_for(self, wanted: str | Callable[[str], object], *, seconds: float = PATIENCE_SECONDS) -> str:
+    def wait_for(self, wanted: str | Callable[[str], object], *, seconds: float = TIMEOUT_SECONDS) -> str:
         """Wait until the screen has a text, or satisfies a condition; returns the screen's text."""
         deadline = time.monotonic() + seconds
         with self._news:
@@ -108,7 +108,7 @@ class Terminal:
                     raise AssertionError(f"{wanted!r} is not on the screen after {seconds:g} s, but:\n{text}")
                 self._news.wait(min(left, 1.0))
 
-    def wait_until_gone(self, unwanted: str, *, seconds: float = PATIENCE_SECONDS) -> str:
+    def wait_until_gone(self, unwanted: str, *, seconds: float = TIMEOUT_SECONDS) -> str:
         """Wait until the screen has a text no more; returns the screen's text."""
         return self.wait_for(lambda text: unwanted not in text, seconds=seconds)
 
@@ -132,7 +132,7 @@ class Terminal:
         """Close the terminal with the program in it, as a lost connection does."""
         self._close()
 
-    def exit_code(self, *, seconds: float = PATIENCE_SECONDS) -> int:
+    def exit_code(self, *, seconds: float = TIMEOUT_SECONDS) -> int:
         """Wait for the end of the program, and of what it wrote."""
         try:
             code = self.process.wait(seconds)

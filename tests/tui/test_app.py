@@ -12,7 +12,7 @@ from initlab_tui.store.runs import Run, list_runs
 from initlab_tui.tui.screens.chart import ChartScreen
 from initlab_tui.tui.screens.dialogs import Choose
 from tests.database import execute
-from tests.tui.conftest import NARROW, WIDE, Bench, Lab, by_start, comparison, opened
+from tests.tui.conftest import NARROW, WIDE, Bench, Lab, by_initializer, comparison, open_lab
 
 pytestmark = pytest.mark.asyncio
 
@@ -34,7 +34,7 @@ def training(store: Store) -> list[Run]:
 
 
 async def test_a_day_in_the_lab(real_store: Store) -> None:
-    async with opened(real_store, WIDE, warm=True) as lab:
+    async with open_lab(real_store, WIDE, warm=True) as lab:
         await the_network_is_prepared(lab, real_store)
         await r_alone_leads_to_a_leaderboard(lab, real_store)
         await fill_in_what_trains_for_ever(lab)
@@ -48,7 +48,7 @@ async def test_a_day_in_the_lab(real_store: Store) -> None:
         await leave(lab, "keep")
     going_on = training(real_store)
     assert len(going_on) == 2
-    async with opened(real_store, WIDE) as lab:
+    async with open_lab(real_store, WIDE) as lab:
         await come_back(lab, going_on)
         await leave(lab, "stop")
     assert "queued" not in statuses(real_store)
@@ -63,9 +63,9 @@ async def the_network_is_prepared(lab: Lab, store: Store) -> None:
         return [RunSpec.from_json(request.spec).hidden for request in requests if request]
 
     await lab.until(lambda: prepared() == [deep])
-    await lab.fill("hidden", "24")
+    await lab.type_into("hidden", "24")
     await lab.until(lambda: prepared() == [(24,)])
-    await lab.fill("hidden", "64x10")
+    await lab.type_into("hidden", "64x10")
     await lab.press("escape")
     await lab.until(lambda: prepared() == [deep])
 
@@ -73,9 +73,9 @@ async def the_network_is_prepared(lab: Lab, store: Store) -> None:
 async def r_alone_leads_to_a_leaderboard(lab: Lab, store: Store) -> None:
     await lab.press("r")
     await lab.until(lambda: lab.app.lab.training.queue.has_focus)
-    await lab.until(lambda: "Comparison 1: 9 of 9 runs done" in lab.told)
-    assert "he_normal is better than #2 glorot_uniform" in lab.told
-    assert "the 95 % interval excludes 0" in lab.told
+    await lab.until(lambda: "Comparison 1: 9 of 9 runs done" in lab.notifications)
+    assert "he_normal is better than #2 glorot_uniform" in lab.notifications
+    assert "the 95 % interval excludes 0" in lab.notifications
     await lab.clear()
     starts = ("he_normal", "glorot_uniform", "random_normal")
     assert tuple(word for word in lab.text_of("#leaderboard").split() if word in starts) == starts
@@ -85,12 +85,12 @@ async def r_alone_leads_to_a_leaderboard(lab: Lab, store: Store) -> None:
 
 async def fill_in_what_trains_for_ever(lab: Lab) -> None:
     """A small network, two seeds, random_normal twice and he_normal; the epochs wrong at first."""
-    await lab.fill("hidden", "16")
-    await lab.fill("seeds", "2")
-    await lab.fill("epochs", "0")
+    await lab.type_into("hidden", "16")
+    await lab.type_into("seeds", "2")
+    await lab.type_into("epochs", "0")
     await lab.press("ctrl+r")
     assert lab.app.focused is lab.field("epochs")
-    assert "Not queued" in lab.told
+    assert "Not queued" in lab.notifications
     await lab.retype(FOR_EVER)
     await lab.point_to("glorot_uniform")
     await lab.press("space")
@@ -161,14 +161,14 @@ async def leave(lab: Lab, answer: str) -> None:
     assert options.get_option_at_index(options.highlighted or 0).id == "keep"
     await lab.press(*["down"] * ("keep", "stop").index(answer))
     await lab.pilot._app._press_keys(["enter"])
-    await lab.left()
+    await lab.wait_until_exited()
 
 
 async def come_back(lab: Lab, going_on: list[Run]) -> None:
     assert lab.field("hidden").value == "16"
     assert lab.field("epochs").value == FOR_EVER
     assert lab.field("seeds").value == "2"
-    ticked = [line.words for line in lab.starts.ticked]
+    ticked = [line.words for line in lab.initializers.ticked]
     assert ticked[0].startswith("random_normal:stddev=1.0")
     assert ticked[1].startswith("random_normal:stddev=0.5")
     assert ticked[2] == "he_normal"
@@ -178,22 +178,22 @@ async def come_back(lab: Lab, going_on: list[Run]) -> None:
 
 async def stopped(store: Store) -> None:
     """What trained when it was asked to stop is given up by its worker."""
-    async with opened(store, WIDE) as lab:
+    async with open_lab(store, WIDE) as lab:
         await lab.until(lambda: set(statuses(store)) == {"stopped"})
 
 
 async def test_with_nothing_to_lose_q_leaves_at_once(bench: Bench) -> None:
     ids = bench.queue(comparison("zeros", seeds=1))
     execute(bench.store, "UPDATE runs SET status = 'paused'")
-    async with opened(bench.store) as lab:
+    async with open_lab(bench.store) as lab:
         await lab.pilot._app._press_keys(["q"])
-        await lab.left()
+        await lab.wait_until_exited()
     assert list_runs(bench.store, ids)[0].status == "paused"
 
 
 async def test_leaving_can_be_thought_over_and_ctrl_c_twice_leaves(bench: Bench) -> None:
     bench.queue(comparison("zeros", seeds=2))
-    async with opened(bench.store) as lab:
+    async with open_lab(bench.store) as lab:
         await lab.press("q")
         assert "2 runs are queued or running." in lab.text
         await lab.press("down", "down", "enter")
@@ -202,15 +202,15 @@ async def test_leaving_can_be_thought_over_and_ctrl_c_twice_leaves(bench: Bench)
         assert lab.is_at_home
         await lab.press("ctrl+c")
         await lab.pilot._app._press_keys(["ctrl+c"])
-        await lab.left()
+        await lab.wait_until_exited()
     assert bench.statuses() == ["queued", "queued"]
 
 
 async def test_a_small_terminal_shows_a_pane_at_a_time(bench: Bench) -> None:
-    bench.train(comparison("he_normal", "zeros"), by_start)
+    bench.train(comparison("he_normal", "zeros"), by_initializer)
     bench.queue(comparison("ones"))
     bench.begin(0.5)
-    async with opened(bench.store, NARROW) as lab:
+    async with open_lab(bench.store, NARROW) as lab:
         await lab.until("2 Training 1 running, 2 waiting")
         assert "3 Results 3" in lab.text
         assert "Learning rate" in lab.text
@@ -223,7 +223,7 @@ async def test_a_small_terminal_shows_a_pane_at_a_time(bench: Bench) -> None:
         assert "step 10/20" not in lab.text
         await lab.click(lab.app.lab.query_one("#tab-setup"), (3, 0))
         assert "Learning rate" in lab.text
-        assert lab.starts.has_focus
+        assert lab.initializers.has_focus
         await lab.pilot.resize_terminal(*WIDE)
         await lab.until(lambda: "step 10/20" in lab.training and "he_normal" in lab.results)
         assert "Learning rate" in lab.setup

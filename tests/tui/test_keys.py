@@ -39,7 +39,7 @@ from initlab_tui.tui.widgets.field import ChoiceField, FieldInput
 from initlab_tui.tui.widgets.footer import KeyFooter
 from initlab_tui.tui.widgets.initializer_list import InitializerList
 from initlab_tui.tui.widgets.table import Table
-from tests.tui.conftest import VERY_WIDE, Bench, Lab, by_start, comparison, flat, opened
+from tests.tui.conftest import VERY_WIDE, Bench, Lab, by_initializer, comparison, flat, open_lab
 
 PLACES: list[tuple[type[DOMNode], Sequence[Key]]] = [
     (LabScreen, LAB),
@@ -114,13 +114,13 @@ def parts(keys: Sequence[Key]) -> list[str]:
 
 @pytest.mark.asyncio
 async def test_the_footer_shows_what_works_where_the_cursor_is_and_now(bench: Bench) -> None:
-    async with opened(bench.store, VERY_WIDE) as lab:
+    async with open_lab(bench.store, VERY_WIDE) as lab:
         await lab.until("q Quit")
         assert all(part in lab.footer for part in (*parts(SETUP), "r Run", "? Help"))
         assert not [part for part in ("p Pause", "x Stop", "c Chart") if part in lab.footer]
         await lab.press("p", "x", "X", "c")
         assert lab.is_at_home
-        assert lab.told == ""
+        assert lab.notifications == ""
         bench.queue(comparison("zeros", seeds=1))
         await lab.until("p Pause")
         assert "x Stop" in lab.footer
@@ -139,14 +139,14 @@ async def test_the_footer_shows_what_works_where_the_cursor_is_and_now(bench: Be
 
 @pytest.mark.asyncio
 async def test_a_field_takes_letters_and_says_which_keys_are_left(store: Store) -> None:
-    async with opened(store, VERY_WIDE) as lab:
-        await lab.fill("epochs", "rqxs1?")
+    async with open_lab(store, VERY_WIDE) as lab:
+        await lab.type_into("epochs", "rqxs1?")
         assert lab.is_at_home
         assert lab.field("epochs").value == "rqxs1?"
         assert "s Sort" not in lab.footer
         assert "^r Run" in lab.footer
         await lab.press("ctrl+r")
-        assert "Not queued" in lab.told
+        assert "Not queued" in lab.notifications
 
 
 async def pages(lab: Lab) -> str:
@@ -161,7 +161,7 @@ async def pages(lab: Lab) -> str:
 
 @pytest.mark.asyncio
 async def test_the_help_has_every_key_of_every_table(store: Store) -> None:
-    async with opened(store, VERY_WIDE) as lab:
+    async with open_lab(store, VERY_WIDE) as lab:
         await lab.press("question_mark")
         assert isinstance(lab.app.screen, HelpScreen)
         text = await pages(lab)
@@ -179,8 +179,8 @@ async def test_the_help_has_every_key_of_every_table(store: Store) -> None:
 
 @pytest.mark.asyncio
 async def test_the_palette_holds_every_action_and_does_them(bench: Bench) -> None:
-    bench.train(comparison("he_normal", "zeros"), by_start)
-    async with opened(bench.store) as lab:
+    bench.train(comparison("he_normal", "zeros"), by_initializer)
+    async with open_lab(bench.store) as lab:
         await lab.press("ctrl+p")
         await lab.until(
             lambda: lab.app.screen.query(CommandList) and lab.app.screen.query_one(CommandList).option_count > 30
@@ -206,9 +206,9 @@ async def test_the_palette_holds_every_action_and_does_them(bench: Bench) -> Non
 
 @pytest.mark.asyncio
 async def test_the_footer_drops_the_last_keys_in_a_narrow_terminal_but_keeps_help_and_quit(bench: Bench) -> None:
-    bench.train(comparison("he_normal", "zeros"), by_start)
+    bench.train(comparison("he_normal", "zeros"), by_initializer)
     bench.queue(comparison("ones"))
-    async with opened(bench.store, (60, 24)) as lab:
+    async with open_lab(bench.store, (60, 24)) as lab:
         await lab.press("3", "space")
         await lab.until("? Help q Quit")
         assert lab.footer == "enter Open space Mark s Sort / Filter ? Help q Quit"
@@ -220,8 +220,8 @@ async def test_the_footer_drops_the_last_keys_in_a_narrow_terminal_but_keeps_hel
 
 @pytest.mark.asyncio
 async def test_a_click_on_a_key_in_the_footer_does_what_the_key_does(bench: Bench) -> None:
-    bench.train(comparison("he_normal", "zeros"), by_start)
-    async with opened(bench.store) as lab:
+    bench.train(comparison("he_normal", "zeros"), by_initializer)
+    async with open_lab(bench.store) as lab:
         await lab.press("3")
         footer = lab.app.screen.query_one(KeyFooter)
         await lab.pilot.hover(footer, offset=(lab.footer.index("Mark"), 0))
@@ -237,8 +237,8 @@ async def test_a_click_on_a_key_in_the_footer_does_what_the_key_does(bench: Benc
 
 @pytest.mark.asyncio
 async def test_the_footer_is_painted_again_only_if_it_changes(store: Store) -> None:
-    async with opened(store) as lab:
-        await lab.fill("epochs", "3")
+    async with open_lab(store) as lab:
+        await lab.type_into("epochs", "3")
         footer = lab.app.screen.query_one(KeyFooter)
         painted: list[object] = []
         with pytest.MonkeyPatch.context() as patch:

@@ -18,7 +18,7 @@ from initlab_tui.store.runs import Run
 from initlab_tui.tui.heatmap import heat_map
 from initlab_tui.tui.screens.layers import LayersScreen
 from tests.store.test_layer_statistics import measured
-from tests.tui.conftest import NARROW, VERY_WIDE, WIDE, Bench, Lab, Result, by_start, comparison, opened
+from tests.tui.conftest import NARROW, VERY_WIDE, WIDE, Bench, Lab, Result, by_initializer, comparison, open_lab
 
 STD, DEAD = LAYER_METRICS["activation_std"], LAYER_METRICS["dead_share"]
 
@@ -54,7 +54,7 @@ async def test_the_layers_are_live_and_a_problem_is_marked(bench: Bench) -> None
     bench.queue(comparison("zeros", seeds=1))
     run = bench.begin(0.3)
     record(bench, run, 1.0)
-    async with opened(bench.store, WIDE) as lab:
+    async with open_lab(bench.store, WIDE) as lab:
         await lab.until(lambda: "signal" in lab.training and "✓ healthy (step 0)" in lab.training)
         progress.record(
             bench.store, run, [Stepped(7, (2.0,), (0.1,), 0.1, 128), LayersMeasured(7, measured(0.001), 0.01)]
@@ -70,7 +70,7 @@ async def test_the_heat_map_shows_any_metric_and_the_value_under_the_cursor(
     bench.queue(comparison("zeros", seeds=1))
     run = bench.begin(0.5)
     record(bench, run, 1.0, 0.5, 0.25)
-    async with opened(bench.store, size) as lab:
+    async with open_lab(bench.store, size) as lab:
         await open_layers(lab)
         assert "dense_1, step 6: 1" in lab.text  # the last measurement first
         await lab.press("down", "m", "m")
@@ -98,7 +98,7 @@ async def open_layers(lab: Lab) -> None:
 @pytest.mark.asyncio
 async def test_a_run_without_measurements_says_so(bench: Bench) -> None:
     bench.train(comparison("zeros", seeds=1), lambda _: Result(0.1))
-    async with opened(bench.store, NARROW) as lab:
+    async with open_lab(bench.store, NARROW) as lab:
         await lab.press("3", "l")
         await lab.until(lambda: "The layers of this run have not been measured yet." in lab.text)
 
@@ -110,8 +110,8 @@ async def test_the_diagnosis_at_step_0_is_shown_with_the_accuracy_where_it_diffe
     for _ in wanted.runs():
         run = bench.begin()
         record(bench, run, 1.0 if str(run.spec.initializer) == "he_normal" else 0.001)
-        bench.end(run, by_start(run))
-    async with opened(bench.store, VERY_WIDE) as lab:
+        bench.end(run, by_initializer(run))
+    async with open_lab(bench.store, VERY_WIDE) as lab:
         await lab.until(lambda: "signal at init" in lab.results)
         assert "vanishing forward" in lab.results
         await lab.press("3", "enter", "down", "enter")
@@ -119,7 +119,7 @@ async def test_the_diagnosis_at_step_0_is_shown_with_the_accuracy_where_it_diffe
         await lab.press("l")
         await lab.until(lambda: "standard deviation of the pre-activations" in lab.text)
     for size in (NARROW, WIDE):
-        async with opened(bench.store, size) as lab:
+        async with open_lab(bench.store, size) as lab:
             await lab.press("3")
             await lab.until(lambda: " init " in lab.results)
             assert "1 he_normal ✓ 95.5" in lab.results
@@ -130,14 +130,14 @@ async def test_the_diagnosis_at_step_0_is_shown_with_the_accuracy_where_it_diffe
 async def test_with_enough_room_every_layer_has_a_line_and_a_problem_its_sign(bench: Bench) -> None:
     bench.queue(comparison("zeros", seeds=1))
     record(bench, bench.begin(0.3), 0.001)
-    async with opened(bench.store, VERY_WIDE) as lab:
+    async with open_lab(bench.store, VERY_WIDE) as lab:
         await lab.until(lambda: "ΔW/W" in lab.training)
         figures = {line.split()[0]: line.split()[1:] for line in lab.text_of("#by-layer").splitlines() if line.strip()}
         assert list(figures) == ["layer", "dense_1", "dense_2"]
         assert figures["dense_2"][0] == "0.0010"
         assert figures["dense_2"][-1] == "▽"
         assert figures["dense_1"][-1] != "▽"
-    async with opened(bench.store, WIDE) as lab:
+    async with open_lab(bench.store, WIDE) as lab:
         await lab.until(lambda: "signal" in lab.training)
         assert "ΔW/W" not in lab.training
 

@@ -12,7 +12,7 @@ from initlab_tui.store import edits
 from initlab_tui.store.runs import Run, list_runs
 from initlab_tui.tui.leaderboard_columns import headings, ordered
 from initlab_tui.tui.leaderboard_view import Choice, Group, groups
-from tests.tui.conftest import HOSTILE, WRITTEN_OUT, Bench, Result, by_start, comparison
+from tests.tui.conftest import ESCAPED, HOSTILE, Bench, Result, by_initializer, comparison
 
 BEST_FIRST = ["he_normal", "glorot_uniform", "zeros", "ones"]
 
@@ -38,7 +38,7 @@ def columns(found: list[Group] | tuple[Group, ...]) -> list[str]:
 @pytest.fixture
 def four(bench: Bench) -> Bench:
     """Four initializers; `ones` diverged and has no value to sort by."""
-    bench.train(comparison("zeros", "ones", "glorot_uniform", "he_normal"), by_start)
+    bench.train(comparison("zeros", "ones", "glorot_uniform", "he_normal"), by_initializer)
     return bench
 
 
@@ -77,7 +77,7 @@ def test_a_column_sorts_the_best_to_the_top_and_in_reverse(four: Bench, sort: st
 
 
 def test_every_column_can_be_sorted_by_in_both_directions(four: Bench) -> None:
-    four.train(comparison("zeros", learning_rate=0.1, hidden="64", epochs=2), by_start)
+    four.train(comparison("zeros", learning_rate=0.1, hidden="64", epochs=2), by_initializer)
     found = board(four)
     for heading in headings(found):
         for reverse in (False, True):
@@ -86,7 +86,7 @@ def test_every_column_can_be_sorted_by_in_both_directions(four: Bench) -> None:
 
 def test_numbers_are_sorted_as_numbers(bench: Bench) -> None:
     for rate in (0.1, 0.0005, 0.02):
-        bench.train(comparison("zeros", seeds=1, learning_rate=rate), by_start)
+        bench.train(comparison("zeros", seeds=1, learning_rate=rate), by_initializer)
     assert shown(ordered(board(bench), Choice("learning_rate")), "learning_rate") == ["0.0005", "0.02", "0.1"]
 
 
@@ -95,10 +95,10 @@ def test_sorting_by_a_column_that_is_gone_keeps_the_ranking(four: Bench) -> None
 
 
 def test_only_fields_that_differ_have_a_column(bench: Bench) -> None:
-    bench.train(comparison("he_normal", "zeros"), by_start)
+    bench.train(comparison("he_normal", "zeros"), by_initializer)
     assert columns(board(bench))[:3] == ["#", "initializer", "acc %"]
     assert not {"status", "tags", "data"} & set(columns(board(bench)))
-    bench.train(comparison("he_normal", learning_rate=0.1), by_start)
+    bench.train(comparison("he_normal", learning_rate=0.1), by_initializer)
     assert columns(board(bench))[:3] == ["#", "initializer", "learning_rate"]
     assert (
         columns(ordered(board(bench), Choice(words="zeros"))) == columns(board(bench))[:2] + columns(board(bench))[3:]
@@ -128,7 +128,7 @@ def test_datasets_are_ranked_separately(bench: Bench) -> None:
 
 def test_datasets_of_one_name_with_different_contents_are_ranked_separately(bench: Bench) -> None:
     for fingerprint in ("a1" * 8, "b2" * 8):
-        bench.train(comparison("zeros", seeds=1), by_start, fingerprint)
+        bench.train(comparison("zeros", seeds=1), by_initializer, fingerprint)
     found = board(bench)
     assert [group.row.rank for group in found] == [1, 1]
     assert shown(found, "data") == ["a1a1a1", "b2b2b2"]
@@ -136,7 +136,7 @@ def test_datasets_of_one_name_with_different_contents_are_ranked_separately(benc
 
 
 def test_a_group_shows_the_name_of_its_runs_unless_they_have_several(bench: Bench) -> None:
-    ids = bench.train(comparison("zeros", seeds=2), by_start)
+    ids = bench.train(comparison("zeros", seeds=2), by_initializer)
     edits.rename(bench.store, ids[:1], "mine")
     assert names(board(bench)) == ["zeros “mine”"]
     edits.rename(bench.store, ids[1:], "yours")
@@ -144,13 +144,13 @@ def test_a_group_shows_the_name_of_its_runs_unless_they_have_several(bench: Benc
 
 
 def test_hostile_names_tags_and_files_are_written_out(bench: Bench) -> None:
-    ids = bench.train(comparison("zeros", seeds=1, dataset=f"npz:/{HOSTILE}.npz"), by_start)
+    ids = bench.train(comparison("zeros", seeds=1, dataset=f"npz:/{HOSTILE}.npz"), by_initializer)
     bench.set(ids[0], name=HOSTILE, tags=HOSTILE)
-    bench.train(comparison("zeros", seeds=1), by_start)
+    bench.train(comparison("zeros", seeds=1), by_initializer)
     group = board(bench)[1]
-    assert group.name == f"zeros “{WRITTEN_OUT}”"
-    assert group.tags == (WRITTEN_OUT,)
-    assert shown(board(bench), "dataset")[1] == f"npz:/{WRITTEN_OUT}.npz"
+    assert group.name == f"zeros “{ESCAPED}”"
+    assert group.tags == (ESCAPED,)
+    assert shown(board(bench), "dataset")[1] == f"npz:/{ESCAPED}.npz"
     run = group.runs[0]
     cells = [cell for heading in headings(board(bench)) for cell in (heading.group_text(group), heading.run_text(run))]
     assert all(cell.isprintable() for cell in cells)

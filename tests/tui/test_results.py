@@ -12,7 +12,7 @@ from initlab_tui.store.runs import list_runs
 from initlab_tui.tui.screens.chart import ChartScreen
 from initlab_tui.tui.screens.details import DetailsScreen
 from initlab_tui.tui.screens.dialogs import Ask, Choose
-from tests.tui.conftest import HOSTILE, VERY_WIDE, WRITTEN_OUT, Bench, Lab, Result, by_start, comparison, opened
+from tests.tui.conftest import ESCAPED, HOSTILE, VERY_WIDE, Bench, Lab, Result, by_initializer, comparison, open_lab
 
 pytestmark = pytest.mark.asyncio
 
@@ -22,7 +22,7 @@ INITIALIZERS = ("random_normal:stddev=1.0", "glorot_uniform", "he_normal")
 @pytest.fixture
 def three(bench: Bench) -> Store:
     """One finished comparison of three initializers over three seeds."""
-    bench.train(comparison(*INITIALIZERS), by_start)
+    bench.train(comparison(*INITIALIZERS), by_initializer)
     return bench.store
 
 
@@ -42,8 +42,8 @@ def has_words(lab: Lab, words: str) -> bool:
 
 
 async def test_the_leaderboard_shows_ranks_differences_and_which_group_diverged(bench: Bench) -> None:
-    bench.train(comparison(*INITIALIZERS, "ones"), by_start)
-    async with opened(bench.store, VERY_WIDE) as lab:
+    bench.train(comparison(*INITIALIZERS, "ones"), by_initializer)
+    async with open_lab(bench.store, VERY_WIDE) as lab:
         assert names(lab) == ["he_normal", "glorot_uniform", "random_normal", "ones"]
         assert "1 he_normal 96.0 ± 2.5 3 " in lab.results
         assert "-25.0 ± 0.0" in line_of(lab, "random_normal σ=1.0")
@@ -53,20 +53,20 @@ async def test_the_leaderboard_shows_ranks_differences_and_which_group_diverged(
 
 
 async def test_n_grows_as_seeds_finish_and_the_cursor_stays_with_its_row(bench: Bench) -> None:
-    bench.train(comparison("zeros", "glorot_uniform"), by_start)
-    async with opened(bench.store) as lab:
+    bench.train(comparison("zeros", "glorot_uniform"), by_initializer)
+    async with open_lab(bench.store) as lab:
         await lab.press("3", "down")
         bench.queue(comparison("he_normal"))
         for measured in ("95.0 1 ", "95.5 ± 6.4 2 ", "96.0 ± 2.5 3 "):
             run = bench.begin()
-            bench.end(run, by_start(run))
+            bench.end(run, by_initializer(run))
             await lab.until(partial(has_words, lab, measured))
         assert names(lab) == ["he_normal", "glorot_uniform", "zeros"]
         assert lab.app.lab.results.leaderboard.cursor == 2
 
 
 async def test_sorting_by_dialog_or_header_and_in_reverse(three: Store) -> None:
-    async with opened(three) as lab:
+    async with open_lab(three) as lab:
         await lab.press("3", "s")
         assert isinstance(lab.app.screen, Choose)
         assert lab.app.screen.query_one(OptionList).get_option_at_index(1).id == "initializer"
@@ -85,7 +85,7 @@ async def test_sorting_by_dialog_or_header_and_in_reverse(three: Store) -> None:
 
 
 async def test_the_filter_applies_while_typing_and_escape_clears_it(three: Store) -> None:
-    async with opened(three) as lab:
+    async with open_lab(three) as lab:
         await lab.press("3", "slash", *"alqx")
         assert names(lab) == []
         assert "No group contains all of “alqx”. Esc shows all 3 groups again." in lab.results
@@ -107,7 +107,7 @@ async def test_the_filter_applies_while_typing_and_escape_clears_it(three: Store
 
 
 async def test_enter_opens_a_group_into_its_runs_and_a_run_into_its_details(three: Store) -> None:
-    async with opened(three) as lab:
+    async with open_lab(three) as lab:
         board = lab.app.lab.results.leaderboard
         await lab.click(board, (10, 2))
         assert board.cursor == 1
@@ -129,7 +129,7 @@ async def test_enter_opens_a_group_into_its_runs_and_a_run_into_its_details(thre
 
 
 async def test_the_chart_draws_the_marked_groups_or_else_all(three: Store) -> None:
-    async with opened(three) as lab:
+    async with open_lab(three) as lab:
         await lab.press("3", "space", "down", "space")
         assert "2 marked" in lab.results
         assert line_of(lab, "he_normal").split()[0].startswith("●")
@@ -146,11 +146,11 @@ async def test_the_chart_draws_the_marked_groups_or_else_all(three: Store) -> No
 
 
 async def test_deleted_runs_can_be_restored(three: Store) -> None:
-    async with opened(three) as lab:
+    async with open_lab(three) as lab:
         await lab.press("3", "down", "d")
         await lab.until(lambda: names(lab) == ["he_normal", "random_normal"])
         assert len(list_runs(three)) == 6
-        assert "Deleted 3 runs" in lab.told
+        assert "Deleted 3 runs" in lab.notifications
         await lab.press("space", "delete")
         await lab.until(lambda: names(lab) == ["he_normal"])
         await lab.press("u")
@@ -159,7 +159,7 @@ async def test_deleted_runs_can_be_restored(three: Store) -> None:
         await lab.until(lambda: len(names(lab)) == 3)
         assert len(list_runs(three)) == 9
         await lab.press("u")
-        await lab.until(lambda: "There are no deleted runs" in lab.told)
+        await lab.until(lambda: "There are no deleted runs" in lab.notifications)
         await lab.press("space", "space", "space", "d")
         await lab.until(lambda: names(lab) == [])
         await lab.press("u")
@@ -169,15 +169,15 @@ async def test_deleted_runs_can_be_restored(three: Store) -> None:
 async def test_deleting_a_running_run_is_refused_with_a_reason(bench: Bench) -> None:
     bench.queue(comparison("zeros", seeds=1))
     bench.begin()
-    async with opened(bench.store) as lab:
+    async with open_lab(bench.store) as lab:
         await lab.press("3", "d")
-        await lab.until(lambda: "cannot delete run 1: stop it first" in lab.told)
+        await lab.until(lambda: "cannot delete run 1: stop it first" in lab.notifications)
         assert bench.statuses() == ["running"]
         assert names(lab) == ["zeros"]
 
 
 async def test_names_and_tags_can_be_given_and_filtered_by(three: Store) -> None:
-    async with opened(three, VERY_WIDE) as lab:
+    async with open_lab(three, VERY_WIDE) as lab:
         await lab.press("3", "n")
         box = lab.app.screen.query_one(Input)
         box.value = "n" * 61
@@ -210,22 +210,22 @@ def hostile(bench: Bench) -> Store:
 
 
 async def test_hostile_names_tags_and_parameters_are_shown_as_plain_text(hostile: Store) -> None:
-    async with opened(hostile, VERY_WIDE) as lab:
-        await lab.until(lambda: f"#1 a.B note={WRITTEN_OUT} is better than" in lab.results)
+    async with open_lab(hostile, VERY_WIDE) as lab:
+        await lab.until(lambda: f"#1 a.B note={ESCAPED} is better than" in lab.results)
         await lab.press("3", "enter")
-        assert f"a.B note={WRITTEN_OUT[:20]}" in lab.results
-        assert line_of(lab, f"seed 0 {WRITTEN_OUT}")
+        assert f"a.B note={ESCAPED[:20]}" in lab.results
+        assert line_of(lab, f"seed 0 {ESCAPED}")
         await lab.press("c")
-        await lab.until(lambda: f"1━ a.B note={WRITTEN_OUT[:12]}" in lab.text)
-        assert lab.acting == set()
+        await lab.until(lambda: f"1━ a.B note={ESCAPED[:12]}" in lab.text)
+        assert lab.control_characters == set()
         await lab.press("escape")
         for key in ("n", "t"):
             await lab.press("3", key)
             assert "[red]x[/red]" in lab.text_of(lab.app.screen.query_one(Input))
-            assert lab.acting == set()
+            assert lab.control_characters == set()
             await lab.press("escape")
         await lab.press("slash")
         lab.app.lab.results.query_one(Input).value = HOSTILE[3:]
         await lab.pilot.pause()
         assert "No group contains all of" in lab.results
-        assert lab.acting == set()
+        assert lab.control_characters == set()

@@ -13,16 +13,16 @@ from initlab_tui.store.runs import list_runs
 from initlab_tui.tui.widgets.field import FormField
 from tests.database import execute
 from tests.tui.conftest import (
+    ESCAPED,
     HOSTILE,
     NARROW,
     VERY_WIDE,
-    WRITTEN_OUT,
     Bench,
     Lab,
-    by_start,
+    by_initializer,
     comparison,
     flat,
-    opened,
+    open_lab,
 )
 
 pytestmark = pytest.mark.asyncio
@@ -42,7 +42,7 @@ def starts(lab: Lab) -> list[str]:
 
 
 async def test_a_first_start_has_the_digits_comparison_ticked_and_foretells_it(store: Store) -> None:
-    async with opened(store) as lab:
+    async with open_lab(store) as lab:
         assert starts(lab) == FIRST
         assert described(lab).base.dataset == "digits"
         assert "9 runs: 3 initializers × 3 seeds, about" in lab.setup
@@ -62,37 +62,37 @@ WRONG = {
 
 
 async def test_what_is_wrong_is_said_beside_it_and_r_leads_there(store: Store) -> None:
-    async with opened(store, VERY_WIDE) as lab:
+    async with open_lab(store, VERY_WIDE) as lab:
         for name, (words, reason) in WRONG.items():
             await refuse_and_put_right(lab, lab.field(name), words, reason)
             assert starts(lab) == FIRST
         assert list_runs(store) == []
         for words in ("0", "1 0"):
-            await lab.put("learning_rate", words)
+            await lab.set_field("learning_rate", words)
             assert lab.setup.count("learning_rate must be a finite number > 0, got 0") == 1
             assert lab.field("learning_rate").is_wrong
 
 
 async def refuse_and_put_right(lab: Lab, field: FormField, words: str, reason: str) -> None:
     right = field.value
-    await lab.put(field.name or "", words)
+    await lab.set_field(field.name or "", words)
     await lab.until(lambda: reason in flat(lab.text_of(field)))
     await lab.until(lambda: "not ready to run: see the marked field" in lab.setup)
     await lab.press("escape", "r")
     assert lab.app.focused is field
-    assert "Not queued" in lab.told
-    await lab.put(field.name or "", right)
+    assert "Not queued" in lab.notifications
+    await lab.set_field(field.name or "", right)
     assert not field.is_wrong
 
 
 async def test_a_form_with_everything_set_is_what_would_be_run(store: Store) -> None:
-    async with opened(store) as lab:
+    async with open_lab(store) as lab:
         await lab.choose("activation", "tanh")
         await lab.choose("optimizer", "momentum")
         await lab.choose("execution", "graph")
         typed = {"hidden": "8 9x3", "learning_rate": "1 .1", "batch_size": "64", "epochs": "2", "eval_every": "5"}
         for field, words in {**typed, "seeds": "2 from 7"}.items():
-            await lab.put(field, words)
+            await lab.set_field(field, words)
         await lab.until(lambda: "24 runs: 3 initializers × 4 settings × 2 seeds" in lab.setup)
         wanted = described(lab)
         base = wanted.base
@@ -102,7 +102,7 @@ async def test_a_form_with_everything_set_is_what_would_be_run(store: Store) -> 
 
 
 async def test_ticking_editing_in_place_and_another_of_the_same(store: Store) -> None:
-    async with opened(store, VERY_WIDE) as lab:
+    async with open_lab(store, VERY_WIDE) as lab:
         await lab.point_to("ones")
         await lab.press("up", "space", "space", "space")
         await lab.point_to("glorot_uniform")
@@ -114,12 +114,12 @@ async def test_ticking_editing_in_place_and_another_of_the_same(store: Store) ->
         await lab.retype("-1")
         await lab.until(lambda: "✗ random_normal: stddev must be a number > 0" in lab.setup)
         await lab.press("ctrl+r")
-        assert lab.starts.has_focus
-        assert lab.starts.highlighted_child is lab.starts.wrong
+        assert lab.initializers.has_focus
+        assert lab.initializers.highlighted_child is lab.initializers.wrong
         await lab.press("enter")
         await lab.retype("1")
         await lab.press("escape")
-        assert lab.starts.has_focus
+        assert lab.initializers.has_focus
         await lab.until(lambda: "☒ random_normal σ=1.0" in lab.setup)
         await lab.press("plus")
         await lab.retype("0.5")
@@ -132,7 +132,7 @@ async def test_ticking_editing_in_place_and_another_of_the_same(store: Store) ->
 
 
 async def test_the_same_start_twice_and_none_at_all_are_refused_in_words(store: Store) -> None:
-    async with opened(store) as lab:
+    async with open_lab(store) as lab:
         await lab.point_to("random_normal")
         await lab.press("plus", "escape")
         assert lab.app.lab.setup.comparison is None
@@ -143,12 +143,12 @@ async def test_the_same_start_twice_and_none_at_all_are_refused_in_words(store: 
             await lab.press("space")
         assert "tick at least one initializer" in lab.setup
         await lab.press("r")
-        assert "Not queued" in lab.told
-        assert lab.starts.has_focus
+        assert "Not queued" in lab.notifications
+        assert lab.initializers.has_focus
 
 
 async def test_your_own_initializer_is_typed_and_stays_in_sight(store: Store) -> None:
-    async with opened(store) as lab:
+    async with open_lab(store) as lab:
         await lab.press("end", "space")
         assert "import must have a value" in lab.setup
         await lab.press(*"a.B", "escape")
@@ -158,18 +158,18 @@ async def test_your_own_initializer_is_typed_and_stays_in_sight(store: Store) ->
 
 
 async def test_your_own_file_has_a_field_and_what_is_wrong_with_it_is_said_there(store: Store, tmp_path: Path) -> None:
-    async with opened(store, VERY_WIDE) as lab:
+    async with open_lab(store, VERY_WIDE) as lab:
         assert not lab.field("file").display
-        await lab.put("dataset", "npz:")
+        await lab.set_field("dataset", "npz:")
         box = lab.field("file")
         await lab.until(lambda: lab.app.focused is box)
         await lab.until(lambda: "✗ type the path of an npz file" in lab.setup)
         await lab.press("ctrl+r")
-        assert "Not queued" in lab.told
+        assert "Not queued" in lab.notifications
         box.put(str(tmp_path / "gone.npz"))
         await lab.until(lambda: lab.app.lab.setup.comparison)
         await lab.press("ctrl+r")
-        await lab.until(lambda: "gone.npz" in lab.told)
+        await lab.until(lambda: "gone.npz" in lab.notifications)
         assert lab.field("file").is_wrong
         assert list_runs(store) == []
         images = np.arange(8 * 4, dtype=np.uint8).reshape(8, 2, 2)
@@ -188,19 +188,19 @@ async def test_the_last_comparison_is_in_the_form_again(bench: Bench) -> None:
         hidden=((8,), (4, 4, 4)),
         learning_rates=(0.1, 0.5),
     )
-    bench.train(comparison("he_normal", seeds=1), by_start)
+    bench.train(comparison("he_normal", seeds=1), by_initializer)
     bench.queue(wanted)
-    async with opened(bench.store, VERY_WIDE) as lab:
+    async with open_lab(bench.store, VERY_WIDE) as lab:
         assert list(described(lab).runs()) == list(wanted.runs())
         assert "24 runs: 3 initializers × 4 settings × 2 seeds" in lab.setup
         await lab.until(lambda: "scaled from run 1" in lab.setup)
 
 
 async def test_tab_goes_through_every_field_and_shows_it(store: Store) -> None:
-    async with opened(store, NARROW) as lab:
+    async with open_lab(store, NARROW) as lab:
         seen = []
         await lab.press("tab")
-        while not lab.starts.has_focus:
+        while not lab.initializers.has_focus:
             field = next((field for field in lab.app.lab.setup.fields if field.has_focus), None)
             if field:
                 seen.append(field.name)
@@ -213,26 +213,26 @@ async def test_tab_goes_through_every_field_and_shows_it(store: Store) -> None:
 async def test_what_files_and_own_code_are_called_is_text_in_the_form(bench: Bench) -> None:
     bench.queue(comparison(f"import:a.B:[red]={HOSTILE}", seeds=1, dataset=f"npz:/{HOSTILE}.npz"))
     execute(bench.store, "UPDATE runs SET status = 'stopped'")
-    async with opened(bench.store, VERY_WIDE) as lab:
-        assert f"☒ your own: a.B:[red]={WRITTEN_OUT}" in lab.setup
+    async with open_lab(bench.store, VERY_WIDE) as lab:
+        assert f"☒ your own: a.B:[red]={ESCAPED}" in lab.setup
         await lab.press("r")
-        await lab.until(lambda: f"import:a.B:[red]={WRITTEN_OUT}: no module named 'a' in" in lab.told)
-        await lab.until(lambda: f"✗ import:a.B:[red]={WRITTEN_OUT}" in lab.setup)
+        await lab.until(lambda: f"import:a.B:[red]={ESCAPED}: no module named 'a' in" in lab.notifications)
+        await lab.until(lambda: f"✗ import:a.B:[red]={ESCAPED}" in lab.setup)
 
 
 async def test_the_name_of_a_missing_file_is_plain_text_in_its_refusal(bench: Bench) -> None:
     bench.queue(comparison("he_normal", seeds=1, dataset=f"npz:/{HOSTILE}.npz"))
     execute(bench.store, "UPDATE runs SET status = 'stopped'")
-    async with opened(bench.store, VERY_WIDE) as lab:
+    async with open_lab(bench.store, VERY_WIDE) as lab:
         await lab.press("r")
-        await lab.until(lambda: f"/{WRITTEN_OUT}.npz does not exist" in lab.told)
-        await lab.until(lambda: f"✗ /{WRITTEN_OUT}.npz does not exist" in lab.setup)
+        await lab.until(lambda: f"/{ESCAPED}.npz does not exist" in lab.notifications)
+        await lab.until(lambda: f"✗ /{ESCAPED}.npz does not exist" in lab.setup)
 
 
 async def test_nothing_acts_on_the_terminal_in_a_field(bench: Bench) -> None:
     bench.queue(comparison(f"import:a.B:note={HOSTILE}", seeds=1, dataset=f"npz:/{HOSTILE}.npz"))
-    async with opened(bench.store, VERY_WIDE) as lab:
+    async with open_lab(bench.store, VERY_WIDE) as lab:
         await lab.point_to("import:a.B")
         await lab.press("enter")
         assert lab.text_of("#setup").count("[red]x[/red]") >= 2
-        assert lab.acting == set()
+        assert lab.control_characters == set()

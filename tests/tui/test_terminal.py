@@ -20,7 +20,7 @@ import pytest
 from initlab_tui.store.database import Store
 from initlab_tui.store.runs import Run, list_runs
 from tests.conftest import Command, command_environment, command_line
-from tests.tui.terminal import CTRL_C, DOWN, END, ENTER, ESCAPE, PATIENCE_SECONDS, Terminal
+from tests.tui.terminal import CTRL_C, DOWN, END, ENTER, ESCAPE, TIMEOUT_SECONDS, Terminal
 
 SIZE = (120, 36)
 TITLES = ("1 Setup", "2 Training", "3 Results")
@@ -73,7 +73,7 @@ class Lab:
 
     def wait_for_runs(self, condition: Callable[[list[Run]], bool]) -> list[Run]:
         """Wait until the store's runs satisfy a condition."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while not condition(runs := self.runs()):
             assert time.monotonic() < deadline, [(run.id, run.status, run.reason) for run in runs]
             time.sleep(0.05)
@@ -189,7 +189,7 @@ def test_the_lab_loads_no_tensorflow(session: Session) -> None:
 
 
 def test_a_lab_that_is_left_leaves_no_worker_behind(session: Session) -> None:
-    _, alive = psutil.wait_procs(session.lab.processes(), PATIENCE_SECONDS)
+    _, alive = psutil.wait_procs(session.lab.processes(), TIMEOUT_SECONDS)
     assert not alive
 
 

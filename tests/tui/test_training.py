@@ -12,7 +12,18 @@ from initlab_tui.store import progress
 from initlab_tui.store.runs import list_runs
 from initlab_tui.tui.screens.details import DetailsScreen
 from initlab_tui.tui.screens.dialogs import Choose
-from tests.tui.conftest import HOSTILE, VERY_WIDE, WIDE, WRITTEN_OUT, Bench, Lab, Result, by_start, comparison, opened
+from tests.tui.conftest import (
+    ESCAPED,
+    HOSTILE,
+    VERY_WIDE,
+    WIDE,
+    Bench,
+    Lab,
+    Result,
+    by_initializer,
+    comparison,
+    open_lab,
+)
 
 pytestmark = pytest.mark.asyncio
 
@@ -30,7 +41,7 @@ def queue_lines(lab: Lab) -> list[str]:
 
 async def test_the_progress_of_a_run_is_shown_until_it_ends(bench: Bench) -> None:
     bench.queue(comparison("he_normal", "zeros", seeds=1, epochs=2))
-    async with opened(bench.store, VERY_WIDE) as lab:
+    async with open_lab(bench.store, VERY_WIDE) as lab:
         await lab.until(lambda: "0/2 runs done" in lab.training)
         assert queue_lines(lab)[0].startswith("· queued 1 he_normal 0")
         run = bench.begin(0.25)
@@ -50,12 +61,12 @@ async def test_the_progress_of_a_run_is_shown_until_it_ends(bench: Bench) -> Non
         assert any(line.startswith("✓ done 1 he_normal 0 100 %") for line in queue_lines(lab))
         await lab.until(lambda: "90.0" in lab.results)
         bench.end(bench.begin(), Result(0.1))
-        await lab.until(lambda: "Comparison 1: 2 of 2 runs done" in lab.told)
+        await lab.until(lambda: "Comparison 1: 2 of 2 runs done" in lab.notifications)
 
 
 async def test_the_cursor_follows_the_running_run_until_it_is_moved(bench: Bench) -> None:
     bench.queue(comparison("he_normal", "zeros", "ones", seeds=1))
-    async with opened(bench.store) as lab:
+    async with open_lab(bench.store) as lab:
         queued = lab.app.lab.training.queue
         first = bench.begin()
         await lab.until(lambda: "run 1 he_normal" in lab.training)
@@ -70,7 +81,7 @@ async def test_the_cursor_follows_the_running_run_until_it_is_moved(bench: Bench
         await lab.press("down")
         assert queued.current != 3
         bench.end(third, Result())
-        await lab.until(lambda: "Comparison 1" in lab.told)
+        await lab.until(lambda: "Comparison 1" in lab.notifications)
         assert queued.current != 3
         bench.queue(comparison("lecun_normal", seeds=1))
         bench.begin()
@@ -84,9 +95,9 @@ async def test_skip_pause_resume_and_stop_request_exactly_that(bench: Bench) -> 
     bench.queue(comparison("zeros", "ones", seeds=1))
     bench.queue(comparison("he_normal", "glorot_uniform", seeds=1))
     run = bench.begin(0.5)
-    async with opened(bench.store) as lab:
+    async with open_lab(bench.store) as lab:
         await lab.press("2", "p")
-        await lab.until(lambda: "Pausing 2 runs" in lab.told)
+        await lab.until(lambda: "Pausing 2 runs" in lab.notifications)
         await lab.until(lambda: "asked to pause" in lab.training)
         assert bench.statuses() == ["running", "paused", "queued", "queued"]
         assert requests(bench)[0] == "pause"
@@ -104,8 +115,8 @@ async def test_skip_pause_resume_and_stop_request_exactly_that(bench: Bench) -> 
         await lab.until(lambda: bench.statuses() == ["running", "stopped", "queued", "queued"])
         await lab.press("end", "up", "x")
         await lab.until(lambda: bench.statuses() == ["running", "stopped", "stopped", "stopped"])
-        await lab.until(lambda: "Comparison 2: 0 of 2 runs done" in lab.told)
-        assert "stopped: 2" in lab.told
+        await lab.until(lambda: "Comparison 2: 0 of 2 runs done" in lab.notifications)
+        assert "stopped: 2" in lab.notifications
 
 
 async def test_stopping_runs_after_minutes_of_training_needs_a_confirmation(bench: Bench) -> None:
@@ -113,7 +124,7 @@ async def test_stopping_runs_after_minutes_of_training_needs_a_confirmation(benc
     bench.end(bench.begin(), Result())
     run = bench.begin(0.5)
     bench.set(run.id, busy_seconds=300.0)
-    async with opened(bench.store) as lab:
+    async with open_lab(bench.store) as lab:
         await lab.press("2", "x")
         assert isinstance(lab.app.screen, Choose)
         assert "Stop 1 run after 5 min" in lab.text
@@ -124,8 +135,8 @@ async def test_stopping_runs_after_minutes_of_training_needs_a_confirmation(benc
 
 
 async def test_columns_and_curves_fit_a_resized_terminal(bench: Bench) -> None:
-    bench.train(comparison("he_normal", seeds=1), by_start)
-    async with opened(bench.store, VERY_WIDE) as lab:
+    bench.train(comparison("he_normal", seeds=1), by_initializer)
+    async with open_lab(bench.store, VERY_WIDE) as lab:
         await lab.pilot.resize_terminal(*WIDE)
         await lab.until(lambda: lab.app.lab.training.region.right == WIDE[0])
         assert "acc % time" in lab.training
@@ -136,34 +147,34 @@ async def test_a_run_that_failed_or_diverged_shows_the_reason(bench: Bench, tmp_
     log = tmp_path / "worker.log"
     log.write_text("Traceback\nMemoryError: no room\n")
     bench.queue(comparison("ones", "zeros", seeds=1))
-    async with opened(bench.store, VERY_WIDE) as lab:
+    async with open_lab(bench.store, VERY_WIDE) as lab:
         bench.end(bench.begin(), Result(0.1, RunStatus.DIVERGED, TWO_LINES, (2.5, 9.0, math.nan)))
         await lab.until(lambda: any(line.startswith("~ diverged 1 ones") for line in queue_lines(lab)))
         run = bench.begin()
         progress.release(bench.store, run, RunStatus.FAILED, "it broke", log=log)
         await lab.until(lambda: "it broke log: MemoryError: no room" in lab.training)
-        await lab.until(lambda: "(diverged: 1, failed: 1)" in lab.told)
+        await lab.until(lambda: "(diverged: 1, failed: 1)" in lab.notifications)
         await lab.press("2", "down")
         assert TWO_LINES in lab.training
         await lab.until(lambda: "█ –" in lab.training)
 
 
 async def test_the_notice_at_the_end_says_which_initializer_is_better_and_whether_that_is_decided(bench: Bench) -> None:
-    async with opened(bench.store, WIDE) as lab:
+    async with open_lab(bench.store, WIDE) as lab:
         ids = bench.queue(comparison("he_normal", "glorot_uniform", "zeros"))
         await lab.until(lambda: "he_normal" in lab.results)
         for _ in ids:
             run = bench.begin()
-            bench.end(run, by_start(run))
+            bench.end(run, by_initializer(run))
         sentence = "#1 he_normal is better than #2 glorot_uniform by 5.0 ± 0.0 points over 3 shared seeds"
-        await lab.until(lambda: f"{sentence}: the 95 % interval excludes 0." in lab.told)
+        await lab.until(lambda: f"{sentence}: the 95 % interval excludes 0." in lab.notifications)
         await lab.clear()
         ids = bench.queue(comparison("lecun_normal", "lecun_uniform", seeds=2, epochs=2))
         await lab.until(lambda: "lecun_normal" in lab.training)
         for accuracy in (0.9, 0.91, 0.95, 0.8):
             bench.end(bench.begin(), Result(accuracy))
-        await lab.until(lambda: "Comparison 2: 4 of 4 runs done" in lab.told)
-        assert "over 2 shared seeds: not decided," in lab.told
+        await lab.until(lambda: "Comparison 2: 4 of 4 runs done" in lab.notifications)
+        assert "over 2 shared seeds: not decided," in lab.notifications
 
 
 async def test_hostile_reasons_and_logs_are_shown_as_plain_text(bench: Bench, tmp_path: Path) -> None:
@@ -173,19 +184,19 @@ async def test_hostile_reasons_and_logs_are_shown_as_plain_text(bench: Bench, tm
     progress.release(bench.store, bench.begin(), RunStatus.FAILED, f"reason {HOSTILE}", log=log)
     bench.end(bench.begin(), Result(0.5))
     bench.set(1, name=HOSTILE, tags=HOSTILE)
-    async with opened(bench.store, VERY_WIDE) as lab:
+    async with open_lab(bench.store, VERY_WIDE) as lab:
         await lab.press("2", "end")
-        await lab.until(lambda: f"reason {WRITTEN_OUT} log: log {WRITTEN_OUT}" in lab.training)
-        assert f"B note={WRITTEN_OUT} · seed 0 · npz:/{WRITTEN_OUT}.npz" in lab.training
+        await lab.until(lambda: f"reason {ESCAPED} log: log {ESCAPED}" in lab.training)
+        assert f"B note={ESCAPED} · seed 0 · npz:/{ESCAPED}.npz" in lab.training
         await lab.press("enter")
-        await lab.until(f"log {WRITTEN_OUT}")
-        assert lab.text.count(WRITTEN_OUT) >= 5
-        assert lab.acting == set()
+        await lab.until(f"log {ESCAPED}")
+        assert lab.text.count(ESCAPED) >= 5
+        assert lab.control_characters == set()
 
 
 async def test_a_queued_run_says_that_tensorflow_is_starting_or_that_no_worker_is_free(bench: Bench) -> None:
     bench.queue(comparison("he_normal", "zeros", seeds=1))
-    async with opened(bench.store) as lab:
+    async with open_lab(bench.store) as lab:
         await lab.until(lambda: "starting TensorFlow (about 10 s)" in lab.training)
         bench.begin(0.5)
         await lab.until(lambda: "» running" in lab.training)
@@ -194,8 +205,8 @@ async def test_a_queued_run_says_that_tensorflow_is_starting_or_that_no_worker_i
 
 
 async def test_long_durations_fit_their_column(bench: Bench) -> None:
-    bench.train(comparison("he_normal", seeds=2), by_start)
+    bench.train(comparison("he_normal", seeds=2), by_initializer)
     bench.set(1, busy_seconds=3661.0)
     bench.set(2, busy_seconds=779.0)
-    async with opened(bench.store) as lab:
+    async with open_lab(bench.store) as lab:
         assert [line.split()[-1] for line in queue_lines(lab)] == ["12:59", "1:01:01"]
