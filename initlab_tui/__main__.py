@@ -9,7 +9,7 @@ from initlab_tui.cli import interrupts
 def main() -> None:
     """Run the command line."""
     interrupts.exit_at_once()
-    # Imports create many lasting objects and no garbage: collecting would take a tenth of the start-up time.
+    # Imports create many lasting objects and no garbage; collecting would take a tenth of the start-up time.
     gc.disable()
     from initlab_tui.cli import app
 

@@ -1,4 +1,7 @@
-"""The command line. stdout is data, stderr progress and errors; 0 done, 1 failed, 2 bad input, 130 interrupted."""
+"""The command line: data goes to stdout, progress and errors to stderr.
+
+Exit codes: 0 success, 1 failure, 2 invalid input, 130 interrupted.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +75,7 @@ def root(
 
 
 def main() -> int:
-    """Run the command that the arguments name, and return the exit code."""
+    """Run the command given by the arguments, and return the exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without σ shows ? instead
@@ -81,7 +84,7 @@ def main() -> int:
         return _run()
     except KeyboardInterrupt:
         return interrupts.INTERRUPTED
-    except Exception:  # a defect of this program: Python would print the traceback with its text as it is
+    except Exception:  # a defect of this program; Python would print the traceback without escaping its text
         sys.stderr.write(plain(traceback.format_exc()))
         return DEFECT
     finally:
@@ -94,7 +97,7 @@ def _run() -> int:
             complain(f"argument {argument} contains control characters, which no option allows")
             return BAD_INPUT
     try:
-        # Not standalone: Typer would print errors with the text of the arguments as it is.
+        # Not standalone, because Typer would print errors without escaping the text of the arguments.
         return app(prog_name="initlab-tui", standalone_mode=False) or 0
     except USAGE_ERRORS as error:
         complain(_usage_message(error))
@@ -107,5 +110,5 @@ def _run() -> int:
 
 
 def _usage_message(error: Any) -> str:
-    """Return what Typer says about a wrong command line, and which help to read."""
+    """Return Typer's message about an invalid command line, with the command that shows help."""
     return f"{error.format_message().rstrip('.')} (see {error.ctx.command_path if error.ctx else 'initlab-tui'} --help)"

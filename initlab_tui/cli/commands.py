@@ -1,4 +1,4 @@
-"""Typer's commands, with a `--help` that shows no type after a flag: `<bool>` helps no reader."""
+"""Typer's commands, with a `--help` that does not show `<bool>` after a flag."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Command(TyperCommand):
 
 
 class CommandGroup(TyperGroup):
-    """A command with commands of its own."""
+    """A command with subcommands."""
 
     def get_params(self, ctx: Any) -> Any:
         return _without_types_of_flags(super().get_params(ctx))

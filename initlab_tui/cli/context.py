@@ -1,4 +1,4 @@
-"""What every command uses: the store and the data folder that were chosen, stdout and stderr."""
+"""The common parts of all commands: the chosen store and data folder, and output to stdout and stderr."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from initlab_tui.reports.format import plain
 from initlab_tui.store import paths
 from initlab_tui.store.database import Store
 
-WIDTH_OF_NO_TERMINAL = 160
+WIDTH_WITHOUT_TERMINAL = 160
 
 
 @dataclass(frozen=True)
 class Places:
-    """The options that are allowed before the command as well as after it."""
+    """The options that are allowed before and after the command."""
 
     store: Path | None = None
     data_dir: Path | None = None
 
 
 def store_path(context: typer.Context, here: Path | None) -> Path:
-    """Return the path given after the command, before it, or else the default."""
+    """Return the path given after the command or before it, or the default."""
     places: Places = context.obj
     return here or places.store or paths.default_store()
 
@@ -42,10 +42,10 @@ def data_dir(context: typer.Context, here: Path | None) -> Path | None:
     places: Places = context.obj
     folder = here or places.data_dir
     try:
-        there = folder is None or folder.is_dir()
+        is_usable = folder is None or folder.is_dir()
     except OSError:  # the name is too long, or access is denied
-        there = False
-    if not there:
+        is_usable = False
+    if not is_usable:
         raise InvalidInputError.of("data_dir", f"--data-dir {folder} must be a folder that exists and can be read")
     return folder
 
@@ -64,14 +64,15 @@ def open_store(context: typer.Context, here: Path | None) -> Store:
 
 
 def out() -> Console:
-    """Return stdout, wide if it is not a terminal."""
+    """Return a console on stdout, which is wide if stdout is not a terminal."""
     console = Console(highlight=False, emoji=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = WIDTH_OF_NO_TERMINAL
+        console.width = WIDTH_WITHOUT_TERMINAL
     return console
 
 
 def err() -> Console:
+    """Return a console on stderr."""
     return Console(stderr=True, highlight=False, emoji=False)
 
 
@@ -81,22 +82,22 @@ def say(text: str) -> None:
 
 
 def hint(text: str) -> None:
-    """Print something on stderr that is neither data nor an error."""
+    """Print a note on stderr, which is neither data nor an error."""
     err().print(plain(text), style="dim", markup=False)
 
 
 def complain(message: str) -> None:
     """Print an error on stderr."""
     console = err()
-    # A terminal wraps between words; a program gets one line for each error.
+    # In a terminal, errors wrap between words; elsewhere each error is one line.
     console.print(f"initlab-tui: {plain(message)}", markup=False, soft_wrap=not console.is_terminal)
 
 
-Page = Callable[[int | None], RenderableType]  # a page for a terminal of so many columns, or None for no limit
+Page = Callable[[int | None], RenderableType]  # makes a page for the width of a terminal, or None for no limit
 
 
 def print_page(page: Page) -> None:
-    """Print a page that fits the terminal; in a pipe or a file no line of a table is cut."""
+    """Print a page that fits the terminal; in a pipe or a file nothing is cut."""
     console = out()
     if console.is_terminal:
         console.print(page(console.width))

@@ -21,7 +21,7 @@ def stop(
     everything: Annotated[bool, options.flag("--all", "All runs that are running, queued or paused.")] = False,
     store: options.Store = None,
 ) -> None:
-    """End runs; recorded metrics are kept."""
+    """Stop runs; recorded metrics are kept."""
     with _open(context, store, ids, everything) as opened:
         _print(control_runs.stop(opened, ids), "stopping")
 
@@ -49,7 +49,7 @@ def resume(
 
 
 def retry(context: typer.Context, ids: options.Ids, store: options.Store = None) -> None:
-    """Queue failed, crashed or stopped runs again, in their comparison; prints the new runs' numbers."""
+    """Queue failed, crashed or stopped runs again in their comparison, and print the ids of the new runs."""
     with here.open_store(context, store) as opened:
         queued = control_runs.retry(opened, ids)
     if queued:
@@ -61,7 +61,7 @@ def retry(context: typer.Context, ids: options.Ids, store: options.Store = None)
 
 def _open(context: typer.Context, here_store: Path | None, ids: list[int] | None, everything: bool) -> Store:
     if bool(ids) == everything:
-        raise InvalidInputError.of("id", "give either the numbers of runs or --all")
+        raise InvalidInputError.of("id", "give either the ids of runs or --all")
     return here.open_store(context, here_store)
 
 

@@ -16,7 +16,7 @@ from initlab_tui.reports import glossary
 
 def explain(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="One term in full: formula, how to read it, source.")
+        str | None, typer.Argument(metavar="NAME", help="Show all details of one term: formula, reading, source.")
     ] = None,
     as_json: options.Json = False,
 ) -> None:
@@ -33,6 +33,6 @@ def explain(
 
 
 def _document(term: Term) -> dict[str, Any]:
-    """The fields of a term, with its details only where it has any."""
+    """Return the fields of a term; `details` is omitted if it is empty."""
     document = asdict(term)
     return document if term.details else {name: value for name, value in document.items() if name != "details"}

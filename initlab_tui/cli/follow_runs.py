@@ -1,4 +1,4 @@
-"""Train a checked comparison from the command line: submit it, follow its runs, stop them on Ctrl+C."""
+"""Trains a checked comparison from the command line: submits it, follows its runs, and stops them on Ctrl+C."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class Trained:
-    """The runs of a comparison; `interrupted` when Ctrl+C ended them."""
+    """The runs of a comparison, and whether Ctrl+C stopped them."""
 
     runs: tuple[Run, ...]
     interrupted: bool = False
@@ -36,10 +36,10 @@ class Trained:
 def train(submission: Submission, store_path: Path, console: Console, *, detach: bool = False) -> Trained:
     """Submit a comparison and, unless detached, follow its runs on `console` until they end.
 
-    Ctrl+C stops the runs and keeps what they recorded; a second Ctrl+C returns at once.
+    Ctrl+C stops the runs and keeps their results so far; a second Ctrl+C returns at once.
 
     Raises:
-        InvalidInputError: when the store cannot be used.
+        InvalidInputError: if the store cannot be used.
     """
     with Store.open(store_path) as store:
         ids = submit.submit(store, submission).ids
@@ -69,7 +69,7 @@ def _show(store: Store, ids: Sequence[int], shown: Display) -> None:
 
 
 def exit_code(trained: Trained, *, divergence_is_expected: bool) -> int:
-    """Return 0 when every run has a result; divergence is a result of a comparison, but not of a single run."""
+    """Return 0 if every run has a result; divergence is a result in a comparison, but not for a single run."""
     if trained.interrupted:
         return INTERRUPTED
     results = {RunStatus.DONE, RunStatus.DIVERGED} if divergence_is_expected else {RunStatus.DONE}

@@ -26,9 +26,9 @@ def inspect(
 ) -> None:
     """Show signal and gradient by layer for each initializer, predicted and measured, without training.
 
-    Takes the options of a run, so that a command line can be tried first: those of training have no effect here.
+    Accepts all options of a run, so that a command line can be checked first; those for training have no effect here.
     """
-    from initlab_tui.services import inspect_layers  # refusing a bad spec needs neither psutil nor json
+    from initlab_tui.services import inspect_layers  # not needed to refuse an invalid spec
 
     comparison = training.comparison(initializer, [hidden], [activation], [optimizer], [learning_rate])
     found = inspect_layers.inspect(list(comparison.runs()), here.data_dir(context, data_dir), Path.cwd())

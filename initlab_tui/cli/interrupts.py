@@ -10,9 +10,9 @@ INTERRUPTED = 130
 
 
 def exit_at_once() -> None:
-    """Let Ctrl+C end the process where it stands: for imports and the exit, which have nothing to clean up.
+    """Let Ctrl+C end the process immediately, during imports and at exit, when there is nothing to clean up.
 
-    An ignored Ctrl+C (of a command in the background of a script) stays ignored.
+    If Ctrl+C is ignored, as for a background command of a script, it remains ignored.
     """
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _exit)

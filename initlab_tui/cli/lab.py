@@ -1,4 +1,4 @@
-"""Opening the lab: the only module of the command line that knows the screen."""
+"""Opens the lab; no other module of the command line imports the screen."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from initlab_tui.store.database import Store
 
 
 def has_terminal() -> bool:
-    """Return whether stdin, stdout and stderr are a terminal, which the lab needs."""
+    """Return whether stdin, stdout and stderr are all a terminal, which the lab needs."""
     return sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()
 
 
 def open_lab(store_path: Path, data_dir: Path | None, demo: Comparison | None = None) -> int:
-    """Show the lab until it is closed, and return the exit code.
+    """Run the lab until it is closed, and return the exit code.
 
     Raises:
         InvalidInputError: if the store cannot be used.
     """
-    gc.disable()  # until the first paint, as for the other imports
+    gc.disable()  # until the first paint, because imports create no garbage
     from initlab_tui.tui.app import LabApp  # Textual takes a third of a second to import
 
     with Store.open(store_path) as store:

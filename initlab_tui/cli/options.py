@@ -1,4 +1,4 @@
-"""The options that commands share, and how they become a comparison."""
+"""The options shared by commands, and how a comparison is made from them."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ _spec = functools.partial(option, panel="What to train")
 _resource = functools.partial(option, panel="Where and how to train")
 
 _INITIALIZER = "NAME or NAME:param=value,... (see initlab-tui initializers)."
-_HIDDEN = "Widths of the hidden layers: 256,256 or 100x30 (thirty of 100) or none."
+_HIDDEN = "Widths of the hidden layers: 256,256 or 100x30 (thirty layers of 100) or none."
 _ACTIVATION = f"{', '.join(ACTIVATIONS)}."
 _OPTIMIZER = f"{', '.join(OPTIMIZERS)}."
 _COUNT: dict[str, Any] = {"min": 1, "max": 1024}
 
-Id = Annotated[int, typer.Argument(metavar="ID", help="A run's number, from initlab-tui runs.", min=1)]
-Ids = Annotated[list[int], typer.Argument(metavar="ID", help="Numbers of runs.", min=1)]
-SomeIds = Annotated[list[int] | None, typer.Argument(metavar="ID", help="Numbers of runs.", min=1)]
+Id = Annotated[int, typer.Argument(metavar="ID", help="The id of a run (see initlab-tui runs).", min=1)]
+Ids = Annotated[list[int], typer.Argument(metavar="ID", help="The ids of runs.", min=1)]
+SomeIds = Annotated[list[int] | None, typer.Argument(metavar="ID", help="The ids of runs.", min=1)]
 
 Store = Annotated[Path | None, option("--store", "FILE", "The file that stores all runs.", envvar="INITLAB_STORE")]
 DataDir = Annotated[Path | None, option("--data-dir", "DIR", "A folder with datasets.", envvar="INITLAB_DATA_DIR")]
@@ -75,18 +75,18 @@ Optimizer = Annotated[str, _spec("--optimizer", "NAME", _OPTIMIZER, names=OPTIMI
 OptimizerList = Annotated[list[str], _spec("--optimizer", "NAME", f"{_OPTIMIZER} Repeat to compare.", names=OPTIMIZERS)]
 LearningRate = Annotated[str, _spec("--learning-rate", "X", "Step size.")]
 LearningRateList = Annotated[list[str], _spec("--learning-rate", "X", "Step size. Repeat to compare.")]
-Seeds = Annotated[str, _spec("--seeds", "N", "Number of seeds for each initializer, from --seed up.")]
-RecipeSeeds = Annotated[str | None, _spec("--seeds", "N", "Number of seeds, instead of the recipe's own.")]
+Seeds = Annotated[str, _spec("--seeds", "N", "Number of seeds for each initializer, counted from --seed.")]
+RecipeSeeds = Annotated[str | None, _spec("--seeds", "N", "Number of seeds, instead of that of the recipe.")]
 
 Device = Annotated[
-    str | None, _resource("--device", "DEVICE", "cpu, gpu or gpu:N. By default all GPUs, or else the CPU.")
+    str | None, _resource("--device", "DEVICE", "cpu, gpu or gpu:N. By default all GPUs, or the CPU if there are none.")
 ]
 Workers = Annotated[
     int | None,
     _resource("--workers", "N", "Number of training processes. By default one for each core or GPU.", **_COUNT),
 ]
 Threads = Annotated[
-    int | None, _resource("--threads", "N", "Threads of each process. By default its share of the cores.", **_COUNT)
+    int | None, _resource("--threads", "N", "Threads per process. By default the cores are divided equally.", **_COUNT)
 ]
 
 
@@ -111,7 +111,7 @@ class Training:
         _resource(
             "--execution",
             "HOW",
-            f"{', '.join(EXECUTIONS)}: compiled by XLA, as a graph, or op by op as in a lecture.",
+            f"{', '.join(EXECUTIONS)}: compiled by XLA, as a graph, or one operation at a time.",
             names=EXECUTIONS,
         ),
     ] = "xla"
@@ -142,7 +142,7 @@ class Training:
 
 
 def with_training(command: Callable[..., None]) -> Callable[..., None]:
-    """Give `command` an option for each field of its parameter `training: Training`.
+    """Replace the parameter `training: Training` of a command by an option for each of its fields.
 
     Typer reads the options of a command from its signature.
     """
@@ -152,12 +152,12 @@ def with_training(command: Callable[..., None]) -> Callable[..., None]:
     def spread(**words: Any) -> None:
         command(training=Training(**{name: words.pop(name) for name in shared}), **words)
 
-    own = inspect.signature(command, eval_str=True)
+    signature = inspect.signature(command, eval_str=True)
     parameters = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, parameter in own.parameters.items()
+        for name, parameter in signature.parameters.items()
         for parameter in (shared.values() if name == "training" else (parameter,))
     ]
-    spread.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    spread.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     spread.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return spread

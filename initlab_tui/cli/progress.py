@@ -1,4 +1,4 @@
-"""What is seen on stderr while runs train: a live display on a terminal, else a line for each run."""
+"""Shows the progress of runs on stderr: a live display on a terminal, otherwise a line for each finished run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REFRESH_PER_SECOND = 5
 
 
 class Display(Protocol):
-    """Something that shows each snapshot."""
+    """A display that shows each snapshot."""
 
     def show(self, snapshot: Snapshot) -> None: ...
 
@@ -39,14 +39,14 @@ def run_name(run: Run, differing: Sequence[str]) -> str:
 
 
 def ending(run: Run) -> str:
-    """Return how a run ended."""
+    """Return the status and the results of a finished run."""
     measured = f"accuracy {percent(run.test_accuracy)} %, loss {number(run.test_loss)}, {seconds(run.seconds)}"
     reason = f": {run.reason}" if run.reason else ""
     return plain(f"{run.status}{reason}{', ' + measured if run.started else ''}")
 
 
 class Lines:
-    """A line for each run that ends."""
+    """Writes a line for each run that ends."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write, self._shown = write, set[int]()
@@ -61,7 +61,7 @@ class Lines:
 
 
 class Live:
-    """A bar over all runs, and one for each that trains."""
+    """Shows a progress bar for all runs, and one for each run in training."""
 
     def __init__(self, total: int) -> None:
         note = Column(overflow="ellipsis", no_wrap=True)
@@ -129,7 +129,7 @@ def _now(run: Run, latest: LatestStep | None) -> str:
 
 @contextlib.contextmanager
 def display(console: Console, total: int) -> Iterator[Display]:
-    """The display that fits `console`, which is on stderr."""
+    """Yield a display for `console`, which is on stderr: live on a terminal, otherwise lines."""
     if not console.is_terminal:
         yield Lines(lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True))
         return

@@ -1,4 +1,4 @@
-"""The commands that report: leaderboard, runs, show, initializers, datasets, doctor."""
+"""The commands that show something: leaderboard, runs, show, initializers, datasets, doctor."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def leaderboard(
     store: options.Store = None,
     as_json: options.Json = False,
 ) -> None:
-    """Rank everything that was trained: grouped over seeds, with one ranking for each dataset."""
+    """Rank all trained runs, grouped over seeds, with one ranking for each dataset."""
     rows = documents.rows(_runs(context, store, comparison))
     here.report(
         lambda width: tables.leaderboard_tables(rows, width),
@@ -38,7 +38,7 @@ def leaderboard(
 
 def runs(
     context: typer.Context,
-    last: Annotated[int | None, options.option("--last", "N", "Only the newest N.", min=1)] = None,
+    last: Annotated[int | None, options.option("--last", "N", "Only the last N runs.", min=1)] = None,
     store: options.Store = None,
     as_json: options.Json = False,
 ) -> None:
@@ -62,8 +62,7 @@ def _runs(context: typer.Context, store: Path | None, comparison: int | None = N
         found = stored_runs.read_runs(opened, comparison)
     if found.waiting:
         here.hint(
-            f"{found.waiting} runs are queued and no worker is alive for them. "
-            "Start workers with: initlab-tui resume --all"
+            f"{found.waiting} runs are queued, but no worker is running. Start workers with: initlab-tui resume --all"
         )
     return found.runs
 
@@ -81,9 +80,7 @@ def show(
 
 
 def initializers(
-    name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Show one initializer in full, with its source.")
-    ] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show all details of one initializer.")] = None,
     as_json: options.Json = False,
 ) -> None:
     """List the initializers, what they draw and when to use them."""

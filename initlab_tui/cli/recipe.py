@@ -47,10 +47,10 @@ def listed(context: typer.Context, as_json: options.Json = False) -> None:
 @app.command(cls=Command)
 def show(
     wanted: Wanted,
-    as_toml: Annotated[bool, options.flag("--toml", "Print the recipe's file, to start a custom one.")] = False,
+    as_toml: Annotated[bool, options.flag("--toml", "Print the recipe file, as a template for a custom one.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Show a recipe in full: source, settings, claims, and the last recorded results."""
+    """Show all details of a recipe: source, settings, claims and the last recorded results."""
     from initlab_tui.reports import recipe_documents, recipes
 
     if as_toml:
@@ -78,7 +78,7 @@ def check(
 ) -> None:
     """Check a recipe's claims against stored runs, without training.
 
-    Exits with 0 whatever the verdicts are, also when the recipe has not been run yet.
+    The exit code is 0 whatever the verdicts are, even if the recipe has not been run yet.
     """
     from initlab_tui.execution import supervisor
     from initlab_tui.reports import claims, recipe_documents
@@ -114,7 +114,7 @@ def run(
     data_dir: options.DataDir = None,
     as_json: options.Json = False,
 ) -> None:
-    """Run a recipe and report whether each claim is reproduced; exits with 0 whatever the verdicts are."""
+    """Run a recipe and report whether each claim is reproduced; the exit code does not depend on the verdicts."""
     from initlab_tui.cli import follow_runs
     from initlab_tui.reports import recipe_documents
 
@@ -158,7 +158,7 @@ def _run(recipe: Recipe, path: Path, folder: Path | None, resources: Resources) 
 
 
 def _train(submission: RecipeSubmission, path: Path) -> list[Trained]:
-    """Train the experiments one after the other, until one is interrupted."""
+    """Train the experiments one by one, until one is interrupted."""
     from initlab_tui.cli import follow_runs
 
     trained: list[Trained] = []
@@ -171,7 +171,7 @@ def _train(submission: RecipeSubmission, path: Path) -> list[Trained]:
 
 
 def _page(result: RecipeResult, width: int) -> RenderableType:
-    """The leaderboard of each experiment, then the claims."""
+    """Return the leaderboard of each experiment, followed by the claims."""
     from initlab_tui.reports import claims
 
     parts: list[RenderableType] = []
@@ -183,7 +183,7 @@ def _page(result: RecipeResult, width: int) -> RenderableType:
 
 
 def _exit_code(trained: Sequence[Trained]) -> int:
-    """0 when every run has a result; a claim that is not reproduced is a result too."""
+    """Return 0 if every run has a result; a claim that is not reproduced is a result too."""
     from initlab_tui.cli import follow_runs
 
     return max(follow_runs.exit_code(one, divergence_is_expected=True) for one in trained)

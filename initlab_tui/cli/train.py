@@ -29,7 +29,7 @@ def demo(
     store: options.Store = None,
     as_json: options.Json = False,
 ) -> None:
-    """Compare five initializers of a ten-layer network on real digits: in the lab, or as text without a terminal."""
+    """Compare five initializers for a ten-layer network on handwritten digits, in the lab or as text."""
     comparison = Comparison(
         base=RunSpec(hidden=(64,) * 10, batch_size=32, epochs=5),
         initializers=tuple(map(Initializer.parse, DEMO_INITIALIZERS)),
@@ -38,7 +38,7 @@ def demo(
     if lab.has_terminal() and not as_json:
         raise typer.Exit(lab.open_lab(here.store_path(context, store), here.data_dir(context, None), comparison))
     here.hint(
-        "Comparing five initializers of one network (ten ReLU layers of 64 units) on 1,437 real handwritten digits, "
+        "Comparing five initializers for one network (ten ReLU layers of 64 units) on 1,437 handwritten digits, "
         "with three seeds each. TensorFlow takes a few seconds to start."
     )
     _train(context, comparison, Resources(), False, store, None, as_json, single_run=False)
@@ -142,6 +142,6 @@ def _print(trained: Trained) -> None:
         stopped = sum(run.status is RunStatus.STOPPED for run in trained.runs)
         remaining = sum(run.status.is_active for run in trained.runs)
         more = f", {remaining} still stopping" if remaining else ""
-        here.hint(f"stopped {stopped} of {len(ids)} runs{more}; their records are kept: initlab-tui runs")
+        here.hint(f"stopped {stopped} of {len(ids)} runs{more}; their results are kept: initlab-tui runs")
     else:
         here.hint(f"runs {span}: initlab-tui show {ids[0]}; all runs: initlab-tui leaderboard")

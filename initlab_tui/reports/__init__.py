@@ -1,1 +1,1 @@
-"""What every face of the program says: text, numbers, tables and pages."""
+"""The output of the lab and the command line: formatting, tables, pages and JSON documents."""

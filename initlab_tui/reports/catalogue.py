@@ -1,4 +1,4 @@
-"""The catalogue of initializers, as a table and one page for each."""
+"""The catalogue of initializers as a table, and a page for each initializer."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def initializers_table() -> Table:
     made.add_row(
         cell("import:package.module.Name", "bold"),
         cell("a custom initializer"),
-        cell("any, as the class or function takes them"),
-        cell("a Keras initializer class, or a function of the shape, in this folder or installed"),
+        cell("those of the class or function"),
+        cell("a Keras initializer class, or a function of the shape, from this folder or an installed package"),
     )
     return made
 
@@ -33,7 +33,7 @@ def _parameters(entry: Entry) -> str:
 
 
 def initializer_page(entry: Entry) -> RenderableType:
-    """Return one initializer in full, with the weights it draws in the layers of the default network."""
+    """Return all details of an initializer, with the moments of the weights in the layers of the default network."""
     facts = table("", "", folded=[""])
     for name, value in (("draws", entry.summary), ("when", entry.when), ("source", entry.source)):
         facts.add_row(cell(name, "dim"), cell(value))
@@ -48,7 +48,7 @@ def initializer_page(entry: Entry) -> RenderableType:
 def _deviations(entry: Entry) -> RenderableType:
     """Return the mean and standard deviation of a weight, by formula, in the layers of the default network."""
     if entry.moments is None:
-        return cell("No formula: it is fitted to training images when a run starts; `show ID` says how.", "dim")
+        return cell("No formula: the weights are fitted to training images when a run starts; see `show ID`.", "dim")
     defaults = {parameter.name: parameter.default for parameter in entry.parameters}
     deviations = table(
         "fan_in", "fan_out", "mean", "σ of a weight", right=("fan_in", "fan_out", "mean", "σ of a weight")

@@ -1,4 +1,4 @@
-"""Claims and their results as one list of rows, for the command line, the lab, JSON and Markdown alike."""
+"""Claims and their results as rows of text, from which the command line, the lab, JSON and Markdown are made."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ VERDICTS: dict[Verdict, str] = {
 MARKS: dict[Verdict, str] = {"reproduced": "✓", "not_reproduced": "✗", "undecided": "?"}
 STYLES: dict[Verdict, str] = {"reproduced": "green", "not_reproduced": "red", "undecided": "yellow"}
 BOUNDS = (
-    "The 95 % interval over the seeds decides: reproduced when all of it lies within the expected bounds, not "
-    "reproduced when all of it lies outside. Where a source gives no number, the recipe sets the bounds and its notes "
-    "say why (initlab-tui recipe show NAME)."
+    "The 95 % interval over the seeds decides: reproduced if all of it lies within the expected bounds, not "
+    "reproduced if all of it lies outside. If a source gives no number, the recipe sets the bounds, and its notes "
+    "explain them (initlab-tui recipe show NAME)."
 )
 
 
@@ -47,14 +47,14 @@ class ClaimRow:
 
 
 def result_row(result: ClaimResult) -> ClaimRow:
-    """Return the row of a claim that was evaluated over stored runs."""
+    """Return the row of a claim that was evaluated with stored runs."""
     claim = result.claim
     values = (expected(claim), observed(result), result.seeds, result.verdict, result.reason)
     return ClaimRow(claim.statement, claim.kind, claim.source, *values)
 
 
 def recorded_rows(recipe: Recipe) -> list[ClaimRow]:
-    """Return the rows of a recipe's claims with the figures that its file records."""
+    """Return the rows of a recipe's claims with the results recorded in its file."""
     figures: Sequence[Figure | None] = recipe.measured.figures if recipe.measured else [None] * len(recipe.claims)
     return [
         ClaimRow(
@@ -69,7 +69,7 @@ def recorded_rows(recipe: Recipe) -> list[ClaimRow]:
 
 
 def claims_list(rows: Iterable[ClaimRow], heading: str = "observed") -> RenderableType:
-    """Return the list of claims, verdicts first so that they are seen at a glance in a narrow terminal too."""
+    """Return the list of claims, with the verdicts first so that they are visible in narrow terminals too."""
     made = table("", "", folded=[""])
     for row in rows:
         style = STYLES[row.verdict] if row.verdict else "dim"
@@ -103,7 +103,7 @@ def _result_parts(result: RecipeResult) -> Iterable[RenderableType]:
 
 
 def _evaluated_from(result: RecipeResult) -> str:
-    """`from comparisons 1, 2 on mnist; experiment adam has not been run`."""
+    """Return the source of a result, such as `from comparisons 1, 2 on mnist; not run yet: adam`."""
     datasets = " ".join(result.recipe.datasets)
     if not result.comparisons:
         return "not run yet"
@@ -117,7 +117,7 @@ def _evaluated_from(result: RecipeResult) -> str:
 
 
 def tally(result: RecipeResult) -> Text:
-    """Return `he-vs-xavier-deep claims: ✓ 4 reproduced, ✗ 1 not reproduced, ? 1 undecided`."""
+    """Return the number of claims with each verdict, such as `zero-symmetry claims: ✓ 4 reproduced`."""
     verdicts = [claim.verdict for claim in result.claims]
     counts = [
         Text(f"{MARKS[verdict]} {verdicts.count(verdict)} {words}", STYLES[verdict])
@@ -133,9 +133,9 @@ def expected(claim: Claim) -> str:
         by = f" by more than {_value(claim, claim.tolerance, True)}{_unit(claim, True)}" if claim.tolerance else ""
         text = f"none of {len(claim.order)} worse than the one before{by}"
     elif claim.equals is not None:
-        apart = claim.against is not None
-        value = _value(claim, claim.equals, apart, "+" if apart else "")
-        text = f"{value} ± {_value(claim, claim.tolerance or 0.0, True)}{_unit(claim, apart)}"
+        is_difference = claim.against is not None
+        value = _value(claim, claim.equals, is_difference, "+" if is_difference else "")
+        text = f"{value} ± {_value(claim, claim.tolerance or 0.0, True)}{_unit(claim, is_difference)}"
     else:
         text = _bounds(claim)
     if claim.epoch is None:
@@ -144,16 +144,16 @@ def expected(claim: Claim) -> str:
 
 
 def _bounds(claim: Claim) -> str:
-    """`at least 30.00 %`, or of a difference `from -1.00 to +1.00 points ahead`."""
-    apart = claim.against is not None
-    if apart and claim.at_least == 0 and claim.at_most is None:
+    """Return `at least 30.00 %`, or for a difference `from -1.00 to +1.00 points ahead`."""
+    is_difference = claim.against is not None
+    if is_difference and claim.at_least == 0 and claim.at_most is None:
         return "ahead"
     low, high = (
-        None if bound is None else _value(claim, bound, apart, "+" if apart else "")
+        None if bound is None else _value(claim, bound, is_difference, "+" if is_difference else "")
         for bound in (claim.at_least, claim.at_most)
     )
     text = f"from {low} to {high}" if low and high else f"at least {low}" if low else f"at most {high}"
-    return f"{text}{_unit(claim, apart)}{' ahead' if apart else ''}"
+    return f"{text}{_unit(claim, is_difference)}{' ahead' if is_difference else ''}"
 
 
 def observed(result: ClaimResult) -> str:
@@ -161,15 +161,15 @@ def observed(result: ClaimResult) -> str:
     claim = result.claim
     if not result.seeds:
         return "–"
-    apart = bool(claim.against or claim.order)
-    return ", ".join(_interval(claim, each, apart) for each in result.observed) + _unit(claim, apart)
+    is_difference = bool(claim.against or claim.order)
+    return ", ".join(_interval(claim, each, is_difference) for each in result.observed) + _unit(claim, is_difference)
 
 
-def _interval(claim: Claim, each: Estimate, apart: bool) -> str:
+def _interval(claim: Claim, each: Estimate, is_difference: bool) -> str:
     if each.mean is None:
         return "–"
     half = "" if each.half_width is None else f" ± {_value(claim, each.half_width, True)}"
-    return _value(claim, each.mean, apart, "+" if apart else "") + half
+    return _value(claim, each.mean, is_difference, "+" if is_difference else "") + half
 
 
 def _is_accuracy(claim: Claim) -> bool:

@@ -1,4 +1,4 @@
-"""The columns of the leaderboard and of the list of runs, defined once for the commands and for the lab."""
+"""The columns of the leaderboard and of the list of runs, shared by the commands and the lab."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FIELD_HEADINGS = {
     "epochs": "ep",
     "execution": "exec",
 }
-ROOMY = 100  # terminal columns from which durations and speeds are shown
+ROOMY = 100  # minimum width of the terminal for durations and speeds
 
 
 def _unordered(_: object) -> None:
@@ -43,11 +43,11 @@ def _unordered(_: object) -> None:
 
 @dataclass(frozen=True)
 class Column(Generic[T]):
-    """A column: its heading, the text it shows of an item, and the value it sorts by.
+    """A column: its heading, the text of an item, and the value to sort by.
 
-    `order` puts what is best or first at the top; None comes last. Numbers are aligned right. Where there is not
-    enough room, the text may be cut to `least` cells, or not at all if that is None. On a terminal narrower than
-    `from_width` the column is left out.
+    `order` sorts the best or first items to the top; None comes last. Numbers are right-aligned. If there is not enough
+    space, the text may be cut to `least` cells, or not at all if `least` is None. On a terminal narrower than
+    `from_width` the column is omitted.
     """
 
     key: str
@@ -64,7 +64,7 @@ def _negative(value: float | None) -> float | None:
 
 
 def _rank(row: Row) -> str:
-    """A group without a finished run has a place in the order, but no rank to show."""
+    """Return the rank of a group; empty if it has no finished run."""
     return str(row.rank) if row.n else ""
 
 
@@ -108,13 +108,13 @@ FINGERPRINT = Column[Row](
 
 
 def field_text(row: Row, name: str) -> str:
-    """Return a field of the group's spec as on the command line."""
+    """Return a field of the group's spec in the form of the command line."""
     value = getattr(row.spec, name)
     return short(list(value)) if isinstance(value, tuple) else str(value)
 
 
 def field_column(name: str) -> Column[Row]:
-    """Return the column of a field of the spec, for groups that differ in it."""
+    """Return the column of a spec field in which the groups differ."""
 
     def order(row: Row) -> Sortable:
         value = getattr(row.spec, name)

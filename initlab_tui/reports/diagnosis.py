@@ -1,4 +1,4 @@
-"""A diagnosis as signs and words, and an initializer's prediction in two short lines."""
+"""Diagnoses and predictions as short text with signs and bars."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from initlab_tui.domain.theory.mean_field import Prediction, predict
 from initlab_tui.reports.format import plain, two_digits
 from initlab_tui.reports.sparkline import sparkline
 
-# Never by colour alone: each diagnosis has its sign.
+# Each diagnosis has a sign, because colour alone must not carry information.
 SIGNS = {
     "healthy": "✓",
     "vanishing_forward": "▽",
@@ -27,12 +27,12 @@ SIGNS = {
     "symmetric": "=",
     "unknown": "?",
 }
-BARS = 10  # of a forecast
-DECADES = 2.0  # up and down that the bars show
+BARS = 10  # in a forecast
+DECADES = 2.0  # the range of the bars, up and down
 
 
 def sign(name: str) -> str:
-    """Return the sign of a diagnosis; `?` for one that this version does not know."""
+    """Return the sign of a diagnosis; `?` if this version does not know it."""
     return SIGNS.get(name, SIGNS["unknown"])
 
 
@@ -45,8 +45,8 @@ def diagnosis_text(diagnosis: Diagnosis) -> Text:
 def forecast(initializer: Initializer, kernels: Sequence[LayerShape], activation: str, square: float) -> Text:
     """Return the prediction for an initializer in two lines: weight σ by layer; diagnosis and signal through depth.
 
-    `square` is the data's mean square. The bars are the logarithm of the signal relative to the input's, from a
-    hundredth to a hundred times.
+    `square` is the mean square of the data. The bars are the logarithm of the signal relative to the input's, from
+    1/100 to 100.
     """
     prediction = predict(initializer, kernels, activation, square)
     diagnosis = diagnose_prediction(initializer, kernels, prediction, activation, square)
@@ -73,10 +73,10 @@ def _through_depth(prediction: Prediction, input_rms: float, diagnosis: Diagnosi
 
 
 def measurement_text(step: int, measurement: Measurement, diagnosis: Diagnosis) -> Text:
-    """Return a measurement in one line: signal and gradient by layer, and the diagnosis with the layer that shows it.
+    """Return a measurement in one line: signal and gradient by layer, and the diagnosis with its layer.
 
-    The bars are logarithms as in a forecast: of the signal relative to the input's, and of the gradient relative
-    to the last hidden layer's.
+    The bars are logarithms as in `forecast`: of the signal relative to the input's, and of the gradient relative to the
+    last hidden layer's.
     """
     text = Text()
     if measurement.hidden:
@@ -88,9 +88,9 @@ def measurement_text(step: int, measurement: Measurement, diagnosis: Diagnosis) 
 
 
 def relative_levels(measurement: Measurement) -> tuple[list[float], list[float]]:
-    """Return for the hidden layers the signal relative to the input's and the gradient relative to the last one's.
+    """Return the signal of each hidden layer relative to the input's, and its gradient relative to the last one's.
 
-    A gradient relative to 0 is NaN.
+    Gradients are NaN if the last one is 0.
     """
     gradients = [layer.value("preactivation_grad_rms") for layer in measurement.hidden]
     last = (gradients[-1] if gradients else 0.0) or math.nan
@@ -98,7 +98,7 @@ def relative_levels(measurement: Measurement) -> tuple[list[float], list[float]]
 
 
 def bars(ratios: Sequence[float]) -> str:
-    """Draw the logarithms of ratios, from a hundredth to a hundred."""
+    """Draw the logarithms of ratios, from 1/100 to 100."""
     return sparkline([_decades(ratio) for ratio in ratios], BARS, low=-DECADES, high=DECADES)
 
 
@@ -109,7 +109,7 @@ def _decades(ratio: float) -> float:
 
 
 def _abbreviated(values: Sequence[str]) -> str:
-    """`0.05, 0.18 ×9`: equal neighbours once, and no more than four entries."""
+    """Return a list such as `0.05, 0.18 ×9`, with equal neighbours combined and at most four entries."""
     runs = [(value, len(list(same))) for value, same in groupby(values)]
     shown = [value if count == 1 else f"{value} ×{count}" for value, count in runs]
     return ", ".join(shown if len(shown) <= 4 else [*shown[:2], "…", shown[-1]])

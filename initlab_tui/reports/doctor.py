@@ -1,4 +1,4 @@
-"""What `doctor` and `datasets` found, as pages and as JSON documents."""
+"""The results of `doctor` and `datasets` as pages and JSON documents."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Terminal:
 
 
 def datasets_table(statuses: Iterable[DatasetStatus], searched: Sequence[Path]) -> RenderableType:
-    """Return the catalogue of datasets, and where their files may be put."""
+    """Return the catalogue of datasets, with the places of their files."""
     made = table(*DATASET_COLUMNS, right=("classes", "train", "test"), folded=["where"])
     for status in statuses:
         entry = status.entry
@@ -45,12 +45,12 @@ def datasets_table(statuses: Iterable[DatasetStatus], searched: Sequence[Path]) 
             cell("×".join(map(str, entry.shape))),
             *(cell(count) for count in (entry.classes, entry.train, entry.test)),
             cell("yes" if status.is_here else "no"),
-            cell(status.where or "is downloaded on first use"),
+            cell(status.where or "downloaded on first use"),
         )
-    custom = "your own file with x_train, y_train, x_test and y_test"
+    custom = "a custom file with x_train, y_train, x_test and y_test"
     made.add_row(cell("npz:FILE", "bold"), *(cell("") for _ in range(5)), cell(custom))
     places = ", ".join(map(str, searched))
-    offline = f"Without a network, put NAME.npz into one of: {places}. --data-dir DIR is searched first."
+    offline = f"Without a network connection, put NAME.npz into one of: {places}. --data-dir DIR is searched first."
     return Group(made, cell(offline, "dim"))
 
 
@@ -73,7 +73,7 @@ def dataset_documents(statuses: Iterable[DatasetStatus]) -> list[dict[str, Any]]
 
 
 def doctor_page(found: Examination, terminal: Terminal) -> RenderableType:
-    """Return the result of the examination: the problems, or that there are none, and the facts."""
+    """Return the result of the examination: the problems, or that there are none, and the details."""
     facts = table("", "", folded=[""])
     for name, value in _facts(found, terminal):
         facts.add_row(cell(name, "dim"), cell(value))
@@ -85,7 +85,7 @@ def _facts(found: Examination, terminal: Terminal) -> Iterator[tuple[str, str]]:
     yield "versions", _pairs(found.versions)
     yield "platform", found.platform
     yield from _devices(found.tensorflow, found.gpus)
-    yield "cores", f"{found.cores}, {found.memory_available / 1e9:.1f} GB of memory free"
+    yield "cores", f"{found.cores}, {found.memory_available / 1e9:.1f} GB of memory available"
     yield "workers", ", ".join(f"{name}: {value}" for name, value in found.plan.items())
     yield from _store_facts(found.store)
     yield "terminal", str(terminal)

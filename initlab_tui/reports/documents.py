@@ -1,4 +1,4 @@
-"""The JSON documents that the commands print: numbers are finite or null, accuracies are fractions."""
+"""The JSON documents that the commands print; numbers are finite or null, and accuracies are fractions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from initlab_tui.store.runs import Run
 
 
 def rows(runs: Sequence[Run]) -> list[Row]:
-    """Return the leaderboard over stored runs."""
+    """Return the leaderboard of stored runs."""
     return leaderboard(run.outcome for run in runs)
 
 
@@ -94,7 +94,7 @@ def run_document(run: Run) -> dict[str, Any]:
 
 
 def entry_document(entry: Entry) -> dict[str, Any]:
-    """Return an initializer of the catalogue."""
+    """Return the document of an initializer in the catalogue."""
     return {
         "name": entry.name,
         "draws": entry.summary,
@@ -118,7 +118,7 @@ def curve_document(curve: Curve) -> dict[str, Any]:
 
 
 def show_document(found: RunDetails) -> dict[str, Any]:
-    """Return everything that is recorded of a run."""
+    """Return everything recorded about a run."""
     return run_document(found.run) | {
         "metrics": {"train": curve_document(found.train), "test": curve_document(found.test)},
         "events": [{"at": at, "kind": kind, "detail": detail} for at, kind, detail in found.events],
@@ -128,7 +128,7 @@ def show_document(found: RunDetails) -> dict[str, Any]:
 
 
 def measurement_document(measured: StoredMeasurement) -> dict[str, Any]:
-    """A measurement of a run's layers after a step, and its diagnosis."""
+    """Return a measurement of a run's layers with its step and diagnosis."""
     return {
         "step": measured.step,
         "verdict": measured.diagnosis.name,
@@ -138,7 +138,7 @@ def measurement_document(measured: StoredMeasurement) -> dict[str, Any]:
 
 
 def inspection_document(found: Inspection) -> dict[str, Any]:
-    """One initializer: its diagnosis, predicted and measured, and the statistics of each layer."""
+    """Return the predicted and the measured diagnosis of an initializer, and the statistics of each layer."""
     measured = found.measurement
     return {
         "initializer": str(found.initializer),
@@ -162,7 +162,7 @@ def inspection_document(found: Inspection) -> dict[str, Any]:
 
 
 def comparison_document(comparison_id: int | None, comparison: Comparison, runs: Sequence[Run]) -> dict[str, Any]:
-    """Return what `run` and `compare` print."""
+    """Return the document that `run` and `compare` print."""
     return {
         "comparison": {"id": comparison_id, **json.loads(comparison.to_json())},
         "leaderboard": [row_document(row) for row in rows(runs)],

@@ -1,4 +1,4 @@
-"""Text and numbers as people read them on a terminal."""
+"""Formats text and numbers for a terminal."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ SETTING = {
 
 
 def plain(text: str) -> str:
-    """Return `text` with every control and formatting character escaped, so that none acts on the terminal.
+    """Return `text` with every control and formatting character escaped, so that it cannot control the terminal.
 
-    Everything that comes from outside (names, files, stores, native code) is printed through this function.
-    Line feeds are kept.
+    Everything that comes from outside (names, files, stores, native code) is printed through this function. Line feeds
+    are kept.
     """
     return "".join(
         character
@@ -42,18 +42,18 @@ def plain(text: str) -> str:
 
 
 def cell(text: object, style: str = "") -> Text:
-    """Return text for a Rich table: never markup, never an escape sequence."""
+    """Return text for a Rich table, without interpreting markup or escape sequences."""
     return Text(plain(str(text)), style=style)
 
 
 def initializer_name(initializer: Initializer) -> str:
-    """Return `random_normal σ=0.05`: the name and parameters as on the command line, with σ for `stddev`."""
+    """Return the name and parameters as on the command line, with σ for `stddev`: `random_normal σ=0.05`."""
     name, _, parameters = str(initializer).removeprefix(IMPORT_PREFIX).partition(":")
     return f"{name} {parameters.replace('stddev=', 'σ=')}".rstrip()
 
 
 def short(field: object) -> str:
-    """Return a field of a spec as on the command line: hidden widths as `100x30`."""
+    """Return a field of a spec in the form of the command line, such as `100x30` for hidden widths."""
     return hidden_text(field) if isinstance(field, list) else str(field)
 
 
@@ -110,7 +110,7 @@ def two_digits(value: float | None) -> str:
 
 
 def rate(samples_per_second: float | None) -> str:
-    """Return a speed in whole samples per second, from 10,000 in thousands: `131k`."""
+    """Return a speed in whole samples per second, or in thousands from 10,000: `131k`."""
     if samples_per_second is None:
         return "–"
     return f"{samples_per_second / 1000:.0f}k" if samples_per_second >= 10_000 else f"{samples_per_second:.0f}"
@@ -127,7 +127,7 @@ def seconds(value: float | None) -> str:
 
 
 def about(value: float) -> str:
-    """Return an estimated duration, given in seconds; rounded, so that it does not flicker when it is updated."""
+    """Return an estimated duration, given in seconds, rounded so that it does not flicker when it is updated."""
     if value < 10:
         return f"{math.ceil(value)} s"
     if value < 57.5:
@@ -139,7 +139,7 @@ def about(value: float) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return e.g. `1 run` or `3 runs`."""
+    """Return a number with a noun, such as `1 run` or `3 runs`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
@@ -149,7 +149,7 @@ def when(at: float | None) -> str:
 
 
 def setting(row: Row, differing: Sequence[str]) -> str:
-    """Return what the groups of a leaderboard share: the dataset and the fields that do not differ."""
+    """Return the common settings of the groups of a leaderboard: the dataset and the fields that do not differ."""
     spec = row.spec.model_dump(mode="json")
     shared = [label.format(short(spec[name])) for name, label in SETTING.items() if name not in differing]
     data = f" [{row.fingerprint[:6]}]" if row.fingerprint and row.spec.dataset != "digits" else ""
@@ -194,5 +194,5 @@ def conclusion(rows: Sequence[Row]) -> str:
     if versus.verdict == "behind":
         return f"#1 {first} is better than #2 {second} by {points} points {seeds}: the 95 % interval excludes 0."
     if versus.verdict == "ahead":
-        return f"#2 {second} is better than #1 {first} by {points} points {seeds}; #1 leads by seeds that #2 lacks."
-    return f"#1 {first} and #2 {second} differ by {points} points {seeds}: not decided, the 95 % interval contains 0."
+        return f"#2 {second} is better than #1 {first} by {points} points {seeds}; #1 leads by seeds missing in #2."
+    return f"#1 {first} and #2 {second} differ by {points} points {seeds}: undecided, the 95 % interval contains 0."

@@ -11,7 +11,7 @@ from initlab_tui.reports.tables import table
 
 
 def glossary_table() -> Table:
-    """Return every name with its summary in one line."""
+    """Return the table of all terms, with one line for each."""
     made = table("name", "what it is", folded=["what it is"])
     for term in GLOSSARY.values():
         made.add_row(cell(term.name, "bold"), cell(term.summary))
@@ -19,7 +19,7 @@ def glossary_table() -> Table:
 
 
 def term_page(term: Term) -> RenderableType:
-    """Return one term in full."""
+    """Return all details of a term."""
     facts = table("", "", folded=[""])
     for name, value in (
         *(("what it is", term.summary), ("formula", term.formula)),

@@ -1,4 +1,4 @@
-"""The layers of a network one by one, as tables and lines for a terminal."""
+"""The layers of a network as tables and lines for a terminal."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from initlab_tui.reports.format import cell, figure_text, initializer_name, perc
 from initlab_tui.reports.tables import table
 from initlab_tui.store.layer_statistics import StoredMeasurement
 
-# Eighty columns hold no more: the JSON documents have every metric.
+# Eighty columns have no room for more; the JSON documents have every metric.
 INSPECTED = (
     *("preactivation_std", "activation_mean", "activation_std", "dead_share", "saturated_share"),
     *("preactivation_grad_rms", "input_correlation"),
 )
 WITH_PREDICTION = ("preactivation_std", "preactivation_grad_rms", "input_correlation")
-OF_A_RUN = frozenset({"preactivation_mean", "kernel_grad_norm", "kernel_grad_std", "duplicate_units"})
-_FORMATS = {"share": percent_of, "correlation": figure_text}  # by unit; the others with two digits
+NOT_IN_RUN_PAGE = frozenset({"preactivation_mean", "kernel_grad_norm", "kernel_grad_std", "duplicate_units"})
+_FORMATS = {"share": percent_of, "correlation": figure_text}  # by unit; all others have two digits
 
 
 def metric_text(name: str, value: float | None) -> str:
-    """Return the value of a layer metric as in a table."""
+    """Return the value of a layer metric as shown in tables."""
     return _FORMATS.get(LAYER_METRICS[name].unit, two_digits)(value)
 
 
 def inspection_page(found: Inspection) -> RenderableType:
-    """One initializer: diagnoses, and its layers predicted and measured."""
+    """Return the diagnoses of an initializer, and the predicted and measured statistics of its layers."""
     measured, network = found.measurement, found.measurement.network
     head = Text.assemble((plain(initializer_name(found.initializer)), "bold"), "\n")
     for label, diagnosis in (("measured", found.diagnosis), ("predicted", found.predicted_diagnosis)):
@@ -64,7 +64,7 @@ def _predicted(found: Inspection, name: str) -> list[str]:
 def _columns(
     layers: Sequence[LayerStatistics], names: Iterable[str], predicted: Mapping[str, list[str]]
 ) -> dict[str, list[str]]:
-    """Return the cells by heading, each column after its prediction, marked with a star; empty columns are left out."""
+    """Return the cells by heading, each column after its prediction, which has a star; empty columns are omitted."""
     columns = {}
     for name in names:
         heading = LAYER_METRICS[name].heading
@@ -81,7 +81,7 @@ def _table(title: str, layers: Sequence[LayerStatistics], columns: Mapping[str, 
 
 
 def _legend(headings: Iterable[str]) -> Text:
-    """Explain the columns of a table."""
+    """Return an explanation of the columns of a table."""
     headings = list(headings)
     star = ["* predicted, corr* from the first layer's corr"] if any(each.endswith("*") for each in headings) else []
     titles = [f"{metric.heading}: {metric.title}" for metric in LAYER_METRICS.values() if metric.heading in headings]
@@ -89,22 +89,22 @@ def _legend(headings: Iterable[str]) -> Text:
 
 
 def measurement_parts(measured: Sequence[StoredMeasurement]) -> Iterable[RenderableType]:
-    """A run's diagnosis each time it changed, and the statistics of its layers at the last measurement."""
+    """Yield each change of a run's diagnosis, and the statistics of its layers at the last measurement."""
     for _, group in itertools.groupby(measured, lambda each: each.diagnosis.name):
         first = next(group)
         head = cell(f"layers at step {first.step}  ", "dim")
         yield head.append_text(diagnosis_text(first.diagnosis)).append(f": {plain(first.diagnosis.reason)}")
     last = measured[-1]
     layers = last.measurement.layers
-    columns = _columns(layers, [name for name in LAYER_METRICS if name not in OF_A_RUN], {})
+    columns = _columns(layers, [name for name in LAYER_METRICS if name not in NOT_IN_RUN_PAGE], {})
     yield _table(f"at step {last.step}", layers, columns)
     yield _legend(columns)
 
 
 def layer_lines(measurement: Measurement, diagnosis: Diagnosis, most: int) -> list[Text]:
-    """A measured network layer by layer: a title, then up to `most` layers with bars as in `measurement_text`.
+    """Return a heading, and up to `most` layers of a measured network with bars as in `measurement_text`.
 
-    If there are more layers some are left out, but never the first, the last, and the one that the diagnosis names.
+    If there are more layers, some are omitted, but never the first, the last and the one that the diagnosis names.
     """
     hidden, (signal, gradient) = measurement.hidden, relative_levels(measurement)
     share = "dead_share" if all(layer["saturated_share"] is None for layer in hidden) else "saturated_share"
@@ -127,7 +127,7 @@ def layer_lines(measurement: Measurement, diagnosis: Diagnosis, most: int) -> li
 
 
 def _some(count: int, most: int, wanted: int | None) -> list[int]:
-    """Up to `most` of `count` numbers, spread from the first to the last, with `wanted` among them."""
+    """Return up to `most` of `count` indices, spread from the first to the last, with `wanted` among them."""
     if count <= most or most < 2:
         return list(range(min(count, max(most, 0))))
     found = [round(place * (count - 1) / (most - 1)) for place in range(most)]

@@ -1,4 +1,4 @@
-"""Recipes and their results as JSON."""
+"""Recipes and their results as JSON documents."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def recipe_document(recipe: Recipe) -> dict[str, Any]:
 
 
 def result_document(result: RecipeResult) -> dict[str, Any]:
-    """Return what `recipe run` and `recipe check` print.
+    """Return the document that `recipe run` and `recipe check` print.
 
-    It is the document of one comparison over the runs of all experiments, with the experiments one by one under
-    `comparisons` and the results of the claims under `claims`.
+    It is the document of one comparison with the runs of all experiments; `comparisons` has the experiments separately,
+    and `claims` the results of the claims.
     """
     first = result.experiments[0]
     return comparison_document(first.comparison_id, _comparison(first), result.runs) | {
@@ -41,7 +41,7 @@ def result_document(result: RecipeResult) -> dict[str, Any]:
 
 
 def _comparison(one: ExperimentRuns) -> Comparison:
-    """The comparison of an experiment over the seeds that were run."""
+    """Return the comparison of an experiment with the seeds that were run."""
     seeds = tuple(dict.fromkeys(run.seed for run in one.runs))
     return one.experiment.comparison.model_copy(update={"seeds": seeds} if seeds else {})
 

@@ -1,4 +1,4 @@
-"""Recipes as published: a list, a page for one, and the table of claims in Markdown."""
+"""Recipes as a list, as a page for each, and as a Markdown table of all claims."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLUMNS = ("recipe", "claim", "kind", "expected", "measured here", "n", "verdic
 
 
 def recipes_table(recipes: Iterable[Recipe]) -> RenderableType:
-    """Return the list of recipes, each with the number of its runs and its last results."""
+    """Return the list of recipes with the number of their runs and their last results."""
     headings = ("recipe", "title", "source", "runs", "last measured")
     made = table(*headings, right=["runs"], folded=["title", "source", "last measured"])
     for recipe in recipes:
@@ -28,15 +28,15 @@ def recipes_table(recipes: Iterable[Recipe]) -> RenderableType:
 
 
 def _last_results(recipe: Recipe) -> str:
-    """`2 reproduced, 1 not reproduced`."""
+    """Return the recorded verdicts, such as `2 reproduced, 1 not reproduced`."""
     if not recipe.measured:
         return "never"
     verdicts = [figure.verdict for figure in recipe.measured.figures]
-    return ", ".join(f"{verdicts.count(one)} {words}" for one, words in VERDICTS.items() if one in verdicts)
+    return ", ".join(f"{verdicts.count(one)} {text}" for one, text in VERDICTS.items() if one in verdicts)
 
 
 def recipe_page(recipe: Recipe) -> RenderableType:
-    """Return a recipe in full: source, claim, settings, and each claim with what was measured last."""
+    """Return all details of a recipe: source, settings, and each claim with its last results."""
     facts = table("", "", folded=[""])
     facts.add_row(cell("source", "dim"), cell(recipe.source))
     facts.add_row(cell("claim", "dim"), cell(recipe.claim))
@@ -58,8 +58,8 @@ def _settings(experiment: Experiment) -> Iterable[tuple[str, str]]:
         "learning_rate": experiment.learning_rates,
     }
     compared = {name: " ".join(map(str, values)) for name, values in lists.items() if values}
-    words = [label.format(compared.get(name) or short(base[name])) for name, label in SETTING.items()]
-    yield "settings", " · ".join([base["dataset"], *words, *([f"l2 {base['l2']:g}"] if base["l2"] else [])])
+    text = [label.format(compared.get(name) or short(base[name])) for name, label in SETTING.items()]
+    yield "settings", " · ".join([base["dataset"], *text, *([f"l2 {base['l2']:g}"] if base["l2"] else [])])
     yield "initializers", ", ".join(map(initializer_name, experiment.initializers))
     yield "seeds", " ".join(map(str, experiment.seeds))
 
@@ -70,13 +70,13 @@ def _measured_with(recipe: Recipe) -> list[Text]:
 
 
 def markdown(recipes: Iterable[Recipe]) -> str:
-    """Return the table of claims of all recipes that were measured, in Markdown."""
+    """Return the claims of all recipes with recorded results as a Markdown table."""
     lines: list[Sequence[str]] = [_COLUMNS, ("---",) * len(_COLUMNS)]
     for recipe in recipes:
         if recipe.measured:
             measured_on = f"{recipe.measured.data}, {recipe.measured.date}"
             lines += [(f"`{recipe.name}`", *_cells(row), measured_on) for row in recorded_rows(recipe)]
-    return "\n".join(f"| {' | '.join(_in_markdown(words) for words in line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(_in_markdown(text) for text in line)} |" for line in lines)
 
 
 def _cells(row: ClaimRow) -> tuple[str, ...]:
@@ -84,5 +84,5 @@ def _cells(row: ClaimRow) -> tuple[str, ...]:
     return row.statement, row.kind, row.expected, row.observed, str(row.seeds), verdict
 
 
-def _in_markdown(words: str) -> str:
-    return plain(" ".join(words.split())).replace("|", "\\|")
+def _in_markdown(text: str) -> str:
+    return plain(" ".join(text.split())).replace("|", "\\|")

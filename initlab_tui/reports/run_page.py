@@ -1,4 +1,4 @@
-"""Everything about one run, as a page."""
+"""A page with everything about one run."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _facts(run: Run) -> Iterator[tuple[str, object]]:
 
 
 def _recorded(name: str, value: Any) -> Iterator[tuple[str, object]]:
-    """Yield the lines for an entry of the record that a worker keeps of a run."""
+    """Yield the lines for an entry in the record of a run."""
     if name == "initialization":
         yield from _fitting(value)
     elif isinstance(value, dict):
@@ -90,13 +90,13 @@ def _recorded(name: str, value: Any) -> Iterator[tuple[str, object]]:
 
 
 def _fitting(initialization: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
-    """Yield what a data-dependent initializer did, with one line for adjacent layers that were treated alike."""
+    """Yield what a data-dependent initializer did, with one line for adjacent layers with the same settings."""
     yield "fitted to", f"{initialization['images']} training images"
     for _, group in itertools.groupby(initialization["layers"], _settings_only):
-        layers_alike = list(group)
-        first, last = layers_alike[0], layers_alike[-1]
+        adjacent = list(group)
+        first, last = adjacent[0], adjacent[-1]
         names = " to ".join(dict.fromkeys((first["layer"], last["layer"])))
-        columns = {key.replace("_", " "): [layer[key] for layer in layers_alike] for key in first if key != "layer"}
+        columns = {key.replace("_", " "): [layer[key] for layer in adjacent] for key in first if key != "layer"}
         yield names, ", ".join(f"{key} {_range(values)}" for key, values in columns.items())
 
 
@@ -111,7 +111,7 @@ def _range(values: Sequence[Any]) -> str:
 
 
 def _evaluations(curve: Curve) -> Table:
-    """Return some of the evaluations, the first and the last among them; the JSON document has all."""
+    """Return some of the evaluations, including the first and the last; the JSON document has all of them."""
     made = table("step", "test loss", "test acc %", right=("step", "test loss", "test acc %"))
     count = len(curve.steps)
     picked = sorted({round(index * (count - 1) / (SHOWN_EVALUATIONS - 1)) for index in range(SHOWN_EVALUATIONS)})

@@ -9,9 +9,9 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 def sparkline(values: Sequence[float], width: int = 40, *, low: float | None = None, high: float | None = None) -> str:
-    """Return the values as at most `width` bars; each shows the last value of its stretch, a space if not finite.
+    """Return the values as at most `width` bars; each shows the last value of its interval, a space if not finite.
 
-    The scale reaches from `low` to `high`, by default the lowest and the highest bar.
+    The scale reaches from `low` to `high`, by default from the lowest to the highest value shown.
     """
     count = min(width, len(values))
     picked = [values[(index + 1) * len(values) // count - 1] for index in range(count)]

@@ -1,4 +1,4 @@
-"""Columns and rows as tables for a terminal or a pipe."""
+"""Tables of runs and groups for a terminal or a pipe."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def table(*headings: str, right: Iterable[str] = (), folded: Iterable[str] = ())
 
 
 def column_table(shown: Sequence[Column[T]], items: Sequence[T], width: int | None, gap: int = 2) -> Table:
-    """Return a table of items that fits into `width` cells where its columns allow it; None cuts nothing."""
+    """Return a table of items that fits into `width` cells if its columns allow it; with None nothing is cut."""
     texts = [[cell(column.show(item).replace("\n", " ")) for item in items] for column in shown]
     natural = [
         max(cell_len(column.heading), *(text.cell_len for text in column_texts), 0)
@@ -66,7 +66,7 @@ def _fit(shown: Sequence[Column[T]], natural: Sequence[int], room: int | None) -
 
 
 def leaderboard_tables(rows: Sequence[Row], width: int | None) -> RenderableType:
-    """Return one table for each dataset, with the columns that distinguish its groups and for which there is room."""
+    """Return one table for each dataset, with the columns that distinguish its groups and fit into `width`."""
     boards = [list(board) for _, board in itertools.groupby(rows, lambda row: (row.spec.dataset, row.fingerprint))]
     parts: list[RenderableType] = []
     for board in boards:
@@ -82,7 +82,7 @@ def _board(rows: Sequence[Row], differing: Sequence[str], width: int | None) -> 
     shown.append(columns.VERSUS)
     if len({row.diagnoses[:1] for row in rows}) > 1:
         shown.append(columns.DIAGNOSIS)
-    if roomy or len(differing) < 2:  # numbers are never cut: on a narrow terminal some columns are left out
+    if roomy or len(differing) < 2:  # numbers are never cut, so some columns are omitted on a narrow terminal
         shown.append(columns.LOSS)
     shown += [columns.SECONDS, columns.SPEED]
     if roomy or any(row.status is not RunStatus.DONE for row in rows):
@@ -106,7 +106,7 @@ def _footnotes(rows: Sequence[Row]) -> list[Text]:
 
 
 def runs_table(runs: Sequence[Run], width: int | None) -> Table:
-    """Return one line for each run; only texts are cut, the reason first."""
+    """Return a table with one line for each run; only texts are cut, and the reason first."""
     shown = [
         column for column in _visible(columns.RUNS, width) if column.key != "reason" or any(r.reason for r in runs)
     ]

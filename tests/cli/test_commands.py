@@ -271,7 +271,7 @@ def test_runs_left_without_a_worker_are_reported_resumed_and_retried(initlab: Co
         workers.set_monitor(store, worker_id, 999999999, 1.0)
         assert queue.claim(store, worker_id)
     listed = initlab("runs", "--store", "lab.db")
-    assert "crashed" in listed.out and "2 runs are queued and no worker is alive" in listed.err
+    assert "crashed" in listed.out and "2 runs are queued, but no worker is running" in listed.err
     resumed = initlab("resume", "--all", "--store", "lab.db")
     assert resumed.out == "run 2: resumed\nrun 3: resumed\n"
     refused = initlab("resume", "1", "--store", "lab.db")
