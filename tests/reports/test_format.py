@@ -47,7 +47,7 @@ def make_leaderboard(first: list[float], second: list[float], from_seed: int = 0
 
 def test_the_conclusion_claims_no_more_than_the_seeds_show() -> None:
     assert "he_normal is better than #2 zeros by 50" in conclusion(make_leaderboard([0.91, 0.9, 0.9], [0.4, 0.4, 0.4]))
-    assert "not decided" in conclusion(make_leaderboard([0.9, 0.5, 0.7], [0.5, 0.8, 0.6]))
+    assert "undecided" in conclusion(make_leaderboard([0.9, 0.5, 0.7], [0.5, 0.8, 0.6]))
     assert "not enough shared seeds yet" in conclusion(make_leaderboard([0.9], [0.4]))
     assert "not enough shared seeds yet" in conclusion(make_leaderboard([0.9, 0.9], [0.4, 0.4], from_seed=5))
     # he_normal has the higher mean because of a seed that zeros lacks; over the shared seeds it is behind.
