@@ -174,7 +174,7 @@ async def test_the_notice_at_the_end_says_which_initializer_is_better_and_whethe
         for accuracy in (0.9, 0.91, 0.95, 0.8):
             bench.end(bench.begin(), Result(accuracy))
         await lab.until(lambda: "Comparison 2: 4 of 4 runs done" in lab.notifications)
-        assert "over 2 shared seeds: not decided," in lab.notifications
+        assert "over 2 shared seeds: undecided," in lab.notifications
 
 
 async def test_hostile_reasons_and_logs_are_shown_as_plain_text(bench: Bench, tmp_path: Path) -> None:
