@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,9 @@ def train(submission: Submission, store_path: Path, console: Console, *, detach:
     """
     with Store.open(store_path) as store:
         ids = submit.submit(store, submission).ids
+        if not detach:
+            # For the intervals: while the workers start, not when somebody waits for the leaderboard.
+            importlib.import_module("scipy.special")
         interrupted = not detach and _follow_to_the_end(store, ids, console)
         return Trained(tuple(list_runs(store, ids)), interrupted)
 
