@@ -52,7 +52,7 @@ class Launcher:
 
     def prepare(self) -> None:
         """Have idle workers compile the form's network, once it stays as it is for a while."""
-        self._screen.run_worker(self._prepare, group="prepare", exclusive=True)
+        self._screen.run_worker(self._prepare(), group="prepare", exclusive=True)
 
     async def _prepare(self) -> None:
         await asyncio.sleep(PREPARE_SECONDS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,7 +86,7 @@ class RecipeActions:
 
     def evaluate(self, snapshot: StoreSnapshot) -> None:
         """Show the verdicts on the newest comparison's claims once its runs have ended."""
-        self._screen.run_worker(partial(self._evaluate, snapshot), group="claims", exclusive=True)
+        self._screen.run_worker(self._evaluate(snapshot), group="claims", exclusive=True)
 
     async def _evaluate(self, snapshot: StoreSnapshot) -> None:
         results, newest = self._screen.results, snapshot.newest_id
