@@ -133,6 +133,17 @@ CHOICE = (
     Key("escape", "leave", "Back", "close the list and restore the value; again: go back to the initializers"),
 )
 
+PARAMETER = (
+    Key(
+        "enter",
+        "next_parameter",
+        "Next",
+        "go to the initializer's next parameter; from the last one, back to the list",
+        priority=True,
+    ),
+    Key("escape", "leave", "Restore", "restore the old values and go back to the list", priority=True),
+)
+
 TRAINING = (
     Key("k", "skip", "Skip", "stop only this run; the next one continues"),
     Key("enter,i", "details", "Details", "show the details of the run under the cursor"),
@@ -208,6 +219,7 @@ SECTIONS = (
     ("1 Setup: the initializers", SETUP),
     ("1 Setup: the fields", FIELD),
     ("1 Setup: fields with choices", CHOICE),
+    ("1 Setup: the parameters of an initializer", PARAMETER),
     ("2 Training", TRAINING),
     ("3 Results", RESULTS),
     ("Chart", CHART),

@@ -97,7 +97,7 @@ async def fill_in_what_trains_for_ever(lab: Lab) -> None:
     await lab.point_to("random_normal")
     await lab.press("enter")
     await lab.retype("1")
-    await lab.press("escape", "plus")
+    await lab.press("enter", "enter", "plus")
     await lab.retype("0.5")
 
 

@@ -21,6 +21,7 @@ from initlab_tui.tui.keys import (
     HELP,
     LAB,
     LAYERS,
+    PARAMETER,
     RESULTS,
     SECTIONS,
     SETUP,
@@ -37,7 +38,7 @@ from initlab_tui.tui.screens.lab import LabScreen
 from initlab_tui.tui.screens.layers import LayersScreen
 from initlab_tui.tui.widgets.field import ChoiceField, FieldInput
 from initlab_tui.tui.widgets.footer import KeyFooter
-from initlab_tui.tui.widgets.initializer_list import InitializerList
+from initlab_tui.tui.widgets.initializer_list import InitializerList, ParameterInput
 from initlab_tui.tui.widgets.table import Table
 from tests.tui.conftest import VERY_WIDE, Bench, Lab, by_initializer, comparison, flat, open_lab
 
@@ -47,6 +48,7 @@ PLACES: list[tuple[type[DOMNode], Sequence[Key]]] = [
     (InitializerList, SETUP),
     (FieldInput, FIELD),
     (ChoiceField, CHOICE),
+    (ParameterInput, PARAMETER),
     (Training, TRAINING),
     (Results, RESULTS),
     (ChartScreen, CHART),
@@ -72,7 +74,21 @@ def names(keys: Sequence[Key]) -> list[str]:
 def test_the_tables_are_all_there_are() -> None:
     assert [id(keys) for _, keys in SECTIONS] == [
         id(keys)
-        for keys in (LAB, EVERYWHERE, SETUP, FIELD, CHOICE, TRAINING, RESULTS, CHART, DETAILS, LAYERS, CLAIMS, HELP)
+        for keys in (
+            LAB,
+            EVERYWHERE,
+            SETUP,
+            FIELD,
+            CHOICE,
+            PARAMETER,
+            TRAINING,
+            RESULTS,
+            CHART,
+            DETAILS,
+            LAYERS,
+            CLAIMS,
+            HELP,
+        )
     ]
 
 

@@ -118,17 +118,49 @@ async def test_ticking_editing_in_place_and_another_of_the_same(store: Store) ->
         assert lab.initializers.highlighted_child is lab.initializers.wrong
         await lab.press("enter")
         await lab.retype("1")
-        await lab.press("escape")
+        await lab.press("enter", "enter")
         assert lab.initializers.has_focus
         await lab.until(lambda: "☒ random_normal σ=1.0" in lab.setup)
         await lab.press("plus")
         await lab.retype("0.5")
-        await lab.press("escape")
+        await lab.press("enter", "enter")
         assert starts(lab) == ["zeros", "random_normal:stddev=1.0", "random_normal:stddev=0.5", "he_normal"]
         await lab.press("minus")
         assert starts(lab) == ["zeros", "random_normal:stddev=1.0", "he_normal"]
         await lab.press("minus")
         assert len(starts(lab)) == 3
+
+
+async def test_enter_goes_to_the_next_parameter_and_from_the_last_back_to_the_list(store: Store) -> None:
+    async with open_lab(store, VERY_WIDE) as lab:
+        await lab.point_to("random_uniform")
+        await lab.press("space", "enter")
+        await lab.retype("-0.2")
+        await lab.press("enter")
+        await lab.retype("0.3")
+        assert lab.initializers.has_focus_within
+        await lab.press("enter", "plus")
+        await lab.retype("-0.5")
+        await lab.press("enter", "enter")
+        assert lab.initializers.has_focus
+        assert not lab.initializers.query("ParameterInput")
+        first, second = "random_uniform:minval=-0.2,maxval=0.3", "random_uniform:minval=-0.5,maxval=0.3"
+        assert starts(lab) == [FIRST[0], first, second, FIRST[1], FIRST[2]]
+
+
+async def test_escape_restores_all_parameters_of_the_initializer(store: Store) -> None:
+    async with open_lab(store, VERY_WIDE) as lab:
+        await lab.point_to("random_normal")
+        before = starts(lab)
+        await lab.press("enter")
+        await lab.retype("-9")
+        await lab.press("escape", "space", "space")
+        assert lab.initializers.has_focus
+        assert starts(lab) == before
+        assert described(lab)
+        await lab.press("enter")
+        assert lab.app.focused
+        assert lab.app.focused.value == before[0].partition("=")[2]
 
 
 async def test_the_same_start_twice_and_none_at_all_are_refused_in_words(store: Store) -> None:
@@ -151,7 +183,7 @@ async def test_your_own_initializer_is_typed_and_stays_in_sight(store: Store) ->
     async with open_lab(store) as lab:
         await lab.press("end", "space")
         assert "import must have a value" in lab.setup
-        await lab.press(*"a.B", "escape")
+        await lab.press(*"a.B", "enter")
         assert "☒ your own: a.B" in lab.setup
         await lab.press("home", "space")
         assert starts(lab) == ["zeros", *FIRST, "import:a.B"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -15,7 +15,7 @@ from textual.widgets import Input, Label, ListItem, ListView, Static
 from initlab_tui.domain.catalog.initializers import CATALOGUE
 from initlab_tui.domain.initializer import IMPORT_PREFIX, Initializer
 from initlab_tui.reports.format import initializer_name, plain
-from initlab_tui.tui.keys import SETUP, bindings
+from initlab_tui.tui.keys import PARAMETER, SETUP, bindings
 from initlab_tui.tui.widgets.field import FieldInput
 
 OWN = "your own"
@@ -72,12 +72,43 @@ class Line:
         return self.words.replace(":", " ", 1) if self.trouble else initializer_name(self.read())
 
 
+class ParameterInput(FieldInput):
+    """The text of one parameter, under its initializer in the list."""
+
+    BINDINGS = bindings(PARAMETER)
+
+    # These take effect before the next key is read, and so do not wait for a message.
+
+    def action_next_parameter(self) -> None:
+        """Go to the next parameter; from the last one, close the editor."""
+        inputs = list(self._item.query(ParameterInput))
+        following = inputs[inputs.index(self) + 1 :]
+        if following:
+            self.screen.set_focus(following[0])
+        else:
+            self._leave()
+
+    def action_leave(self) -> None:
+        """Restore the old values and close the editor."""
+        self._item.restore()
+        self._leave()
+
+    @property
+    def _item(self) -> InitializerItem:
+        return self.query_ancestor(InitializerItem)
+
+    def _leave(self) -> None:
+        self.query_ancestor(InitializerList).leave()
+
+
 class InitializerItem(ListItem):
     """A line of the list, with its parameters under it while they are edited."""
 
     def __init__(self, line: Line) -> None:
         super().__init__()
         self.line = line
+        self._before: Line | None = None
+        self._is_restored = False
 
     def compose(self) -> ComposeResult:
         yield Static("", classes="name")
@@ -102,28 +133,38 @@ class InitializerItem(ListItem):
 
     @property
     def is_open(self) -> bool:
-        return bool(self.query(".editor"))
+        """Whether the parameters are being edited."""
+        return self._before is not None
 
     async def open(self) -> None:
         """Show the parameters and focus the first."""
-        if self.is_open:
-            self.query(Input).first().focus()
-            return
-        editor = Vertical(*(_parameter(self.line.name, key, value) for key, value in self.line.values.items()))
-        editor.add_class("editor")
-        await self.mount(editor, after=0)
-        self.query(Input).first().focus()
-        self.call_after_refresh(self.scroll_visible, animate=False)
+        if not self.is_open:
+            self._before = replace(self.line, values=dict(self.line.values))
+            self._is_restored = False
+            editor = Vertical(*(_parameter(self.line.name, key, value) for key, value in self.line.values.items()))
+            editor.add_class("editor")
+            await self.mount(editor, after=0)
+            self.call_after_refresh(self.scroll_visible, animate=False)
+        self.screen.set_focus(self.query(ParameterInput).first())
+
+    def restore(self) -> None:
+        """Undo what was edited since the parameters were shown."""
+        if self._before:
+            self.line, self._is_restored = self._before, True
+            self.post_message(InitializerList.Changed())
 
     async def close(self) -> None:
         """Hide the parameters."""
+        self._before = None
         await self.query(".editor").remove()
         self.show()
 
     def on_input_changed(self, event: Input.Changed) -> None:
+        """Set the parameter to what was typed, unless the old values were restored since."""
         event.stop()
-        if event.input.name:
-            self.line.values[event.input.name] = event.value.strip()
+        if not event.input.name or self._is_restored:
+            return
+        self.line.values[event.input.name] = event.value.strip()
         if self.line.name == OWN and event.value:
             self.line.ticked = True  # who names an initializer means to use it
         self.show()
@@ -134,7 +175,7 @@ def _parameter(name: str, key: str, value: str) -> Horizontal:
     entry = CATALOGUE.get(name)
     parameter = entry.parameter(key) if entry else None
     shown = "σ stddev" if key == "stddev" else key
-    box = FieldInput(value, name=key, placeholder="package.module.Name" if name == OWN else "")
+    box = ParameterInput(value, name=key, placeholder="package.module.Name" if name == OWN else "")
     if parameter:
         box.tooltip = f"{parameter.meaning}; {parameter.allowed}"
     return Horizontal(Label(f"    {shown}", markup=False), box)
@@ -245,7 +286,7 @@ class InitializerList(ListView, can_focus_children=True):
         for item in self.items:
             if item.is_open:
                 self.run_worker(item.close())
-        self.focus()
+        self.screen.set_focus(self)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Disable the list's keys while a parameter is edited."""
