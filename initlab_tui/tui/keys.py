@@ -148,6 +148,7 @@ TRAINING = (
     Key("k", "skip", "Skip", "stop only this run; the next one continues"),
     Key("enter,i", "details", "Details", "show the details of the run under the cursor"),
     Key("l", "layers", "Layers", "show the layers of the run under the cursor over its steps, as a heat map"),
+    Key("R", "retry", "Retry", "queue the run again, if it failed, crashed or was stopped"),
     Key("f", "follow", "Follow", "keep the cursor on the running run", show=False),
 )
 
@@ -159,6 +160,7 @@ RESULTS = (
     Key("o", "only", "Only last", "show only the newest comparison, or all", show=False),
     Key("i", "details", "Details", "show the details of the run, or of the group's first run", show=False),
     Key("l", "layers", "Layers", "show the layers of the run, or of the group's first run, as a heat map", show=False),
+    Key("R", "retry", "Retry", "queue the failed, crashed and stopped ones of the marked runs again", show=False),
     Key("d,delete", "delete", "Delete", "delete the marked runs, or those under the cursor", show=False),
     Key("u,ctrl+z", "undo", "Undo", "restore the runs that were deleted last", show=False),
     Key("n", "rename", "Name", "name the marked runs, or those under the cursor", show=False),

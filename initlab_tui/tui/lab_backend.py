@@ -187,15 +187,22 @@ class LabBackend:
         return await self._writing.do(change)
 
     async def resume(self, ids: Sequence[int]) -> list[int]:
-        """Resume paused runs, and start workers if there are none."""
+        """Resume paused runs, and start workers if there are none; return the runs that were resumed."""
+        return await self._writing.do(lambda store: self._with_workers(store, queue.resume(store, ids), ids))
 
-        def resume(store: Store) -> list[int]:
-            resumed = queue.resume(store, ids)
-            for plan in supervisor.needed_again(store, ids):
-                self._workers += supervisor.start_workers(store, plan, idle=IDLE_SECONDS)
-            return resumed
+    async def retry(self, ids: Sequence[int]) -> list[int]:
+        """Queue runs again, and start workers if there are none; return the new runs."""
 
-        return await self._writing.do(resume)
+        def retry(store: Store) -> list[int]:
+            queued = queue.retry(store, ids)
+            return self._with_workers(store, queued, queued)
+
+        return await self._writing.do(retry)
+
+    def _with_workers(self, store: Store, queued: list[int], ids: Sequence[int]) -> list[int]:
+        for plan in supervisor.needed_again(store, ids):
+            self._workers += supervisor.start_workers(store, plan, idle=IDLE_SECONDS)
+        return queued
 
     def close(self) -> None:
         """Close the store and end idle workers; busy workers end when no runs are left."""

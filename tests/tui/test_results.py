@@ -7,6 +7,8 @@ from functools import partial
 import pytest
 from textual.widgets import Input, OptionList
 
+from initlab_tui.domain.run_status import RunStatus
+from initlab_tui.store import progress
 from initlab_tui.store.database import Store
 from initlab_tui.store.runs import list_runs
 from initlab_tui.tui.screens.chart import ChartScreen
@@ -82,6 +84,21 @@ async def test_sorting_by_dialog_or_header_and_in_reverse(three: Store) -> None:
         assert names(lab) == ["random_normal", "he_normal", "glorot_uniform"]
         await lab.click(board, (lab.text_of("#leaderboard").splitlines()[0].index("acc %"), 0))
         assert names(lab) == ["he_normal", "glorot_uniform", "random_normal"]
+
+
+async def test_retry_queues_all_marked_runs_again_that_can_be_retried(bench: Bench) -> None:
+    bench.queue(comparison("he_normal", "zeros", "ones", seeds=1))
+    progress.release(bench.store, bench.begin(), RunStatus.FAILED, "the disk is full")
+    bench.end(bench.begin(), Result())
+    progress.release(bench.store, bench.begin(), RunStatus.STOPPED)
+    async with opened(bench.store, VERY_WIDE) as lab:
+        await lab.press("3", "home", "R")
+        await lab.until(lambda: "Run 2 is done: only failed, crashed and stopped runs can be retried." in lab.told)
+        await lab.press("space", "space", "space")
+        await lab.until("3 marked")
+        await lab.press("R")
+        await lab.until(lambda: "Queued 2 runs again. 1 run left out: only failed, crashed and" in lab.told)
+        assert bench.statuses() == ["failed", "done", "stopped", "queued", "queued"]
 
 
 async def test_the_filter_applies_while_typing_and_escape_clears_it(three: Store) -> None:

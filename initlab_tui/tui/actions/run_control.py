@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.reports.format import about, counted
 from initlab_tui.store import queue
+from initlab_tui.store.database import StoreError
 from initlab_tui.store.runs import Run
 from initlab_tui.tui.lab_backend import LabBackend
 from initlab_tui.tui.screens.dialogs import Choose
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from initlab_tui.tui.screens.lab import LabScreen
 
 CONFIRM_FROM_SECONDS = 30.0
+RETRIABLE = "only failed, crashed and stopped runs can be retried"
 
 
 class RunControl:
@@ -42,12 +45,41 @@ class RunControl:
             self._screen.run_worker(self._resume([run.id for run in runs]), group="write")
 
     async def _resume(self, ids: list[int]) -> None:
-        resumed = await self._backend.resume(ids)
+        try:
+            resumed = await self._backend.resume(ids)
+        except (InvalidInputError, StoreError) as error:
+            self._screen.show_error(error)
+            return
         self._screen.notify(f"Resumed {counted(len(resumed), 'run')}.", markup=False)
 
     def skip(self, run_id: int) -> None:
         """Stop one run."""
         self._screen.write(lambda store: queue.stop(store, [run_id]), "Skipping {}.")
+
+    def retry(self, ids: Sequence[int]) -> None:
+        """Queue those of the runs again that failed, crashed or were stopped."""
+        runs = [run for run in self._screen.runs if run.id in ids]
+        if any(run.status.can_be_retried for run in runs):
+            self._screen.run_worker(self._retry(runs), group="write")
+        elif len(runs) == 1:
+            self._screen.notify(f"Run {runs[0].id} is {runs[0].status}: {RETRIABLE}.", markup=False)
+        elif runs:
+            self._screen.notify(f"None of these {len(runs)} runs can be retried: {RETRIABLE}.", markup=False)
+
+    async def _retry(self, runs: Sequence[Run]) -> None:
+        chosen = [run.id for run in runs if run.status.can_be_retried]
+        try:
+            queued = await self._backend.retry(chosen)
+        except (InvalidInputError, StoreError) as error:
+            self._screen.show_error(error)
+            return
+        active = len(chosen) - len(queued)
+        words = [f"Queued {counted(len(queued), 'run')} again."] if queued else []
+        if active:
+            words.append(f"{counted(active, 'run')} left out: already queued again, or running.")
+        if len(chosen) < len(runs):
+            words.append(f"{counted(len(runs) - len(chosen), 'run')} left out: {RETRIABLE}.")
+        self._screen.notify(" ".join(words), markup=False)
 
     def stop(self) -> None:
         """Stop the comparison."""

@@ -47,7 +47,7 @@ class Results(Vertical):
     BINDINGS = bindings(RESULTS)
 
     class Requested(Message):
-        """The person asks to do something with runs: details, layers, delete, undo, rename, tag or sort."""
+        """The person asks to do something with runs: details, layers, retry, delete, undo, rename, tag or sort."""
 
         def __init__(self, action: str, ids: Sequence[int] = ()) -> None:
             super().__init__()
@@ -211,6 +211,9 @@ class Results(Vertical):
         key = self.leaderboard.current
         if key and (runs := self._rows.runs_of(key)):
             self.post_message(self.Requested(action, [runs[0].id]))
+
+    def action_retry(self) -> None:
+        self._request("retry")
 
     def action_delete(self) -> None:
         self._request("delete")

@@ -34,7 +34,7 @@ class Training(Vertical):
     BINDINGS = bindings(TRAINING)
 
     class Requested(Message):
-        """The person asks to do something with a run: skip, details or layers."""
+        """The person asks to do something with a run: skip, retry, details or layers."""
 
         def __init__(self, action: str, run_id: int) -> None:
             super().__init__()
@@ -140,6 +140,9 @@ class Training(Vertical):
 
     def action_skip(self) -> None:
         self._request("skip")
+
+    def action_retry(self) -> None:
+        self._request("retry")
 
     def action_details(self) -> None:
         self._request("details")

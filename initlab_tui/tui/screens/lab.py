@@ -222,15 +222,21 @@ class LabScreen(Screen[None]):
         try:
             ids = await self._backend.write(change)
         except (InvalidInputError, StoreError) as error:
-            self.notify(plain(str(error)), severity="error", timeout=NOTICE_SECONDS, markup=False)
+            self.show_error(error)
         else:
             self.notify(message.format(counted(len(ids or ()), "run")), markup=False)
+
+    def show_error(self, error: InvalidInputError | StoreError) -> None:
+        """Show why the store was not changed."""
+        self.notify(plain(str(error)), severity="error", timeout=NOTICE_SECONDS, markup=False)
 
     @on(Training.Requested)
     def _training_requested(self, message: Training.Requested) -> None:
         match message.action:
             case "skip":
                 self._control.skip(message.run_id)
+            case "retry":
+                self._control.retry([message.run_id])
             case "layers":
                 self._show_layers(message.run_id)
             case "details":
@@ -246,6 +252,8 @@ class LabScreen(Screen[None]):
                 self._show_details(ids[0])
             case "sort":
                 self._sort()
+            case "retry":
+                self._control.retry(ids)
             case "delete":
                 self._editor.delete(ids)
             case "undo":
