@@ -91,13 +91,13 @@ async def test_retry_queues_all_marked_runs_again_that_can_be_retried(bench: Ben
     progress.release(bench.store, bench.begin(), RunStatus.FAILED, "the disk is full")
     bench.end(bench.begin(), Result())
     progress.release(bench.store, bench.begin(), RunStatus.STOPPED)
-    async with opened(bench.store, VERY_WIDE) as lab:
+    async with open_lab(bench.store, VERY_WIDE) as lab:
         await lab.press("3", "home", "R")
-        await lab.until(lambda: "Run 2 is done: only failed, crashed and stopped runs can be retried." in lab.told)
+        await lab.until(lambda: "Run 2 is done: only failed, crashed and stopped" in lab.notifications)
         await lab.press("space", "space", "space")
         await lab.until("3 marked")
         await lab.press("R")
-        await lab.until(lambda: "Queued 2 runs again. 1 run left out: only failed, crashed and" in lab.told)
+        await lab.until(lambda: "Queued 2 runs again. 1 run left out: only failed, crashed and" in lab.notifications)
         assert bench.statuses() == ["failed", "done", "stopped", "queued", "queued"]
 
 

@@ -159,7 +159,7 @@ async def test_escape_restores_all_parameters_of_the_initializer(store: Store) -
         assert starts(lab) == before
         assert described(lab)
         await lab.press("enter")
-        assert [box.value for box in lab.starts.query(FieldInput)] == ["0.05", "0.0"]
+        assert [box.value for box in lab.initializers.query(FieldInput)] == ["0.05", "0.0"]
 
 
 async def test_the_same_start_twice_and_none_at_all_are_refused_in_words(store: Store) -> None:

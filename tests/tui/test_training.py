@@ -123,16 +123,16 @@ async def test_retry_queues_a_failed_run_again_and_says_so_or_why_not(bench: Ben
     bench.queue(comparison("he_normal", "zeros", seeds=1))
     progress.release(bench.store, bench.begin(0.5), RunStatus.CRASHED, "the worker died")
     bench.end(bench.begin(), Result())
-    async with opened(bench.store) as lab:
+    async with open_lab(bench.store) as lab:
         await lab.press("2", "end", "R")
-        await lab.until(lambda: "Queued 1 run again." in lab.told)
+        await lab.until(lambda: "Queued 1 run again." in lab.notifications)
         await lab.until(lambda: bench.statuses() == ["crashed", "done", "queued"])
         crashed, _, again = list_runs(bench.store)
         assert (again.spec, again.comparison_id) == (crashed.spec, crashed.comparison_id)
         await lab.press("R")
-        await lab.until(lambda: "1 run left out: already queued again, or running." in lab.told)
+        await lab.until(lambda: "1 run left out: already queued again, or running." in lab.notifications)
         await lab.press("up", "R")
-        await lab.until(lambda: "Run 2 is done: only failed, crashed and stopped runs can be retried." in lab.told)
+        await lab.until(lambda: "Run 2 is done: only failed, crashed and stopped" in lab.notifications)
         assert bench.statuses() == ["crashed", "done", "queued"]
 
 
