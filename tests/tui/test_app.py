@@ -1,4 +1,4 @@
-"""The lab as a whole: a first start, a day's work with real workers, leaving and coming back, small terminals."""
+"""The lab as a whole: a session with real workers, quitting and reopening, and small terminals."""
 
 from __future__ import annotations
 
@@ -16,46 +16,46 @@ from tests.tui.conftest import NARROW, WIDE, Bench, Lab, by_initializer, compari
 
 pytestmark = pytest.mark.asyncio
 
-FOR_EVER = "1000000"
+MANY_EPOCHS = "1000000"
 
 
-def latest(store: Store) -> list[Run]:
-    """The runs of the newest comparison."""
+def latest_runs(store: Store) -> list[Run]:
+    """Return the runs of the newest comparison."""
     runs = list_runs(store)
     return [run for run in runs if run.comparison_id == runs[-1].comparison_id]
 
 
 def statuses(store: Store) -> list[str]:
-    return [run.status for run in latest(store)]
+    return [run.status for run in latest_runs(store)]
 
 
-def training(store: Store) -> list[Run]:
-    return [run for run in latest(store) if run.status == "running" and run.step]
+def training_runs(store: Store) -> list[Run]:
+    return [run for run in latest_runs(store) if run.status == "running" and run.step]
 
 
-async def test_a_day_in_the_lab(real_store: Store) -> None:
+async def test_a_session_with_real_workers(real_store: Store) -> None:
     async with open_lab(real_store, WIDE, warm=True) as lab:
-        await the_network_is_prepared(lab, real_store)
-        await r_alone_leads_to_a_leaderboard(lab, real_store)
-        await fill_in_what_trains_for_ever(lab)
+        await edit_the_network(lab, real_store)
+        await run_the_default_comparison(lab, real_store)
+        await fill_in_a_long_comparison(lab)
         assert len(list_runs(real_store)) == 9
         await lab.press("ctrl+r")
-        await see_it_train(lab, real_store)
-        await asked_before_it_is_queued_twice(lab, real_store)
-        await pause_and_go_on(lab, real_store)
-        await skip_one(lab, real_store)
-        await look_at_the_chart(lab)
-        await leave(lab, "keep")
-    going_on = training(real_store)
-    assert len(going_on) == 2
+        await watch_the_training(lab, real_store)
+        await refuse_to_queue_twice(lab, real_store)
+        await pause_and_resume(lab, real_store)
+        await skip_a_run(lab, real_store)
+        await open_the_chart(lab)
+        await quit_lab(lab, "keep")
+    still_training = training_runs(real_store)
+    assert len(still_training) == 2
     async with open_lab(real_store, WIDE) as lab:
-        await come_back(lab, going_on)
-        await leave(lab, "stop")
+        await check_the_reopened_lab(lab, still_training)
+        await quit_lab(lab, "stop")
     assert "queued" not in statuses(real_store)
-    await stopped(real_store)
+    await wait_until_stopped(real_store)
 
 
-async def the_network_is_prepared(lab: Lab, store: Store) -> None:
+async def edit_the_network(lab: Lab, store: Store) -> None:
     deep = (64,) * 10
 
     def prepared() -> list[tuple[int, ...]]:
@@ -70,28 +70,28 @@ async def the_network_is_prepared(lab: Lab, store: Store) -> None:
     await lab.until(lambda: prepared() == [deep])
 
 
-async def r_alone_leads_to_a_leaderboard(lab: Lab, store: Store) -> None:
+async def run_the_default_comparison(lab: Lab, store: Store) -> None:
     await lab.press("r")
     await lab.until(lambda: lab.app.lab.training.queue.has_focus)
     await lab.until(lambda: "Comparison 1: 9 of 9 runs done" in lab.notifications)
     assert "he_normal is better than #2 glorot_uniform" in lab.notifications
     assert "the 95 % interval excludes 0" in lab.notifications
     await lab.clear()
-    starts = ("he_normal", "glorot_uniform", "random_normal")
-    assert tuple(word for word in lab.text_of("#leaderboard").split() if word in starts) == starts
+    best_first = ("he_normal", "glorot_uniform", "random_normal")
+    assert tuple(word for word in lab.text_of("#leaderboard").split() if word in best_first) == best_first
     await lab.until(lambda: "█" in lab.text_of("#leaderboard"))
     assert statuses(store) == ["done"] * 9
 
 
-async def fill_in_what_trains_for_ever(lab: Lab) -> None:
-    """A small network, two seeds, random_normal twice and he_normal; the epochs wrong at first."""
+async def fill_in_a_long_comparison(lab: Lab) -> None:
+    """Fill in a small network, two seeds, random_normal twice and he_normal, with invalid epochs at first."""
     await lab.type_into("hidden", "16")
     await lab.type_into("seeds", "2")
     await lab.type_into("epochs", "0")
     await lab.press("ctrl+r")
     assert lab.app.focused is lab.field("epochs")
     assert "Not queued" in lab.notifications
-    await lab.retype(FOR_EVER)
+    await lab.retype(MANY_EPOCHS)
     await lab.point_to("glorot_uniform")
     await lab.press("space")
     await lab.point_to("random_normal")
@@ -101,22 +101,22 @@ async def fill_in_what_trains_for_ever(lab: Lab) -> None:
     await lab.retype("0.5")
 
 
-async def see_it_train(lab: Lab, store: Store) -> None:
-    await lab.until(lambda: len(training(store)) == 2)
-    runs = latest(store)
+async def watch_the_training(lab: Lab, store: Store) -> None:
+    await lab.until(lambda: len(training_runs(store)) == 2)
+    runs = latest_runs(store)
     assert [str(run.spec.initializer) for run in runs[:3]] == [
         "random_normal:stddev=1.0",
         "random_normal:stddev=0.5",
         "he_normal",
     ]
-    assert {(run.spec.hidden, run.spec.epochs) for run in runs} == {((16,), int(FOR_EVER))}
+    assert {(run.spec.hidden, run.spec.epochs) for run in runs} == {((16,), int(MANY_EPOCHS))}
     assert [run.seed for run in runs] == [0, 0, 0, 1, 1, 1]
     await lab.until(lambda: "» running" in lab.training and "epoch" in lab.training)
     first = lab.training
     await lab.until(lambda: lab.training != first and "0/6 runs done" in lab.training)
 
 
-async def asked_before_it_is_queued_twice(lab: Lab, store: Store) -> None:
+async def refuse_to_queue_twice(lab: Lab, store: Store) -> None:
     await lab.press("r")
     assert isinstance(lab.app.screen, Choose)
     assert "The same comparison is already queued or running." in lab.text
@@ -125,25 +125,25 @@ async def asked_before_it_is_queued_twice(lab: Lab, store: Store) -> None:
     assert len(list_runs(store)) == 9 + 6
 
 
-async def pause_and_go_on(lab: Lab, store: Store) -> None:
+async def pause_and_resume(lab: Lab, store: Store) -> None:
     await lab.press("p")
     await lab.until(lambda: set(statuses(store)) == {"paused"})
-    before = latest(store)[0].step
+    before = latest_runs(store)[0].step
     assert before
     await lab.until(lambda: "press p to continue from here" in lab.training)
     await lab.press("p")
-    await lab.until(lambda: len(training(store)) == 2)
-    await lab.until(lambda: latest(store)[0].step > before)
+    await lab.until(lambda: len(training_runs(store)) == 2)
+    await lab.until(lambda: latest_runs(store)[0].step > before)
 
 
-async def skip_one(lab: Lab, store: Store) -> None:
+async def skip_a_run(lab: Lab, store: Store) -> None:
     await lab.press("home", "k")
     await lab.until(lambda: statuses(store)[0] == "stopped")
-    await lab.until(lambda: len(training(store)) == 2)
+    await lab.until(lambda: len(training_runs(store)) == 2)
     assert statuses(store).count("stopped") == 1
 
 
-async def look_at_the_chart(lab: Lab) -> None:
+async def open_the_chart(lab: Lab) -> None:
     await lab.press("3", "o", "c")
     assert isinstance(lab.app.screen, ChartScreen)
     assert len(lab.app.screen.series) == 3
@@ -154,7 +154,7 @@ async def look_at_the_chart(lab: Lab) -> None:
     await lab.press("escape")
 
 
-async def leave(lab: Lab, answer: str) -> None:
+async def quit_lab(lab: Lab, answer: str) -> None:
     await lab.press("q")
     assert isinstance(lab.app.screen, Choose)
     options = lab.app.screen.query_one(OptionList)
@@ -164,25 +164,25 @@ async def leave(lab: Lab, answer: str) -> None:
     await lab.wait_until_exited()
 
 
-async def come_back(lab: Lab, going_on: list[Run]) -> None:
+async def check_the_reopened_lab(lab: Lab, still_training: list[Run]) -> None:
     assert lab.field("hidden").value == "16"
-    assert lab.field("epochs").value == FOR_EVER
+    assert lab.field("epochs").value == MANY_EPOCHS
     assert lab.field("seeds").value == "2"
     ticked = [line.words for line in lab.initializers.ticked]
     assert ticked[0].startswith("random_normal:stddev=1.0")
     assert ticked[1].startswith("random_normal:stddev=0.5")
     assert ticked[2] == "he_normal"
-    await lab.until(lambda: f"» running {going_on[0].id}" in " ".join(lab.text_of("#queue").split()))
-    await lab.until(lambda: (lab.app.lab.runs[going_on[0].id - 1].step) > going_on[0].step)
+    await lab.until(lambda: f"» running {still_training[0].id}" in " ".join(lab.text_of("#queue").split()))
+    await lab.until(lambda: (lab.app.lab.runs[still_training[0].id - 1].step) > still_training[0].step)
 
 
-async def stopped(store: Store) -> None:
-    """What trained when it was asked to stop is given up by its worker."""
+async def wait_until_stopped(store: Store) -> None:
+    """Wait until the workers have stopped the runs that were training."""
     async with open_lab(store, WIDE) as lab:
         await lab.until(lambda: set(statuses(store)) == {"stopped"})
 
 
-async def test_with_nothing_to_lose_q_leaves_at_once(bench: Bench) -> None:
+async def test_q_exits_at_once_if_no_run_is_queued_or_running(bench: Bench) -> None:
     ids = bench.queue(comparison("zeros", seeds=1))
     execute(bench.store, "UPDATE runs SET status = 'paused'")
     async with open_lab(bench.store) as lab:
@@ -191,7 +191,7 @@ async def test_with_nothing_to_lose_q_leaves_at_once(bench: Bench) -> None:
     assert list_runs(bench.store, ids)[0].status == "paused"
 
 
-async def test_leaving_can_be_thought_over_and_ctrl_c_twice_leaves(bench: Bench) -> None:
+async def test_quitting_can_be_cancelled_and_ctrl_c_twice_exits(bench: Bench) -> None:
     bench.queue(comparison("zeros", seeds=2))
     async with open_lab(bench.store) as lab:
         await lab.press("q")
@@ -206,7 +206,7 @@ async def test_leaving_can_be_thought_over_and_ctrl_c_twice_leaves(bench: Bench)
     assert bench.statuses() == ["queued", "queued"]
 
 
-async def test_a_small_terminal_shows_a_pane_at_a_time(bench: Bench) -> None:
+async def test_a_small_terminal_shows_one_pane_at_a_time(bench: Bench) -> None:
     bench.train(comparison("he_normal", "zeros"), by_initializer)
     bench.queue(comparison("ones"))
     bench.begin(0.5)

@@ -1,4 +1,4 @@
-"""Keys: each is bound where the tables say, none twice in one place, none with Alt; footer, help and palette agree."""
+"""Keys: bound as the tables say, no duplicates, none with Alt; footer, help and palette agree with the tables."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from initlab_tui.tui.widgets.initializer_list import InitializerList, ParameterI
 from initlab_tui.tui.widgets.table import Table
 from tests.tui.conftest import VERY_WIDE, Bench, Lab, by_initializer, comparison, flat, open_lab
 
-PLACES: list[tuple[type[DOMNode], Sequence[Key]]] = [
+OWNERS: list[tuple[type[DOMNode], Sequence[Key]]] = [
     (LabScreen, LAB),
     (LabApp, EVERYWHERE),
     (InitializerList, SETUP),
@@ -57,12 +57,12 @@ PLACES: list[tuple[type[DOMNode], Sequence[Key]]] = [
     (ClaimsScreen, CLAIMS),
     (HelpScreen, HELP),
 ]
-IDS = [place.__name__ for place, _ in PLACES]
+OWNER_IDS = [owner.__name__ for owner, _ in OWNERS]
 
 
-def bound(place: type[DOMNode]) -> dict[str, list[Binding]]:
-    """What a place binds, its parents' keys too."""
-    bindings = place._merged_bindings
+def bindings_of(owner: type[DOMNode]) -> dict[str, list[Binding]]:
+    """Return the bindings of a widget or screen, including inherited ones."""
+    bindings = owner._merged_bindings
     assert bindings is not None
     return bindings.key_to_bindings
 
@@ -71,7 +71,7 @@ def names(keys: Sequence[Key]) -> list[str]:
     return [name for key in keys for name in key.keys.split(",")]
 
 
-def test_the_tables_are_all_there_are() -> None:
+def test_the_help_has_a_section_for_every_table_of_keys() -> None:
     assert [id(keys) for _, keys in SECTIONS] == [
         id(keys)
         for keys in (
@@ -92,44 +92,44 @@ def test_the_tables_are_all_there_are() -> None:
     ]
 
 
-@pytest.mark.parametrize(("place", "keys"), PLACES, ids=IDS)
-def test_every_key_is_bound_where_its_table_says(place: type[DOMNode], keys: Sequence[Key]) -> None:
+@pytest.mark.parametrize(("owner", "keys"), OWNERS, ids=OWNER_IDS)
+def test_every_key_is_bound_where_its_table_says(owner: type[DOMNode], keys: Sequence[Key]) -> None:
     for key in keys:
         for name in key.keys.split(","):
-            assert [binding.action for binding in bound(place)[name]] == [key.action], name
+            assert [binding.action for binding in bindings_of(owner)[name]] == [key.action], name
 
 
-def test_every_action_is_there() -> None:
-    for place, keys in PLACES:
+def test_every_key_has_an_action_method() -> None:
+    for owner, keys in OWNERS:
         for key in keys:
             target, _, action = key.action.partition("(")[0].rpartition(".")
-            owner = {"": place, "app": LabApp, "screen": LabScreen}[target]
-            assert hasattr(owner, f"action_{action}"), key.action
+            target_class = {"": owner, "app": LabApp, "screen": LabScreen}[target]
+            assert hasattr(target_class, f"action_{action}"), key.action
 
 
-@pytest.mark.parametrize("keys", [keys for _, keys in PLACES], ids=IDS)
-def test_no_key_stands_twice_in_a_place(keys: Sequence[Key]) -> None:
+@pytest.mark.parametrize("keys", [keys for _, keys in OWNERS], ids=OWNER_IDS)
+def test_no_table_has_a_key_twice(keys: Sequence[Key]) -> None:
     assert len(names(keys)) == len(set(names(keys)))
 
 
 @pytest.mark.parametrize("keys", [SETUP, TRAINING, RESULTS])
-def test_no_pane_takes_a_key_from_the_lab_or_from_the_table_in_it(keys: Sequence[Key]) -> None:
-    others = {*names(LAB), *names(EVERYWHERE), *(bound(Table) if keys is not SETUP else ())}
+def test_no_pane_overrides_a_key_of_the_lab_or_of_its_table(keys: Sequence[Key]) -> None:
+    others = {*names(LAB), *names(EVERYWHERE), *(bindings_of(Table) if keys is not SETUP else ())}
     assert not others & set(names(keys))
 
 
-@pytest.mark.parametrize("keys", [keys for _, keys in PLACES], ids=IDS)
-def test_never_alt(keys: Sequence[Key]) -> None:
+@pytest.mark.parametrize("keys", [keys for _, keys in OWNERS], ids=OWNER_IDS)
+def test_no_key_uses_alt(keys: Sequence[Key]) -> None:
     assert not [name for name in names(keys) if "alt" in name or "meta" in name]
 
 
 def parts(keys: Sequence[Key]) -> list[str]:
-    """What the footer writes of a table, for the keys that it shows."""
+    """Return the footer's texts for the keys of a table that it shows."""
     return [f"{key.shown.split(',')[0]} {key.label}" for key in keys if key.show]
 
 
 @pytest.mark.asyncio
-async def test_the_footer_shows_what_works_where_the_cursor_is_and_now(bench: Bench) -> None:
+async def test_the_footer_shows_the_keys_that_work_in_the_focused_pane(bench: Bench) -> None:
     async with open_lab(bench.store, VERY_WIDE) as lab:
         await lab.until("q Quit")
         assert all(part in lab.footer for part in (*parts(SETUP), "r Run", "? Help"))
@@ -154,7 +154,7 @@ async def test_the_footer_shows_what_works_where_the_cursor_is_and_now(bench: Be
 
 
 @pytest.mark.asyncio
-async def test_a_field_takes_letters_and_says_which_keys_are_left(store: Store) -> None:
+async def test_a_text_field_takes_letters_and_the_footer_shows_the_remaining_keys(store: Store) -> None:
     async with open_lab(store, VERY_WIDE) as lab:
         await lab.type_into("epochs", "rqxs1?")
         assert lab.is_at_home
@@ -166,7 +166,7 @@ async def test_a_field_takes_letters_and_says_which_keys_are_left(store: Store) 
 
 
 async def pages(lab: Lab) -> str:
-    """All of a screen that scrolls, from the top."""
+    """Return the text of all pages of a scrolling screen."""
     seen = [lab.text]
     while True:
         await lab.press("pagedown")
@@ -194,7 +194,7 @@ async def test_the_help_has_every_key_of_every_table(store: Store) -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_palette_holds_every_action_and_does_them(bench: Bench) -> None:
+async def test_the_palette_lists_every_action_and_runs_it(bench: Bench) -> None:
     bench.train(comparison("he_normal", "zeros"), by_initializer)
     async with open_lab(bench.store) as lab:
         await lab.press("ctrl+p")
@@ -203,9 +203,9 @@ async def test_the_palette_holds_every_action_and_does_them(bench: Bench) -> Non
         )
         found = lab.app.screen.query_one(CommandList)
         titles = [str(option.prompt) for option in (found.get_option_at_index(n) for n in range(found.option_count))]
-        for place, keys in (("", LAB), ("Setup: ", SETUP), ("Training: ", TRAINING), ("Results: ", RESULTS)):
+        for prefix, keys in (("", LAB), ("Setup: ", SETUP), ("Training: ", TRAINING), ("Results: ", RESULTS)):
             for key in keys:
-                assert any(title.startswith(f"{place}{key.label}") for title in titles), key.label
+                assert any(title.startswith(f"{prefix}{key.label}") for title in titles), key.label
         await lab.type("only last")
         await lab.until(lambda: found.option_count == 1)
         await lab.press("enter")
@@ -235,7 +235,7 @@ async def test_the_footer_drops_the_last_keys_in_a_narrow_terminal_but_keeps_hel
 
 
 @pytest.mark.asyncio
-async def test_a_click_on_a_key_in_the_footer_does_what_the_key_does(bench: Bench) -> None:
+async def test_clicking_a_key_in_the_footer_runs_its_action(bench: Bench) -> None:
     bench.train(comparison("he_normal", "zeros"), by_initializer)
     async with open_lab(bench.store) as lab:
         await lab.press("3")
@@ -252,7 +252,7 @@ async def test_a_click_on_a_key_in_the_footer_does_what_the_key_does(bench: Benc
 
 
 @pytest.mark.asyncio
-async def test_the_footer_is_painted_again_only_if_it_changes(store: Store) -> None:
+async def test_the_footer_is_repainted_only_if_it_changes(store: Store) -> None:
     async with open_lab(store) as lab:
         await lab.type_into("epochs", "3")
         footer = lab.app.screen.query_one(KeyFooter)

@@ -1,4 +1,4 @@
-"""The form: what is wrong is said beside it, what is right is what would be run."""
+"""The form: errors are shown at their field, and a valid form describes the comparison that r would run."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from tests.tui.conftest import (
 
 pytestmark = pytest.mark.asyncio
 
-FIRST = ["random_normal:stddev=0.05", "glorot_uniform", "he_normal"]
+DEFAULT = ["random_normal:stddev=0.05", "glorot_uniform", "he_normal"]
 
 
 def described(lab: Lab) -> Comparison:
-    """What would be run."""
+    """Return the comparison that r would run."""
     found = lab.app.lab.setup.comparison
     assert found is not None, lab.setup
     return found
 
 
-def starts(lab: Lab) -> list[str]:
+def ticked(lab: Lab) -> list[str]:
     return [str(initializer) for initializer in described(lab).initializers]
 
 
-async def test_a_first_start_has_the_digits_comparison_ticked_and_foretells_it(store: Store) -> None:
+async def test_a_new_store_opens_with_the_digits_comparison_ticked_and_predicted(store: Store) -> None:
     async with open_lab(store) as lab:
-        assert starts(lab) == FIRST
+        assert ticked(lab) == DEFAULT
         assert described(lab).base.dataset == "digits"
         assert "9 runs: 3 initializers × 3 seeds, about" in lab.setup
         assert "▽ vanishing forward" in lab.setup
@@ -53,7 +53,7 @@ async def test_a_first_start_has_the_digits_comparison_ticked_and_foretells_it(s
         assert "No results yet. Each initializer gets a line here" in lab.results
 
 
-WRONG = {
+INVALID = {
     "hidden": ("256,x", "hidden must be whole numbers >= 1"),
     "batch_size": ("0", "batch_size must be a whole number >= 1"),
     "epochs": ("", "epochs must be a whole number >= 1"),
@@ -61,11 +61,11 @@ WRONG = {
 }
 
 
-async def test_what_is_wrong_is_said_beside_it_and_r_leads_there(store: Store) -> None:
+async def test_an_error_is_shown_at_its_field_and_r_focuses_it(store: Store) -> None:
     async with open_lab(store, VERY_WIDE) as lab:
-        for name, (words, reason) in WRONG.items():
-            await refuse_and_put_right(lab, lab.field(name), words, reason)
-            assert starts(lab) == FIRST
+        for name, (words, reason) in INVALID.items():
+            await refuse_and_correct(lab, lab.field(name), words, reason)
+            assert ticked(lab) == DEFAULT
         assert list_runs(store) == []
         for words in ("0", "1 0"):
             await lab.set_field("learning_rate", words)
@@ -73,7 +73,7 @@ async def test_what_is_wrong_is_said_beside_it_and_r_leads_there(store: Store) -
             assert lab.field("learning_rate").is_wrong
 
 
-async def refuse_and_put_right(lab: Lab, field: FormField, words: str, reason: str) -> None:
+async def refuse_and_correct(lab: Lab, field: FormField, words: str, reason: str) -> None:
     right = field.value
     await lab.set_field(field.name or "", words)
     await lab.until(lambda: reason in flat(lab.text_of(field)))
@@ -85,7 +85,7 @@ async def refuse_and_put_right(lab: Lab, field: FormField, words: str, reason: s
     assert not field.is_wrong
 
 
-async def test_a_form_with_everything_set_is_what_would_be_run(store: Store) -> None:
+async def test_every_field_of_the_form_is_part_of_the_comparison(store: Store) -> None:
     async with open_lab(store) as lab:
         await lab.choose("activation", "tanh")
         await lab.choose("optimizer", "momentum")
@@ -101,13 +101,13 @@ async def test_a_form_with_everything_set_is_what_would_be_run(store: Store) -> 
         assert (base.activation, base.optimizer, base.execution) == ("tanh", "momentum", "graph")
 
 
-async def test_ticking_editing_in_place_and_another_of_the_same(store: Store) -> None:
+async def test_initializers_are_ticked_edited_in_place_duplicated_and_removed(store: Store) -> None:
     async with open_lab(store, VERY_WIDE) as lab:
         await lab.point_to("ones")
         await lab.press("up", "space", "space", "space")
         await lab.point_to("glorot_uniform")
         await lab.press("space")
-        assert starts(lab) == ["zeros", FIRST[0], FIRST[2]]
+        assert ticked(lab) == ["zeros", DEFAULT[0], DEFAULT[2]]
         await lab.point_to("random_normal")
         await lab.press("enter")
         assert "σ stddev" in lab.setup
@@ -124,11 +124,11 @@ async def test_ticking_editing_in_place_and_another_of_the_same(store: Store) ->
         await lab.press("plus")
         await lab.retype("0.5")
         await lab.press("enter", "enter")
-        assert starts(lab) == ["zeros", "random_normal:stddev=1.0", "random_normal:stddev=0.5", "he_normal"]
+        assert ticked(lab) == ["zeros", "random_normal:stddev=1.0", "random_normal:stddev=0.5", "he_normal"]
         await lab.press("minus")
-        assert starts(lab) == ["zeros", "random_normal:stddev=1.0", "he_normal"]
+        assert ticked(lab) == ["zeros", "random_normal:stddev=1.0", "he_normal"]
         await lab.press("minus")
-        assert len(starts(lab)) == 3
+        assert len(ticked(lab)) == 3
 
 
 async def test_enter_goes_to_the_next_parameter_and_from_the_last_back_to_the_list(store: Store) -> None:
@@ -145,24 +145,24 @@ async def test_enter_goes_to_the_next_parameter_and_from_the_last_back_to_the_li
         assert lab.initializers.has_focus
         assert not lab.initializers.query("ParameterInput")
         first, second = "random_uniform:minval=-0.2,maxval=0.3", "random_uniform:minval=-0.5,maxval=0.3"
-        assert starts(lab) == [FIRST[0], first, second, FIRST[1], FIRST[2]]
+        assert ticked(lab) == [DEFAULT[0], first, second, DEFAULT[1], DEFAULT[2]]
 
 
 async def test_escape_restores_all_parameters_of_the_initializer(store: Store) -> None:
     async with open_lab(store, VERY_WIDE) as lab:
         await lab.point_to("random_normal")
-        before = starts(lab)
+        before = ticked(lab)
         await lab.press("enter")
         await lab.retype("-9")
         await lab.press("escape", "space", "space")
         assert lab.initializers.has_focus
-        assert starts(lab) == before
+        assert ticked(lab) == before
         assert described(lab)
         await lab.press("enter")
         assert [box.value for box in lab.initializers.query(FieldInput)] == ["0.05", "0.0"]
 
 
-async def test_the_same_start_twice_and_none_at_all_are_refused_in_words(store: Store) -> None:
+async def test_the_same_initializer_twice_or_none_at_all_is_refused_with_the_reason(store: Store) -> None:
     async with open_lab(store) as lab:
         await lab.point_to("random_normal")
         await lab.press("plus", "escape")
@@ -178,17 +178,17 @@ async def test_the_same_start_twice_and_none_at_all_are_refused_in_words(store: 
         assert lab.initializers.has_focus
 
 
-async def test_your_own_initializer_is_typed_and_stays_in_sight(store: Store) -> None:
+async def test_a_custom_initializer_is_typed_and_stays_visible(store: Store) -> None:
     async with open_lab(store) as lab:
         await lab.press("end", "space")
         assert "import must have a value" in lab.setup
         await lab.press(*"a.B", "enter")
         assert "☒ your own: a.B" in lab.setup
         await lab.press("home", "space")
-        assert starts(lab) == ["zeros", *FIRST, "import:a.B"]
+        assert ticked(lab) == ["zeros", *DEFAULT, "import:a.B"]
 
 
-async def test_your_own_file_has_a_field_and_what_is_wrong_with_it_is_said_there(store: Store, tmp_path: Path) -> None:
+async def test_a_custom_dataset_has_a_field_for_its_path_and_shows_errors_there(store: Store, tmp_path: Path) -> None:
     async with open_lab(store, VERY_WIDE) as lab:
         assert not lab.field("file").display
         await lab.set_field("dataset", "npz:")
@@ -205,13 +205,13 @@ async def test_your_own_file_has_a_field_and_what_is_wrong_with_it_is_said_there
         assert list_runs(store) == []
         images = np.arange(8 * 4, dtype=np.uint8).reshape(8, 2, 2)
         labels = np.arange(8) % 2
-        np.savez(tmp_path / "own.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
-        box.put(str(tmp_path / "own.npz"))
+        np.savez(tmp_path / "custom.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+        box.put(str(tmp_path / "custom.npz"))
         await lab.until(lambda: not lab.field("file").is_wrong)
-        assert described(lab).base.dataset == f"npz:{tmp_path}/own.npz"
+        assert described(lab).base.dataset == f"npz:{tmp_path}/custom.npz"
 
 
-async def test_the_last_comparison_is_in_the_form_again(bench: Bench) -> None:
+async def test_the_form_opens_with_the_last_comparison(bench: Bench) -> None:
     wanted = Comparison(
         base=comparison("zeros", optimizer="sgd", l2=0.001, batch_size=16, activation="tanh").base,
         initializers=comparison("random_normal:stddev=2", "random_normal:stddev=0.5", "import:a.B").initializers,
@@ -227,7 +227,7 @@ async def test_the_last_comparison_is_in_the_form_again(bench: Bench) -> None:
         await lab.until(lambda: "scaled from run 1" in lab.setup)
 
 
-async def test_tab_goes_through_every_field_and_shows_it(store: Store) -> None:
+async def test_tab_visits_every_field_and_scrolls_it_into_view(store: Store) -> None:
     async with open_lab(store, NARROW) as lab:
         seen = []
         await lab.press("tab")
@@ -241,7 +241,7 @@ async def test_tab_goes_through_every_field_and_shows_it(store: Store) -> None:
         assert seen == shown
 
 
-async def test_what_files_and_own_code_are_called_is_text_in_the_form(bench: Bench) -> None:
+async def test_hostile_names_of_files_and_custom_initializers_are_escaped_in_the_form(bench: Bench) -> None:
     bench.queue(comparison(f"import:a.B:[red]={HOSTILE}", seeds=1, dataset=f"npz:/{HOSTILE}.npz"))
     execute(bench.store, "UPDATE runs SET status = 'stopped'")
     async with open_lab(bench.store, VERY_WIDE) as lab:
@@ -251,7 +251,7 @@ async def test_what_files_and_own_code_are_called_is_text_in_the_form(bench: Ben
         await lab.until(lambda: f"✗ import:a.B:[red]={ESCAPED}" in lab.setup)
 
 
-async def test_the_name_of_a_missing_file_is_plain_text_in_its_refusal(bench: Bench) -> None:
+async def test_a_hostile_file_name_is_escaped_in_its_error(bench: Bench) -> None:
     bench.queue(comparison("he_normal", seeds=1, dataset=f"npz:/{HOSTILE}.npz"))
     execute(bench.store, "UPDATE runs SET status = 'stopped'")
     async with open_lab(bench.store, VERY_WIDE) as lab:
@@ -260,7 +260,7 @@ async def test_the_name_of_a_missing_file_is_plain_text_in_its_refusal(bench: Be
         await lab.until(lambda: f"✗ /{ESCAPED}.npz does not exist" in lab.setup)
 
 
-async def test_nothing_acts_on_the_terminal_in_a_field(bench: Bench) -> None:
+async def test_a_field_shows_no_control_characters(bench: Bench) -> None:
     bench.queue(comparison(f"import:a.B:note={HOSTILE}", seeds=1, dataset=f"npz:/{HOSTILE}.npz"))
     async with open_lab(bench.store, VERY_WIDE) as lab:
         await lab.point_to("import:a.B")
