@@ -1,4 +1,4 @@
-"""Draws the pictures beside it anew, from the real lab over a real comparison on MNIST.
+"""Redraws the pictures in this folder, from the real lab with a real comparison on MNIST.
 
 python screenshots/redraw.py [--data-dir DIR]     takes about a minute
 """
@@ -20,19 +20,19 @@ from initlab_tui.store.database import Store
 from initlab_tui.tui.app import LabApp
 
 HERE = Path(__file__).parent
-STARTS = ("random_normal:stddev=1.0", "random_normal", "glorot_uniform", "he_normal")
+INITIALIZERS = ("random_normal:stddev=1.0", "random_normal", "glorot_uniform", "he_normal")
 COMPARISON = Comparison(
     base=RunSpec(dataset="mnist", eval_every=20),
-    initializers=tuple(map(Initializer.parse, STARTS)),
+    initializers=tuple(map(Initializer.parse, INITIALIZERS)),
     seeds=(0, 1, 2),
 )
-# Long enough for the layers to be measured some twenty times.
+# Long enough for about twenty measurements of the layers.
 DEEP = Comparison(
     base=RunSpec(hidden=(64,) * 14, batch_size=32, epochs=300),
     initializers=(Initializer.parse("glorot_uniform"),),
     seeds=(0,),
 )
-SHARE_WHEN_PICTURED = 0.6  # of the comparison, for the picture of the lab at work
+TRAINED_SHARE = 0.6  # of the comparison, in the picture of the lab during training
 DEADLINE_SECONDS = 600
 
 
@@ -42,8 +42,8 @@ async def _until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
             await pilot.pause(0.1)
 
 
-async def _keep(pilot: Pilot[None], name: str) -> None:
-    await pilot.pause(1.0)  # the curves are read half a second after they are wanted
+async def _save(pilot: Pilot[None], name: str) -> None:
+    await pilot.pause(1.0)  # the curves are read half a second after they are requested
     (HERE / f"{name}.svg").write_text(pilot.app.export_screenshot(title="initlab-tui"))
 
 
@@ -54,7 +54,7 @@ def _lab(path: Path, data_dir: Path | None, demo: Comparison | None) -> LabApp:
     return app
 
 
-async def _at_work(path: Path, data_dir: Path | None) -> None:
+async def _training(path: Path, data_dir: Path | None) -> None:
     app = _lab(path, data_dir, COMPARISON)
 
     def share() -> float:
@@ -62,13 +62,13 @@ async def _at_work(path: Path, data_dir: Path | None) -> None:
         return sum(run.step / run.total_steps for run in runs if run.total_steps) / max(1, len(runs))
 
     async with app.run_test(size=(120, 36)) as pilot:
-        await _until(pilot, lambda: share() >= SHARE_WHEN_PICTURED)
-        await _keep(pilot, "lab")
+        await _until(pilot, lambda: share() >= TRAINED_SHARE)
+        await _save(pilot, "lab")
         await _until(pilot, lambda: bool(app.lab.runs) and not app.lab.active)
         await pilot.press("c")
-        await _keep(pilot, "chart")
+        await _save(pilot, "chart")
         await pilot.press("escape", "question_mark")
-        await _keep(pilot, "help")
+        await _save(pilot, "help")
     app.close()
 
 
@@ -79,7 +79,7 @@ async def _layers(path: Path) -> None:
         await pilot.press("2", "end", "l")
         await pilot.pause(1.0)
         await pilot.press("m", "m", "down", "down")
-        await _keep(pilot, "layers")
+        await _save(pilot, "layers")
     app.close()
 
 
@@ -88,7 +88,7 @@ async def _small(path: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await _until(pilot, lambda: bool(app.lab.runs))
         await pilot.press("3")
-        await _keep(pilot, "lab-80x24")
+        await _save(pilot, "lab-80x24")
     app.close()
 
 
@@ -99,7 +99,7 @@ def main() -> None:
     data_dir = parser.parse_args().data_dir
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lab.db"
-        asyncio.run(_at_work(path, data_dir))
+        asyncio.run(_training(path, data_dir))
         asyncio.run(_small(path))
         asyncio.run(_layers(Path(folder) / "deep.db"))
 
