@@ -18,19 +18,19 @@ from tests.database import execute
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The workers that were started, each of which dies at once."""
+    """The ids of the workers that were started; each dies immediately."""
     workers: list[int] = []
 
-    def dies_at_once(store: Store, worker_id: int) -> None:
+    def die_immediately(store: Store, worker_id: int) -> None:
         workers.append(worker_id)
         set_monitor(store, worker_id, 999999999, 0.0)
 
-    monkeypatch.setattr(supervisor, "_spawn_monitor", dies_at_once)
+    monkeypatch.setattr(supervisor, "_spawn_monitor", die_immediately)
     monkeypatch.setattr(liveness, "LIVENESS_SECONDS", 0.0)
     return workers
 
 
-def test_runs_that_no_worker_lives_for_are_failed_and_not_waited_for(store: Store, started: list[int]) -> None:
+def test_follow_fails_runs_if_no_worker_can_be_started(store: Store, started: list[int]) -> None:
     ids = queue.enqueue(store, None, [RunSpec()], Requirements("cpu", 1, None, Path("/")))
     *_, last = follow(store, ids)
     assert {run.status for run in last.runs} == {"failed"}
@@ -38,35 +38,37 @@ def test_runs_that_no_worker_lives_for_are_failed_and_not_waited_for(store: Stor
     assert len(started) == RESTARTS
 
 
-def test_a_keeper_of_all_runs_does_not_count_workers_that_began_as_in_vain(store: Store, started: list[int]) -> None:
-    keeper = LivenessMonitor(store)
+def test_restarts_of_workers_that_claimed_a_run_do_not_count_as_failed(store: Store, started: list[int]) -> None:
+    monitor = LivenessMonitor(store)
     (run_id,) = queue.enqueue(store, None, [RunSpec()], Requirements("cpu", 1, None, Path("/")))
-    for _ in range(2 * RESTARTS):  # each takes the run up, and it is queued anew
-        assert not keeper.check()
+    for _ in range(2 * RESTARTS):  # each worker claims the run, which is then queued again
+        assert not monitor.check()
         assert queue.claim(store, started[-1])
         execute(store, "UPDATE runs SET status = 'queued'")
         assert supervisor.reap(store) == []
     assert len(started) == 2 * RESTARTS
-    checks = [keeper.check() for _ in range(RESTARTS + 1)]
+    checks = [monitor.check() for _ in range(RESTARTS + 1)]
     assert checks == [False] * RESTARTS + [True]
     run = find_run(store, run_id)
     assert run is not None and run.status == "failed"
 
 
-def test_a_keeper_marks_what_dead_workers_left_behind(store: Store, started: list[int]) -> None:
-    keeper = LivenessMonitor(store)
+def test_the_monitor_marks_runs_of_dead_workers_as_crashed(store: Store, started: list[int]) -> None:
+    monitor = LivenessMonitor(store)
     queue.enqueue(store, None, [RunSpec()], Requirements("cpu", 1, None, Path("/")))
-    keeper.check()
+    monitor.check()
     assert queue.claim(store, started[0])
-    assert keeper.check()
+    assert monitor.check()
     assert [run.status for run in list_runs(store)] == ["crashed"]
-    assert not keeper.check()
+    assert not monitor.check()
 
 
-def test_a_keeper_looks_once_a_while(store: Store, started: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_monitor_checks_only_once_per_interval(
+    store: Store, started: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(liveness, "LIVENESS_SECONDS", 3600.0)
-    keeper = LivenessMonitor(store)
-    keeper.check()
+    monitor = LivenessMonitor(store)
+    monitor.check()
     queue.enqueue(store, None, [RunSpec()], Requirements("cpu", 1, None, Path("/")))
-    keeper.check()
+    monitor.check()
     assert started == []

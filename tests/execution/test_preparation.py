@@ -1,4 +1,4 @@
-"""Tests of what an idle worker compiles ahead of a run, with the real worker in this process."""
+"""An idle worker compiles the network of the expected run; the real worker runs in this process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPEC = RunSpec.checked(hidden="12", batch_size=32, epochs=1)
 
 
 def idle_worker(store: Store) -> Worker:
-    """A worker that ends as soon as it has nothing to do."""
+    """Return a worker that exits as soon as it is idle."""
     return Worker(store, workers.register(store, "cpu", 1, idle_seconds=0.001), CompiledTrainerCache())
 
 
@@ -39,7 +39,7 @@ def test_a_run_of_a_prepared_network_does_not_compile(store: Store) -> None:
     assert (run.status, run.record["compile_seconds"]) == ("done", 0.0)
 
 
-def test_a_preparation_that_fails_ends_neither_the_worker_nor_a_run(
+def test_a_failed_preparation_affects_neither_the_worker_nor_its_next_run(
     store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     worker = idle_worker(store)
@@ -64,7 +64,7 @@ def test_a_dismissed_worker_prepares_nothing(store: Store) -> None:
     assert programs.get(SPEC, DeviceDataset(load("digits", None))).seconds > 0  # compiled only now
 
 
-def test_a_later_request_replaces_the_one_before(store: Store) -> None:
+def test_a_later_request_replaces_an_earlier_one(store: Store) -> None:
     worker_id = workers.register(store, "cpu", 1)
     workers.request_preparation(store, [worker_id], SPEC, None)
     workers.request_preparation(store, [worker_id], SPEC, Path("/data/mnist.npz"))

@@ -1,4 +1,4 @@
-"""The watcher over workers that misbehave: small scripts, since the watcher is the subject."""
+"""The process monitor with misbehaving workers, which are small scripts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ run = queue.claim(store, int(sys.argv[2]))
 """
 
 
-def watched(
+def run_monitored(
     store: Store, script: str, monkeypatch: pytest.MonkeyPatch, runs: int = 1, device: str = "cpu", visible: str = "-1"
 ) -> list[Run]:
     file = store.path.with_name("fake_worker.py")
@@ -42,20 +42,20 @@ def watched(
     return list_runs(store, ids)
 
 
-def test_a_segfault_is_recorded_as_such(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    (run,) = watched(store, CLAIM + "os.kill(os.getpid(), signal.SIGSEGV)", monkeypatch)
+def test_a_segfault_crashes_the_run_with_the_signal_as_reason(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run,) = run_monitored(store, CLAIM + "os.kill(os.getpid(), signal.SIGSEGV)", monkeypatch)
     assert run.status == "crashed"
     assert "SIGSEGV (signal 11)" in run.reason
 
 
-def test_an_exit_code_and_the_end_of_the_log_are_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = CLAIM + 'print("first words"); print("\\x1b[31mlast words", file=sys.stderr); os._exit(7)'
-    (run,) = watched(store, script, monkeypatch)
+def test_the_exit_code_and_the_end_of_the_log_are_recorded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = CLAIM + 'print("first line"); print("\\x1b[31mlast line", file=sys.stderr); os._exit(7)'
+    (run,) = run_monitored(store, script, monkeypatch)
     assert (run.status, "exit code 7" in run.reason) == ("crashed", True)
-    assert "last words" in run.log_tail
+    assert "last line" in run.log_tail
 
 
-def test_noise_on_both_streams_neither_blocks_nor_floods_the_record(
+def test_endless_output_on_both_streams_neither_blocks_nor_fills_the_log_tail(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noise = """
@@ -64,56 +64,54 @@ for _ in range(20000):
     os.write(2, bytes(range(256)))
 os._exit(1)
 """
-    (run,) = watched(store, CLAIM + noise, monkeypatch)
+    (run,) = run_monitored(store, CLAIM + noise, monkeypatch)
     assert run.status == "crashed"
-    assert len(run.log_tail.splitlines()) <= LOG_TAIL_LINES * 12  # some of the noise's bytes are line ends too
+    assert len(run.log_tail.splitlines()) <= LOG_TAIL_LINES * 12  # some of the random bytes are line breaks
     assert len(run.log_tail) <= 10_000
 
 
-def test_each_crash_costs_one_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_crash_fails_only_one_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     script = CLAIM + "if run and run.spec.seed % 2: os._exit(5)\nrelease(store, run, RunStatus.DONE) if run else None\n"
     script += "os._exit(6 if run else 0)"
-    runs = watched(store, script, monkeypatch, runs=4)
+    runs = run_monitored(store, script, monkeypatch, runs=4)
     assert [run.status for run in runs] == ["done", "crashed", "done", "crashed"]
 
 
-def test_a_worker_that_cannot_start_fails_what_waits_with_its_words(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    runs = watched(store, "raise SystemExit('libtensorflow is broken')", monkeypatch, runs=3)
+def test_if_no_worker_can_start_queued_runs_fail_with_its_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = run_monitored(store, "raise SystemExit('libtensorflow is broken')", monkeypatch, runs=3)
     assert {run.status for run in runs} == {"failed"}
     assert runs[0].reason == "no worker could be started: exit code 1: libtensorflow is broken"
     assert "libtensorflow is broken" in runs[0].log_tail
 
 
-def test_one_worker_killed_before_it_began_costs_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_killed_once_before_its_first_run_is_replaced(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     once = store.path.with_name("killed_once")
     script = f"import os, pathlib\nif not pathlib.Path({str(once)!r}).exists():\n"
     script += f"    pathlib.Path({str(once)!r}).touch(); os.kill(os.getpid(), 9)\n"
     script += (
         CLAIM + "while run:\n    release(store, run, RunStatus.DONE); run = queue.claim(store, int(sys.argv[2]))\n"
     )
-    runs = watched(store, script, monkeypatch, runs=3)
+    runs = run_monitored(store, script, monkeypatch, runs=3)
     assert once.exists()
     assert {run.status for run in runs} == {"done"}
 
 
-def test_workers_that_are_killed_again_and_again_before_they_begin_fail_what_waits(
+def test_if_workers_are_repeatedly_killed_before_their_first_run_queued_runs_fail(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (run,) = watched(store, "import os; os.kill(os.getpid(), 9)", monkeypatch)
+    (run,) = run_monitored(store, "import os; os.kill(os.getpid(), 9)", monkeypatch)
     assert run.status == "failed"
     assert "SIGKILL" in run.reason
 
 
-def test_the_log_is_the_persons_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    watched(store, CLAIM + "print('secret'); os._exit(2)", monkeypatch)
+def test_only_the_user_can_read_the_log(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_monitored(store, CLAIM + "print('secret'); os._exit(2)", monkeypatch)
     (log,) = (store.path.parent / "lab.db-files").glob("*.log")
     assert log.stat().st_mode & 0o077 == 0
 
 
-def test_a_crashed_workers_follower_has_the_same_gpu(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_replacement_of_a_crashed_worker_has_the_same_gpu(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     script = CLAIM + "print('sees', os.environ['CUDA_VISIBLE_DEVICES'], os.environ['OMP_NUM_THREADS'])\n"
     script += "os._exit(6 if run else 0)"
-    runs = watched(store, script, monkeypatch, runs=2, device="gpu", visible="5")
+    runs = run_monitored(store, script, monkeypatch, runs=2, device="gpu", visible="5")
     assert [run.log_tail for run in runs] == ["sees 5 1"] * 2

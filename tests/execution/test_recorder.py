@@ -20,7 +20,7 @@ STARTED = Started(0, 1000, 50, 10, "CPU", "xla", "", 0.5, "f" * 16, {"tensorflow
 
 @pytest.fixture
 def run(store: Store) -> Run:
-    """A run that trains."""
+    """A running run."""
     queue.enqueue(store, None, [RunSpec()], Requirements("cpu", 1, None, Path("/")))
     worker = workers.register(store, "cpu", 1)
     claimed = queue.claim(store, worker)
@@ -31,21 +31,21 @@ def run(store: Store) -> Run:
 
 @pytest.fixture
 def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """A clock that goes on only when told to."""
+    """A function that advances the clock, which otherwise stands still."""
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
 
-    def forward(seconds: float) -> None:
+    def advance(seconds: float) -> None:
         now[0] += seconds
 
-    return forward
+    return advance
 
 
 def stepped(step: int) -> Stepped:
     return Stepped(step, (1 / step,), (0.5,), 0.001, 128)
 
 
-def test_a_small_networks_many_events_are_few_transactions_with_every_row(
+def test_many_small_events_are_written_in_few_transactions(
     store: Store, run: Run, pass_time: Callable[[float], None]
 ) -> None:
     statements: list[str] = []
@@ -65,7 +65,7 @@ def test_a_small_networks_many_events_are_few_transactions_with_every_row(
     assert found.train_seconds == pytest.approx(0.4)
 
 
-def test_what_takes_as_long_as_a_chunk_is_written_at_once(
+def test_an_event_as_long_as_a_chunk_is_written_immediately(
     store: Store, run: Run, pass_time: Callable[[float], None]
 ) -> None:
     with Recorder(store, run) as recording:
@@ -75,10 +75,10 @@ def test_what_takes_as_long_as_a_chunk_is_written_at_once(
             pass_time(0.1)
 
 
-def test_a_request_is_seen_with_the_next_write(store: Store, run: Run, pass_time: Callable[[float], None]) -> None:
-    with Recorder(store, run) as recording, Store.open(store.path) as person:
+def test_a_request_is_noticed_at_the_next_write(store: Store, run: Run, pass_time: Callable[[float], None]) -> None:
+    with Recorder(store, run) as recording, Store.open(store.path) as other:
         assert recording.add(stepped(1)) is None
-        queue.pause(person, [run.id])
+        queue.pause(other, [run.id])
         assert recording.add(stepped(2)) is None
         pass_time(0.1)
         assert recording.add(stepped(3)) == "pause"
@@ -86,7 +86,7 @@ def test_a_request_is_seen_with_the_next_write(store: Store, run: Run, pass_time
 
 
 @pytest.mark.usefixtures("pass_time")
-def test_an_error_in_training_loses_nothing(store: Store, run: Run) -> None:
+def test_events_before_an_error_in_training_are_written(store: Store, run: Run) -> None:
     with pytest.raises(RuntimeError, match="training broke"), Recorder(store, run) as recording:
         for step in (1, 2, 3):
             recording.add(stepped(step))
@@ -94,9 +94,7 @@ def test_an_error_in_training_loses_nothing(store: Store, run: Run) -> None:
     assert read_curve(store, run.id, "train").steps == (1, 2, 3)
 
 
-def test_a_run_that_was_lost_is_not_written_to_and_says_so_once(
-    store: Store, run: Run, pass_time: Callable[[float], None]
-) -> None:
+def test_a_run_lost_by_its_worker_is_not_written_to(store: Store, run: Run, pass_time: Callable[[float], None]) -> None:
     assert run.worker_id is not None
     with pytest.raises(progress.LostRunError), Recorder(store, run) as recording:
         recording.add(stepped(1))

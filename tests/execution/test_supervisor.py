@@ -19,7 +19,7 @@ def no_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
 
 
-def test_a_lone_run_gets_all_cores_and_many_share_them() -> None:
+def test_a_single_run_gets_all_cores_and_many_runs_share_them() -> None:
     cores = len(os.sched_getaffinity(0))
     assert plan(1, None, None, None, GB) == WorkerPlan(1, cores, "cpu")
     assert plan(1000, None, None, None, GB) == WorkerPlan(cores, 1, "cpu")
@@ -28,11 +28,11 @@ def test_a_lone_run_gets_all_cores_and_many_share_them() -> None:
     assert plan(2, None, 5, None, GB).workers == 2
 
 
-def test_no_more_workers_than_memory_for_them() -> None:
+def test_the_number_of_workers_is_limited_by_memory() -> None:
     assert plan(1000, None, None, None, 10**15).workers == 1
 
 
-def test_a_device_that_is_not_here_is_named_with_those_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_device_is_refused_with_the_available_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidInputError, match=r"unknown device 'gpu:0': allowed on this machine: cpu$"):
         plan(1, "gpu:0", None, None, GB)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
@@ -56,16 +56,16 @@ def test_one_worker_for_each_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
         *(("gpu:1", 1, ["5"]), ("cpu", 2, ["-1", "-1"])),
     ],
 )
-def test_each_worker_sees_a_gpu_of_its_own(
+def test_each_worker_sees_its_own_gpu(
     store: Store, monkeypatch: pytest.MonkeyPatch, device: str, workers: int, seen: list[str]
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    monkeypatch.setattr(supervisor, "_spawn_monitor", lambda store, worker_id: None)  # no GPU here to train on
+    monkeypatch.setattr(supervisor, "_spawn_monitor", lambda store, worker_id: None)  # no GPU is needed
     supervisor.start_workers(store, WorkerPlan(workers, 1, device))
     assert [worker.visible_devices for worker in list_alive(store)] == seen
 
 
-def test_workers_that_live_are_counted_in(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_already_alive_count_towards_the_plan(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "_spawn_monitor", lambda store, worker_id: None)
     assert len(supervisor.start_workers(store, WorkerPlan(2, 1, "cpu"))) == 2
     assert len(supervisor.start_workers(store, WorkerPlan(3, 1, "cpu"))) == 1

@@ -13,7 +13,7 @@ import pytest
 from initlab_tui.training import xla_cache
 from initlab_tui.training.xla_cache import UNSEALED_SECONDS, XlaCache, default_folder
 
-# Prints a digest of the weights that a run ends with, and how many programs TensorFlow compiled rather than loaded.
+# Prints a digest of the final weights and of the evaluations.
 TRAIN = """
 import hashlib, sys
 from pathlib import Path
@@ -37,7 +37,7 @@ print(hashlib.sha256(weights + repr([event for event in events if hasattr(event,
 
 
 def trained(*arguments: str) -> str:
-    """Train in a process of its own; return the digest of the weights and of the evaluations."""
+    """Train in a new process; return the digest of the weights and evaluations."""
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "OMP_NUM_THREADS": "1"}
     ended = subprocess.run(
         [sys.executable, "-c", TRAIN, *arguments], check=True, capture_output=True, text=True, env=environment
@@ -46,7 +46,7 @@ def trained(*arguments: str) -> str:
 
 
 def files(folder: Path) -> dict[str, tuple[str, int]]:
-    """The digest of each program's file, and when it was written."""
+    """Return the digest and modification time of each program's file."""
     return {
         file.name: (hashlib.sha256(file.read_bytes()).hexdigest(), file.stat().st_mtime_ns)
         for file in folder.glob("*.pb")
@@ -174,7 +174,7 @@ def test_a_folder_that_cannot_be_made_is_reported_and_training_continues(
     assert "compiled programs are not kept" in capsys.readouterr().err
 
 
-def test_programs_of_other_thread_counts_and_xla_flags_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_programs_for_other_thread_counts_and_xla_flags_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = default_folder(1), default_folder(2)
     assert one != two
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
