@@ -48,21 +48,11 @@ def comparison(
         InvalidInputError: naming every field that is wrong.
     """
     collect = _Collector()
-    base = collect(
-        lambda: RunSpec.checked(
-            dataset=dataset,
-            hidden=hidden[0],
-            activation=activations[0],
-            optimizer=optimizers[0],
-            learning_rate=learning_rates[0],
-            initializer=initializers[0],
-            seed=seed,
-            **others,
-        ),
-        RunSpec(),
-    )
+    network = {"hidden": hidden[0], "activation": activations[0], "initializer": initializers[0]}
+    training = {"optimizer": optimizers[0], "learning_rate": learning_rates[0], **others}
+    base = collect(lambda: RunSpec.checked(dataset=dataset, seed=seed, **network, **training), RunSpec())
     lists = {"hidden": hidden, "activations": activations, "learning_rates": learning_rates}
-    if len(optimizers) > 1:  # a single one is that of the base, as in comparisons stored before there could be several
+    if len(optimizers) > 1:  # a single one is that of the base, as in comparisons from before there could be several
         lists["optimizers"] = optimizers
     all_seeds: tuple[int, ...] = collect(lambda: seeds_from(seed, seeds), (0,))
     parsed = collect(
