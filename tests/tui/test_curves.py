@@ -139,7 +139,7 @@ def test_points_outside_the_viewport_leave_no_dots() -> None:
     assert not line_dots(np.array([-5.0, -1.0]), np.array([4.0, 4.0]), PLANE, columns=4, rows=2).any()
 
 
-def test_a_band_fills_the_area_between_its_limits_and_reaches_down_where_the_lower_has_no_logarithm() -> None:
+def test_a_band_fills_the_area_between_its_limits_down_to_the_edge_without_a_lower_logarithm() -> None:
     x = np.array([0.0, 10.0])
     half = band_dots(x, np.array([4.0, 4.0]), np.array([8.0, 8.0]), PLANE, columns=4, rows=2)
     assert half[:4].any()
@@ -154,7 +154,7 @@ def test_dots_become_braille_characters() -> None:
     assert list(braille(dots)) == [(0, 0, "⠁"), (1, 0, "⢀")]
 
 
-def test_a_sign_is_placed_past_the_end_of_its_line_or_else_along_it() -> None:
+def test_a_sign_is_placed_after_the_end_of_its_line_or_along_it() -> None:
     places = list(sign_places(np.array([0.0, 5.0]), np.array([1.0, 1.0]), PLANE, columns=10, rows=8))
     assert places[:3] == [(6, 7), (5, 7), (4, 7)]
     assert places[-2:] == [(8, 7), (9, 7)]
@@ -205,7 +205,7 @@ def test_a_logarithmic_accuracy_axis_has_no_lower_limit() -> None:
     assert (moved.bottom, moved.top) == (0, 2)
 
 
-def test_chosen_steps_stay_when_the_metric_changes_and_chosen_values_do_not() -> None:
+def test_changing_the_metric_keeps_the_chosen_steps_but_not_the_chosen_values() -> None:
     axes = WHOLE.holding(Viewport(10, 20, 30, 40))
     assert axes.with_values_released().held == {"left": 10, "right": 20}
 

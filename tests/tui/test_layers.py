@@ -1,4 +1,4 @@
-"""The layers on the screen: live in the training pane, as a heat map, on the leaderboard and on a run's page."""
+"""Layer statistics on the screen: live in the training pane, as a heat map, on the leaderboard and in run details."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def test_values_that_cannot_be_drawn_leave_a_gap_and_shares_have_a_fixed_scale()
     assert heat_map([], STD).values == ()
 
 
-def record(bench: Bench, run: Run, *levels: float) -> None:
-    for number, level in enumerate(levels):
-        progress.record(bench.store, run, [LayersMeasured(3 * number, measured(level), 0.01)])
+def record(bench: Bench, run: Run, *relative_rms: float) -> None:
+    for number, value in enumerate(relative_rms):
+        progress.record(bench.store, run, [LayersMeasured(3 * number, measured(value), 0.01)])
 
 
 @pytest.mark.asyncio
-async def test_the_layers_are_live_and_a_problem_is_marked(bench: Bench) -> None:
+async def test_the_training_pane_shows_layers_live_and_marks_a_problem(bench: Bench) -> None:
     bench.queue(comparison("zeros", seeds=1))
     run = bench.begin(0.3)
     record(bench, run, 1.0)
@@ -72,7 +72,7 @@ async def test_the_heat_map_shows_any_metric_and_the_value_under_the_cursor(
     record(bench, run, 1.0, 0.5, 0.25)
     async with open_lab(bench.store, size) as lab:
         await open_layers(lab)
-        assert "dense_1, step 6: 1" in lab.text  # the last measurement first
+        assert "dense_1, step 6: 1" in lab.text  # the cursor starts on the last measurement
         await lab.press("down", "m", "m")
         assert "standard deviation of the activations" in lab.text
         assert "dense_2, step 6: 0.25" in lab.text
@@ -96,7 +96,7 @@ async def open_layers(lab: Lab) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_run_without_measurements_says_so(bench: Bench) -> None:
+async def test_the_layers_screen_explains_that_a_run_was_not_measured_yet(bench: Bench) -> None:
     bench.train(comparison("zeros", seeds=1), lambda _: Result(0.1))
     async with open_lab(bench.store, NARROW) as lab:
         await lab.press("3", "l")
@@ -127,7 +127,7 @@ async def test_the_diagnosis_at_step_0_is_shown_with_the_accuracy_where_it_diffe
 
 
 @pytest.mark.asyncio
-async def test_with_enough_room_every_layer_has_a_line_and_a_problem_its_sign(bench: Bench) -> None:
+async def test_a_large_terminal_shows_a_line_for_each_layer_and_marks_problems(bench: Bench) -> None:
     bench.queue(comparison("zeros", seeds=1))
     record(bench, bench.begin(0.3), 0.001)
     async with open_lab(bench.store, VERY_WIDE) as lab:
@@ -142,11 +142,11 @@ async def test_with_enough_room_every_layer_has_a_line_and_a_problem_its_sign(be
         assert "ΔW/W" not in lab.training
 
 
-def test_with_more_layers_than_lines_the_first_the_last_and_the_diagnosed_one_are_shown() -> None:
+def test_if_not_all_layers_fit_the_first_the_last_and_the_diagnosed_one_are_shown() -> None:
     one = measured(1.0)
     deep = Measurement(tuple(replace(one.layers[0], layer=f"dense_{n}") for n in range(1, 201)), one.network)
-    for named in ("dense_77", "dense_1", "dense_199"):
-        shown = [line.plain.split()[0] for line in layer_lines(deep, Diagnosis("dead", "", named), 12)]
+    for diagnosed in ("dense_77", "dense_1", "dense_199"):
+        shown = [line.plain.split()[0] for line in layer_lines(deep, Diagnosis("dead", "", diagnosed), 12)]
         assert len(shown) == 13
-        assert {"dense_1", named, "dense_199"} <= set(shown)  # the last of 200 is the logits
+        assert {"dense_1", diagnosed, "dense_199"} <= set(shown)  # the last of 200 is the logits
         assert shown[1:] == sorted(shown[1:], key=lambda name: int(name[6:]))

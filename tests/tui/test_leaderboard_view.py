@@ -1,4 +1,4 @@
-"""What the results pane shows: which groups, which columns, in which order."""
+"""The groups and columns of the results pane, and their order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.tui.conftest import ESCAPED, HOSTILE, Bench, Result, by_initializer, 
 BEST_FIRST = ["he_normal", "glorot_uniform", "zeros", "ones"]
 
 
-def board(bench: Bench) -> tuple[Group, ...]:
+def leaderboard_groups(bench: Bench) -> tuple[Group, ...]:
     runs = {run.id: run for run in list_runs(bench.store)}
     return groups(leaderboard(run.outcome for run in runs.values()), runs)
 
@@ -57,7 +57,7 @@ def four(bench: Bench) -> Bench:
 def test_the_filter_keeps_groups_that_contain_every_word(four: Bench, words: str, kept: list[str]) -> None:
     ids = [run.id for run in list_runs(four.store) if run.spec.initializer.name == "glorot_uniform"]
     edits.tag(four.store, ids, "Thesis odd")
-    assert names(ordered(board(four), Choice(words=words))) == kept
+    assert names(ordered(leaderboard_groups(four), Choice(words=words))) == kept
 
 
 @pytest.mark.parametrize(
@@ -69,16 +69,16 @@ def test_the_filter_keeps_groups_that_contain_every_word(four: Bench, words: str
         ("initializer", ["glorot_uniform", "he_normal", "ones", "zeros"]),
     ],
 )
-def test_a_column_sorts_the_best_to_the_top_and_in_reverse(four: Bench, sort: str, order: list[str]) -> None:
-    assert names(ordered(board(four), Choice(sort))) == order
-    back = names(ordered(board(four), Choice(sort, reverse=True)))
+def test_each_column_sorts_best_first_or_in_reverse(four: Bench, sort: str, order: list[str]) -> None:
+    assert names(ordered(leaderboard_groups(four), Choice(sort))) == order
+    reversed_names = names(ordered(leaderboard_groups(four), Choice(sort, reverse=True)))
     without_value = ["ones"] if sort in ("acc %", "loss") else []
-    assert back == [name for name in reversed(order) if name not in without_value] + without_value
+    assert reversed_names == [name for name in reversed(order) if name not in without_value] + without_value
 
 
 def test_every_column_can_be_sorted_by_in_both_directions(four: Bench) -> None:
     four.train(comparison("zeros", learning_rate=0.1, hidden="64", epochs=2), by_initializer)
-    found = board(four)
+    found = leaderboard_groups(four)
     for heading in headings(found):
         for reverse in (False, True):
             assert len(ordered(found, Choice(heading.key, reverse))) == 5
@@ -87,29 +87,34 @@ def test_every_column_can_be_sorted_by_in_both_directions(four: Bench) -> None:
 def test_numbers_are_sorted_as_numbers(bench: Bench) -> None:
     for rate in (0.1, 0.0005, 0.02):
         bench.train(comparison("zeros", seeds=1, learning_rate=rate), by_initializer)
-    assert shown(ordered(board(bench), Choice("learning_rate")), "learning_rate") == ["0.0005", "0.02", "0.1"]
+    assert shown(ordered(leaderboard_groups(bench), Choice("learning_rate")), "learning_rate") == [
+        "0.0005",
+        "0.02",
+        "0.1",
+    ]
 
 
-def test_sorting_by_a_column_that_is_gone_keeps_the_ranking(four: Bench) -> None:
-    assert names(ordered(board(four), Choice("learning_rate"))) == BEST_FIRST
+def test_sorting_by_a_column_that_no_longer_exists_keeps_the_ranking(four: Bench) -> None:
+    assert names(ordered(leaderboard_groups(four), Choice("learning_rate"))) == BEST_FIRST
 
 
 def test_only_fields_that_differ_have_a_column(bench: Bench) -> None:
     bench.train(comparison("he_normal", "zeros"), by_initializer)
-    assert columns(board(bench))[:3] == ["#", "initializer", "acc %"]
-    assert not {"status", "tags", "data"} & set(columns(board(bench)))
+    assert columns(leaderboard_groups(bench))[:3] == ["#", "initializer", "acc %"]
+    assert not {"status", "tags", "data"} & set(columns(leaderboard_groups(bench)))
     bench.train(comparison("he_normal", learning_rate=0.1), by_initializer)
-    assert columns(board(bench))[:3] == ["#", "initializer", "learning_rate"]
+    assert columns(leaderboard_groups(bench))[:3] == ["#", "initializer", "learning_rate"]
     assert (
-        columns(ordered(board(bench), Choice(words="zeros"))) == columns(board(bench))[:2] + columns(board(bench))[3:]
+        columns(ordered(leaderboard_groups(bench), Choice(words="zeros")))
+        == columns(leaderboard_groups(bench))[:2] + columns(leaderboard_groups(bench))[3:]
     )
 
 
-def test_the_columns_of_status_and_tags_appear_only_where_they_are_needed(four: Bench) -> None:
-    assert "status" in columns(board(four))
-    assert "status" not in columns(ordered(board(four), Choice(words="he_normal")))
+def test_status_and_tags_columns_appear_only_if_needed(four: Bench) -> None:
+    assert "status" in columns(leaderboard_groups(four))
+    assert "status" not in columns(ordered(leaderboard_groups(four), Choice(words="he_normal")))
     edits.tag(four.store, [list_runs(four.store)[0].id], "odd")
-    assert columns(board(four))[-1] == "tags"
+    assert columns(leaderboard_groups(four))[-1] == "tags"
 
 
 def accuracy(better: str) -> Callable[[Run], Result]:
@@ -119,7 +124,7 @@ def accuracy(better: str) -> Callable[[Run], Result]:
 def test_datasets_are_ranked_separately(bench: Bench) -> None:
     bench.train(comparison("zeros", "ones"), accuracy("ones"), "a" * 16)
     bench.train(comparison("zeros", "ones", dataset="mnist"), accuracy("zeros"), "b" * 16)
-    found = board(bench)
+    found = leaderboard_groups(bench)
     assert shown(found, "dataset") == ["digits", "digits", "mnist", "mnist"]
     assert shown(found, "#") == ["1", "2", "1", "2"]
     assert names(found) == ["ones", "zeros", "zeros", "ones"]
@@ -129,7 +134,7 @@ def test_datasets_are_ranked_separately(bench: Bench) -> None:
 def test_datasets_of_one_name_with_different_contents_are_ranked_separately(bench: Bench) -> None:
     for fingerprint in ("a1" * 8, "b2" * 8):
         bench.train(comparison("zeros", seeds=1), by_initializer, fingerprint)
-    found = board(bench)
+    found = leaderboard_groups(bench)
     assert [group.row.rank for group in found] == [1, 1]
     assert shown(found, "data") == ["a1a1a1", "b2b2b2"]
     assert len({group.key for group in found}) == 2
@@ -138,24 +143,33 @@ def test_datasets_of_one_name_with_different_contents_are_ranked_separately(benc
 def test_a_group_shows_the_name_of_its_runs_unless_they_have_several(bench: Bench) -> None:
     ids = bench.train(comparison("zeros", seeds=2), by_initializer)
     edits.rename(bench.store, ids[:1], "mine")
-    assert names(board(bench)) == ["zeros “mine”"]
+    assert names(leaderboard_groups(bench)) == ["zeros “mine”"]
     edits.rename(bench.store, ids[1:], "yours")
-    assert names(board(bench)) == ["zeros"]
+    assert names(leaderboard_groups(bench)) == ["zeros"]
 
 
-def test_hostile_names_tags_and_files_are_written_out(bench: Bench) -> None:
+def test_hostile_names_tags_and_files_are_escaped(bench: Bench) -> None:
     ids = bench.train(comparison("zeros", seeds=1, dataset=f"npz:/{HOSTILE}.npz"), by_initializer)
     bench.set(ids[0], name=HOSTILE, tags=HOSTILE)
     bench.train(comparison("zeros", seeds=1), by_initializer)
-    group = board(bench)[1]
+    group = leaderboard_groups(bench)[1]
     assert group.name == f"zeros “{ESCAPED}”"
     assert group.tags == (ESCAPED,)
-    assert shown(board(bench), "dataset")[1] == f"npz:/{ESCAPED}.npz"
+    assert shown(leaderboard_groups(bench), "dataset")[1] == f"npz:/{ESCAPED}.npz"
     run = group.runs[0]
-    cells = [cell for heading in headings(board(bench)) for cell in (heading.group_text(group), heading.run_text(run))]
+    cells = [
+        cell
+        for heading in headings(leaderboard_groups(bench))
+        for cell in (heading.group_text(group), heading.run_text(run))
+    ]
     assert all(cell.isprintable() for cell in cells)
 
 
 def test_filtering_keeps_the_order(four: Bench) -> None:
     choice = Choice("initializer", reverse=True)
-    assert names(ordered(board(four), replace(choice, words="o"))) == ["zeros", "ones", "he_normal", "glorot_uniform"]
+    assert names(ordered(leaderboard_groups(four), replace(choice, words="o"))) == [
+        "zeros",
+        "ones",
+        "he_normal",
+        "glorot_uniform",
+    ]

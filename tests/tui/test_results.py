@@ -1,4 +1,4 @@
-"""The results pane over stores that the tests write: order, filter, marks, details, names, tags, deleting."""
+"""The results pane with simulated runs: order, filter, marks, details, names, tags, deleting."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def three(bench: Bench) -> Store:
 
 
 def names(lab: Lab) -> list[str]:
-    """The initializers in the table, from the top."""
+    """Return the initializers in the table, from the top."""
     known = ("he_normal", "glorot_uniform", "random_normal", "zeros", "ones")
     words = [line.split() for line in lab.text_of("#leaderboard").splitlines()[1:]]
     return [word for line in words for word in line if word in known]
 
 
-def line_of(lab: Lab, start: str) -> str:
-    return next((line for line in lab.text_of("#leaderboard").splitlines() if start in line), "")
+def line_of(lab: Lab, text: str) -> str:
+    return next((line for line in lab.text_of("#leaderboard").splitlines() if text in line), "")
 
 
 def has_words(lab: Lab, words: str) -> bool:
     return words in lab.results
 
 
-async def test_the_leaderboard_shows_ranks_differences_and_which_group_diverged(bench: Bench) -> None:
+async def test_the_leaderboard_shows_ranks_differences_and_diverged_groups(bench: Bench) -> None:
     bench.train(comparison(*INITIALIZERS, "ones"), by_initializer)
     async with open_lab(bench.store, VERY_WIDE) as lab:
         assert names(lab) == ["he_normal", "glorot_uniform", "random_normal", "ones"]
@@ -54,7 +54,7 @@ async def test_the_leaderboard_shows_ranks_differences_and_which_group_diverged(
         await lab.until(lambda: all("█" in line_of(lab, name) for name in names(lab)))
 
 
-async def test_n_grows_as_seeds_finish_and_the_cursor_stays_with_its_row(bench: Bench) -> None:
+async def test_n_grows_as_seeds_finish_and_the_cursor_stays_on_its_row(bench: Bench) -> None:
     bench.train(comparison("zeros", "glorot_uniform"), by_initializer)
     async with open_lab(bench.store) as lab:
         await lab.press("3", "down")
@@ -67,7 +67,7 @@ async def test_n_grows_as_seeds_finish_and_the_cursor_stays_with_its_row(bench: 
         assert lab.app.lab.results.leaderboard.cursor == 2
 
 
-async def test_sorting_by_dialog_or_header_and_in_reverse(three: Store) -> None:
+async def test_the_leaderboard_is_sorted_by_dialog_or_header_and_in_reverse(three: Store) -> None:
     async with open_lab(three) as lab:
         await lab.press("3", "s")
         assert isinstance(lab.app.screen, Choose)
@@ -145,7 +145,7 @@ async def test_enter_opens_a_group_into_its_runs_and_a_run_into_its_details(thre
         await lab.until("run 2: done")
 
 
-async def test_the_chart_draws_the_marked_groups_or_else_all(three: Store) -> None:
+async def test_the_chart_draws_the_marked_groups_or_all_without_marks(three: Store) -> None:
     async with open_lab(three) as lab:
         await lab.press("3", "space", "down", "space")
         assert "2 marked" in lab.results
@@ -217,7 +217,7 @@ async def test_names_and_tags_can_be_given_and_filtered_by(three: Store) -> None
 
 @pytest.fixture
 def hostile(bench: Bench) -> Store:
-    """Two custom initializers with names, tags and parameters that would act on a terminal."""
+    """Two custom initializers with names, tags and parameters that contain control characters."""
     wanted = comparison(*(f"import:a.{name}:note={HOSTILE}" for name in "BC"), seeds=2)
     accuracies = iter((0.9, 0.5, 0.91, 0.51))
     ids = bench.train(wanted, lambda run: Result(next(accuracies)))

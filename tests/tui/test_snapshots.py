@@ -1,7 +1,7 @@
-"""Pictures of the lab over a fixed store, at three sizes and in the three kinds of theme.
+"""Snapshots of the lab with a fixed store, at three sizes and in three kinds of theme.
 
-They are tied to one version of Textual, since others draw borders, footers or colours a little differently.
-After an intended change run `pytest tests/tui/test_snapshots.py --snapshot-update`, and look at what changed.
+They are tied to one version of Textual, because others draw borders, footers and colours slightly differently.
+After an intended change run `pytest tests/tui/test_snapshots.py --snapshot-update` and check what changed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.tui.conftest import NARROW, VERY_WIDE, WIDE, Bench, Lab, Result, comp
 MADE_WITH = "8.2.8"
 pytestmark = pytest.mark.skipif(
     textual.__version__ != MADE_WITH,
-    reason=f"the pictures are of Textual {MADE_WITH}, and this is {textual.__version__}",
+    reason=f"the snapshots were made with Textual {MADE_WITH}, not {textual.__version__}",
 )
 
 THEMES = ("textual-dark", "textual-light", "ansi-dark")
@@ -33,7 +33,7 @@ ACCURACIES = {"he_normal": 0.958, "glorot_uniform": 0.947, "random_normal": 0.74
 
 
 def measured(run: Run) -> Result:
-    """The accuracy of the initializer, a little different for each seed; the constant diverges."""
+    """Return the initializer's accuracy, slightly higher for each seed; the constant diverges."""
     if run.spec.initializer.name == "constant":
         return Result(0.1, RunStatus.DIVERGED, "the loss was nan at step 4", (2.5, 4.0, 9.0, math.nan))
     return Result(ACCURACIES[run.spec.initializer.name] + 0.004 * run.seed)
@@ -41,7 +41,7 @@ def measured(run: Run) -> Result:
 
 @pytest.fixture
 def lab_store(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """Two comparisons with every way to end, a paused and a queued run, names and tags; times are fixed."""
+    """Two comparisons with runs in every final state, a paused and a queued one, names, tags and fixed times."""
     monkeypatch.setattr(supervisor, "cores", lambda: 2)
     store = bench.store
     ids = bench.train(
@@ -66,24 +66,24 @@ def app(lab_store: Store) -> Iterator[LabApp]:
     app.close()
 
 
-def until_still(*keys: str) -> Callable[[Pilot[None]], Awaitable[None]]:
-    """Press keys, and wait until the lab has read everything that it shows."""
+def settle_after(*keys: str) -> Callable[[Pilot[None]], Awaitable[None]]:
+    """Return a function that presses keys and waits until the lab has read everything that it shows."""
 
     async def settle(pilot: Pilot[None]) -> None:
         assert isinstance(pilot.app, LabApp)
         lab = Lab(pilot.app, pilot)
-        await lab.until(lambda: is_read(lab))
+        await lab.until(lambda: has_read_everything(lab))
         await lab.press(*keys)
         await lab.until(lambda: "reading" not in lab.text)
         if pilot.app.screen.is_modal:
-            # Textual sometimes omits the screen below one that is not opaque.
+            # Textual sometimes omits the screen below a translucent one.
             pilot.app.screen.styles.background = pilot.app.theme_variables["background"]
 
     return settle
 
 
-def is_read(lab: Lab) -> bool:
-    """Whether all runs and their curves were read."""
+def has_read_everything(lab: Lab) -> bool:
+    """Return whether all runs and their curves have been read."""
     runs = [run for run in lab.app.lab.runs if run.step]
     known = [lab.app._trends.get(run) for run in runs]
     return bool(runs) and all(trend and trend.step == run.step for trend, run in zip(known, runs, strict=True))
@@ -93,7 +93,7 @@ def is_read(lab: Lab) -> bool:
 @pytest.mark.parametrize("size", [WIDE, VERY_WIDE], ids=["120x36", "200x50"])
 def test_the_three_panes(snap_compare: SnapCompare, app: LabApp, size: tuple[int, int], theme: str) -> None:
     app.theme = theme
-    assert snap_compare(app, terminal_size=size, run_before=until_still("3"))
+    assert snap_compare(app, terminal_size=size, run_before=settle_after("3"))
 
 
 PANES = [("1", "textual-dark"), ("2", "textual-dark"), *(("3", theme) for theme in THEMES)]
@@ -102,7 +102,7 @@ PANES = [("1", "textual-dark"), ("2", "textual-dark"), *(("3", theme) for theme 
 @pytest.mark.parametrize(("pane", "theme"), PANES)
 def test_one_pane_at_a_time(snap_compare: SnapCompare, app: LabApp, pane: str, theme: str) -> None:
     app.theme = theme
-    assert snap_compare(app, terminal_size=NARROW, run_before=until_still(pane))
+    assert snap_compare(app, terminal_size=NARROW, run_before=settle_after(pane))
 
 
 OVER: dict[str, Iterable[str]] = {
@@ -115,4 +115,4 @@ OVER: dict[str, Iterable[str]] = {
 
 @pytest.mark.parametrize("screen", OVER)
 def test_screens_over_the_lab(snap_compare: SnapCompare, app: LabApp, screen: str) -> None:
-    assert snap_compare(app, terminal_size=WIDE, run_before=until_still(*OVER[screen]))
+    assert snap_compare(app, terminal_size=WIDE, run_before=settle_after(*OVER[screen]))

@@ -1,4 +1,4 @@
-"""The table alone: ten thousand rows cost no more than the visible ones, and only changed cells are painted."""
+"""The table widget: only visible rows are requested, and only changed cells are painted."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ MANY = range(10_000)
 SIZE = (40, 12)
 ROWS = SIZE[1] - 1  # below the titles
 COLUMNS = (Column("name", "name", 10), Column("value", "value", 8, right=True))
-BROAD = tuple(Column(f"c{number}", f"title{number}", 12) for number in range(6))
+WIDE_COLUMNS = tuple(Column(f"c{number}", f"title{number}", 12) for number in range(6))
 
 
 class Host(App[None]):
-    """A table alone on the screen; `asked` are the rows whose cells it requested, `painted` counts painted cells."""
+    """A table alone on the screen; `requested` lists the rows whose cells it requested, `painted` counts cells."""
 
     CSS = "Table { scrollbar-size: 0 0; }"
 
@@ -33,9 +33,9 @@ class Host(App[None]):
         super().__init__()
         self.columns, self.keys, self.frozen = columns, keys, frozen
         self.values: dict[int, str] = {}
-        self.asked: list[int] = []
+        self.requested: list[int] = []
         self.painted = 0
-        self.said: list[Message] = []
+        self.messages: list[Message] = []
 
     def compose(self) -> ComposeResult:
         yield Table[int](self.cells, id="table", frozen=self.frozen)
@@ -48,7 +48,7 @@ class Host(App[None]):
         return self.query_one("#table", Table)
 
     def cells(self, key: int) -> list[Text]:
-        self.asked.append(key)
+        self.requested.append(key)
         rest = [Text(self.values.get(key, f"{key}.{number}")) for number in range(1, len(self.columns))]
         return [Text(f"row {key}"), *rest]
 
@@ -61,39 +61,39 @@ class Host(App[None]):
         super()._display(screen, renderable)
 
     def on_table_moved(self, event: Table.Moved) -> None:
-        self.said.append(event)
+        self.messages.append(event)
 
     def on_table_chosen(self, event: Table.Chosen) -> None:
-        self.said.append(event)
+        self.messages.append(event)
 
     def on_table_header_clicked(self, event: Table.HeaderClicked) -> None:
-        self.said.append(event)
+        self.messages.append(event)
 
     @property
     def lines(self) -> list[str]:
         return [strip.text.rstrip() for strip in self.screen._compositor.render_strips()]
 
-    def forget(self) -> None:
-        """Reset the counts."""
-        self.asked, self.painted, self.said = [], 0, []
+    def reset(self) -> None:
+        """Reset the records of requests, painting and messages."""
+        self.requested, self.painted, self.messages = [], 0, []
 
 
-Shown = tuple[Host, Pilot[None]]
+HostAndPilot = tuple[Host, Pilot[None]]
 
 
 @asynccontextmanager
 async def table(
     columns: Sequence[Column] = COLUMNS, keys: Sequence[int] = MANY, frozen: int = 0
-) -> AsyncIterator[Shown]:
+) -> AsyncIterator[HostAndPilot]:
     app = Host(columns, keys, frozen)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
-        app.forget()
+        app.reset()
         yield app, pilot
 
 
 def shown(app: Host) -> list[str]:
-    """The first cells of the rows on the screen."""
+    """Return the first cells of the rows on the screen."""
     return [line[:10].strip() for line in app.lines[1:] if line]
 
 
@@ -101,14 +101,14 @@ async def test_only_the_cells_of_visible_rows_are_requested() -> None:
     app = Host(COLUMNS, MANY)
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
-        assert set(app.asked) == set(range(ROWS))
-        app.forget()
+        assert set(app.requested) == set(range(ROWS))
+        app.reset()
         await pilot.press("end")
-        assert set(app.asked) == set(range(10_000 - ROWS, 10_000))
-        app.forget()
+        assert set(app.requested) == set(range(10_000 - ROWS, 10_000))
+        app.reset()
         app.table.show(COLUMNS, MANY[::-1])
         await pilot.pause()
-        assert len(set(app.asked)) <= 2 * ROWS
+        assert len(set(app.requested)) <= 2 * ROWS
         assert app.table.current == 9_999
         assert shown(app)[0] == "row 9999"
 
@@ -126,26 +126,26 @@ async def test_keys_move_the_cursor_and_scroll() -> None:
         assert (app.table.current, shown(app)[0]) == (0, "row 0")
 
 
-async def test_the_cursor_stays_with_its_row_when_rows_are_reordered() -> None:
+async def test_the_cursor_stays_on_its_row_when_rows_are_reordered() -> None:
     async with table(keys=range(100)) as (app, pilot):
         await pilot.press("down", "down", "down")
-        app.forget()
+        app.reset()
         app.table.show(COLUMNS, list(range(100))[::-1])
         await pilot.pause()
         assert (app.table.current, app.table.cursor) == (3, 96)
         assert "row 3" in shown(app)
-        assert app.said == []
+        assert app.messages == []
 
 
-async def test_the_cursor_keeps_its_place_when_its_row_is_gone() -> None:
+async def test_the_cursor_keeps_its_position_when_its_row_is_removed() -> None:
     async with table(keys=range(100)) as (app, pilot):
         await pilot.press("end")
-        app.forget()
+        app.reset()
         app.table.show(COLUMNS, range(3))
         await pilot.pause()
         assert app.table.current == 2
         assert shown(app) == ["row 0", "row 1", "row 2"]
-        assert isinstance(app.said[0], Table.Moved)
+        assert isinstance(app.messages[0], Table.Moved)
         app.table.show(COLUMNS, ())
         await pilot.pause()
         await pilot.press("down", "up", "pagedown", "end", "home")
@@ -161,14 +161,14 @@ async def test_only_changed_cells_are_painted() -> None:
         await pilot.pause()
         assert app.painted == 0
         app.values[2] = "changed"
-        app.values[5_000] = "out of sight"
+        app.values[5_000] = "off screen"
         app.table.show(COLUMNS, MANY)
         await pilot.pause()
         assert app.painted == COLUMNS[1].width
         assert app.lines[3] == "row 2       changed"
 
 
-async def test_a_change_outside_the_screen_is_shown_after_scrolling_to_it() -> None:
+async def test_a_change_off_screen_is_shown_after_scrolling_to_it() -> None:
     async with table() as (app, pilot):
         await pilot.press("end")
         app.values[1] = "changed"
@@ -181,11 +181,11 @@ async def test_moving_the_cursor_paints_two_rows() -> None:
     async with table() as (app, pilot):
         await pilot.press("down")
         assert app.painted == 2 * SIZE[0]
-        assert app.asked == []
+        assert app.requested == []
 
 
-async def test_scrolling_sideways_moves_by_whole_columns_and_cuts_none_in_half() -> None:
-    async with table(BROAD, range(5)) as (app, pilot):
+async def test_scrolling_sideways_moves_by_whole_columns() -> None:
+    async with table(WIDE_COLUMNS, range(5)) as (app, pilot):
         assert app.lines[0] == "title0       title1       title2"
         assert app.lines[1] == "row 0        0.1          0.2"
         await pilot.press("right")
@@ -198,7 +198,7 @@ async def test_scrolling_sideways_moves_by_whole_columns_and_cuts_none_in_half()
 
 
 async def test_frozen_columns_stay_while_the_others_scroll_sideways() -> None:
-    async with table(BROAD, range(5), frozen=1) as (app, pilot):
+    async with table(WIDE_COLUMNS, range(5), frozen=1) as (app, pilot):
         assert app.lines[1] == "row 0        0.1          0.2"
         await pilot.press("right")
         assert app.lines[0] == "title0       title2       title3"
@@ -210,18 +210,18 @@ async def test_frozen_columns_stay_while_the_others_scroll_sideways() -> None:
         assert app.lines[1] == "row 0        0.1          0.2"
 
 
-async def test_no_column_is_frozen_where_the_others_would_have_no_room() -> None:
-    async with table(BROAD, range(5), frozen=3) as (app, pilot):
+async def test_no_column_is_frozen_if_the_others_would_have_no_room() -> None:
+    async with table(WIDE_COLUMNS, range(5), frozen=3) as (app, pilot):
         await pilot.press("right")
         assert app.lines[1] == "0.1          0.2          0.3"
 
 
-async def test_a_click_on_a_title_names_the_column_that_is_seen_there() -> None:
-    async with table(BROAD, range(5), frozen=1) as (app, pilot):
+async def test_clicking_a_header_reports_the_column_shown_there() -> None:
+    async with table(WIDE_COLUMNS, range(5), frozen=1) as (app, pilot):
         await pilot.press("right")
         for at in (3, 16):
             await pilot.click(app.table, offset=(at, 0))
-        assert [event.column for event in app.said if isinstance(event, Table.HeaderClicked)] == ["c0", "c2"]
+        assert [event.column for event in app.messages if isinstance(event, Table.HeaderClicked)] == ["c0", "c2"]
 
 
 async def test_long_values_end_with_an_ellipsis_and_numbers_are_aligned_right() -> None:
@@ -232,28 +232,28 @@ async def test_long_values_end_with_an_ellipsis_and_numbers_are_aligned_right() 
         assert app.lines[1:4] == [
             "row 0      1234567…",
             "row 1      12345678",
-            "row 2      重み重 …"[:0] or app.lines[3],
+            "row 2      重み重 …",
         ]
-        assert app.lines[3].startswith("row 2") and "…" in app.lines[3]
 
 
-async def test_a_click_moves_the_cursor_a_second_chooses_the_row_and_a_title_names_its_column() -> None:
-    async with table(BROAD) as (app, pilot):
+
+async def test_a_click_moves_the_cursor_and_a_second_click_chooses_the_row() -> None:
+    async with table(WIDE_COLUMNS) as (app, pilot):
         await pilot.press("end", "right")
-        app.forget()
+        app.reset()
         await pilot.click(app.table, offset=(3, 1))
         assert app.table.current == 10_000 - ROWS
-        assert not any(isinstance(event, Table.Chosen) for event in app.said)
+        assert not any(isinstance(event, Table.Chosen) for event in app.messages)
         await pilot.click(app.table, offset=(3, 1))
-        assert any(isinstance(event, Table.Chosen) for event in app.said)
-        app.forget()
+        assert any(isinstance(event, Table.Chosen) for event in app.messages)
+        app.reset()
         await pilot.click(app.table, offset=(14, 0))
-        assert [event.column for event in app.said if isinstance(event, Table.HeaderClicked)] == ["c2"]
+        assert [event.column for event in app.messages if isinstance(event, Table.HeaderClicked)] == ["c2"]
         assert app.table.current == 10_000 - ROWS
 
 
 async def test_a_click_below_the_last_row_does_nothing() -> None:
     async with table(keys=range(2)) as (app, pilot):
         await pilot.click(app.table, offset=(3, 8))
-        assert app.said == []
+        assert app.messages == []
         assert app.table.current == 0

@@ -1,4 +1,4 @@
-"""The training pane over runs whose progress the tests write: what it shows, and what its keys request."""
+"""The training pane with simulated runs: what it shows, and what its keys request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.tui.conftest import (
 
 pytestmark = pytest.mark.asyncio
 
-TWO_LINES = "the loss was nan at step 3, after a training that needs more words than stand in a line, to the very end"
+LONG_REASON = "the loss was nan at step 3, in a training whose reason is longer than a line, down to its very last word"
 
 
 def requests(bench: Bench) -> list[str | None]:
@@ -35,7 +35,7 @@ def requests(bench: Bench) -> list[str | None]:
 
 
 def queue_lines(lab: Lab) -> list[str]:
-    """The rows of the queue, with single spaces."""
+    """Return the rows of the queue, with single spaces."""
     return [" ".join(line.split()) for line in lab.text_of("#queue").splitlines()[1:] if line.strip()]
 
 
@@ -91,7 +91,7 @@ async def test_the_cursor_follows_the_running_run_until_it_is_moved(bench: Bench
         await lab.until(lambda: "run 4 lecun_normal" in lab.training)
 
 
-async def test_skip_pause_resume_and_stop_request_exactly_that(bench: Bench) -> None:
+async def test_skip_pause_resume_and_stop_act_on_the_right_runs(bench: Bench) -> None:
     bench.queue(comparison("zeros", "ones", seeds=1))
     bench.queue(comparison("he_normal", "glorot_uniform", seeds=1))
     run = bench.begin(0.5)
@@ -162,21 +162,23 @@ async def test_columns_and_curves_fit_a_resized_terminal(bench: Bench) -> None:
 
 async def test_a_run_that_failed_or_diverged_shows_the_reason(bench: Bench, tmp_path: Path) -> None:
     log = tmp_path / "worker.log"
-    log.write_text("Traceback\nMemoryError: no room\n")
+    log.write_text("Traceback\nMemoryError: no memory\n")
     bench.queue(comparison("ones", "zeros", seeds=1))
     async with open_lab(bench.store, VERY_WIDE) as lab:
-        bench.end(bench.begin(), Result(0.1, RunStatus.DIVERGED, TWO_LINES, (2.5, 9.0, math.nan)))
+        bench.end(bench.begin(), Result(0.1, RunStatus.DIVERGED, LONG_REASON, (2.5, 9.0, math.nan)))
         await lab.until(lambda: any(line.startswith("~ diverged 1 ones") for line in queue_lines(lab)))
         run = bench.begin()
         progress.release(bench.store, run, RunStatus.FAILED, "it broke", log=log)
-        await lab.until(lambda: "it broke log: MemoryError: no room" in lab.training)
+        await lab.until(lambda: "it broke log: MemoryError: no memory" in lab.training)
         await lab.until(lambda: "(diverged: 1, failed: 1)" in lab.notifications)
         await lab.press("2", "down")
-        assert TWO_LINES in lab.training
+        assert LONG_REASON in lab.training
         await lab.until(lambda: "█ –" in lab.training)
 
 
-async def test_the_notice_at_the_end_says_which_initializer_is_better_and_whether_that_is_decided(bench: Bench) -> None:
+async def test_the_final_notification_says_which_initializer_is_better_and_whether_that_is_decided(
+    bench: Bench,
+) -> None:
     async with open_lab(bench.store, WIDE) as lab:
         ids = bench.queue(comparison("he_normal", "glorot_uniform", "zeros"))
         await lab.until(lambda: "he_normal" in lab.results)
@@ -211,7 +213,7 @@ async def test_hostile_reasons_and_logs_are_shown_as_plain_text(bench: Bench, tm
         assert lab.control_characters == set()
 
 
-async def test_a_queued_run_says_that_tensorflow_is_starting_or_that_no_worker_is_free(bench: Bench) -> None:
+async def test_a_queued_run_shows_whether_tensorflow_is_starting_or_no_worker_is_free(bench: Bench) -> None:
     bench.queue(comparison("he_normal", "zeros", seeds=1))
     async with open_lab(bench.store) as lab:
         await lab.until(lambda: "starting TensorFlow (about 10 s)" in lab.training)
