@@ -11,8 +11,8 @@ from typer.main import get_command
 
 from initlab_tui.cli.app import app
 from initlab_tui.domain import parse_comparison
+from initlab_tui.domain.catalog.choices import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
 from initlab_tui.domain.catalog.initializers import CATALOGUE
-from initlab_tui.domain.fields import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
 from initlab_tui.recipes import loader
 from initlab_tui.tui.keys import SECTIONS
 

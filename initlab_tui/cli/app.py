@@ -19,7 +19,7 @@ from initlab_tui.cli.commands import Command, CommandGroup
 from initlab_tui.cli.context import Places, complain, store_path
 from initlab_tui.cli.context import data_dir as data_folder
 from initlab_tui.domain.errors import InvalidInputError
-from initlab_tui.reports.format import plain
+from initlab_tui.reports.escape import plain
 from initlab_tui.store.database import StoreError
 
 DEFECT = 1

@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.reports import documents, tables
-from initlab_tui.reports.format import plain
+from initlab_tui.reports.escape import plain
 from initlab_tui.store import paths
 from initlab_tui.store.database import Store
 

@@ -13,10 +13,10 @@ import typer
 
 from initlab_tui.data import locate
 from initlab_tui.domain import parse_comparison
+from initlab_tui.domain.catalog.choices import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
 from initlab_tui.domain.catalog.datasets import DATASETS, NPZ_PREFIX
 from initlab_tui.domain.catalog.initializers import CATALOGUE
 from initlab_tui.domain.comparison import Comparison
-from initlab_tui.domain.fields import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
 
 
 def option(

@@ -20,7 +20,8 @@ from rich.progress import (
 from rich.table import Column
 
 from initlab_tui.execution.follow import Snapshot
-from initlab_tui.reports.format import differing_fields, group_name, number, percent, plain, rate, seconds
+from initlab_tui.reports.escape import plain
+from initlab_tui.reports.format import differing_fields, group_name, number, percent, rate, seconds
 from initlab_tui.store.curves import LatestStep
 from initlab_tui.store.runs import Run
 

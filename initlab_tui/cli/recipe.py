@@ -18,7 +18,7 @@ from initlab_tui.domain.claims.recipe import Recipe
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.recipes import loader
 from initlab_tui.reports import documents, tables
-from initlab_tui.reports.format import cell, plain
+from initlab_tui.reports.escape import cell, plain
 from initlab_tui.services.resources import Resources
 
 if TYPE_CHECKING:

@@ -9,23 +9,10 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from initlab_tui.domain.catalog.choices import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
 from initlab_tui.domain.catalog.datasets import DATASETS, NPZ_PREFIX
 from initlab_tui.domain.errors import unknown
 
-ACTIVATIONS = (
-    "relu",
-    "tanh",
-    "sigmoid",
-    "elu",
-    "selu",
-    "gelu",
-    "leaky_relu",
-    "swish",
-    "softplus",
-    "linear",
-)
-OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop", "adagrad")
-EXECUTIONS = ("xla", "graph", "eager")
 MAX_DEPTH = 500  # building and tracing deeper networks exceeds Python's recursion limit
 MAX_SEED = 2**31 - 1
 

@@ -8,7 +8,8 @@ from rich.text import Text
 
 from initlab_tui.domain.catalog.entry import Entry
 from initlab_tui.domain.catalog.initializers import CATALOGUE
-from initlab_tui.reports.format import cell, number
+from initlab_tui.reports.escape import cell
+from initlab_tui.reports.format import number
 from initlab_tui.reports.tables import table
 
 _HEADINGS = ("name", "draws", "parameters", "when to use it")

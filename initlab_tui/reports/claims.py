@@ -12,7 +12,8 @@ from rich.text import Text
 from initlab_tui.domain.claims.evaluation import ClaimResult
 from initlab_tui.domain.claims.recipe import Claim, Figure, Recipe, Verdict
 from initlab_tui.domain.statistics.intervals import Estimate
-from initlab_tui.reports.format import cell, number, plain
+from initlab_tui.reports.escape import cell, plain
+from initlab_tui.reports.format import number
 from initlab_tui.reports.tables import table
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from initlab_tui.domain.layers.diagnosis import Diagnosis, diagnose_prediction
 from initlab_tui.domain.layers.measurement import Measurement, relative_rms
 from initlab_tui.domain.spec import LayerShape
 from initlab_tui.domain.theory.mean_field import Prediction, predict
-from initlab_tui.reports.format import plain, two_digits
+from initlab_tui.reports.escape import plain
+from initlab_tui.reports.format import two_digits
 from initlab_tui.reports.sparkline import sparkline
 
 # Each diagnosis has a sign, because colour alone must not carry information.

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from initlab_tui.reports.format import cell
+from initlab_tui.reports.escape import cell
 from initlab_tui.reports.tables import table
 from initlab_tui.services.doctor import DatasetStatus, Examination, StoreStatus
 

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from initlab_tui.domain.layers.glossary import GLOSSARY, Term
-from initlab_tui.reports.format import cell
+from initlab_tui.reports.escape import cell
 from initlab_tui.reports.tables import table
 
 

@@ -14,7 +14,8 @@ from initlab_tui.domain.layers.inspection import Inspection
 from initlab_tui.domain.layers.measurement import LayerStatistics, Measurement
 from initlab_tui.domain.layers.metrics import LAYER_METRICS, NETWORK_METRICS
 from initlab_tui.reports.diagnosis import bars, diagnosis_text, relative_levels, sign
-from initlab_tui.reports.format import cell, figure_text, initializer_name, percent_of, plain, two_digits
+from initlab_tui.reports.escape import cell, plain
+from initlab_tui.reports.format import figure_text, initializer_name, percent_of, two_digits
 from initlab_tui.reports.tables import table
 from initlab_tui.store.layer_statistics import StoredMeasurement
 

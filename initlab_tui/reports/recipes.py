@@ -10,7 +10,8 @@ from rich.text import Text
 from initlab_tui.domain.claims.recipe import Experiment, Recipe
 from initlab_tui.domain.fields import hidden_text
 from initlab_tui.reports.claims import VERDICTS, ClaimRow, claims_list, recorded_rows
-from initlab_tui.reports.format import SETTING, cell, initializer_name, plain, short
+from initlab_tui.reports.escape import cell, plain
+from initlab_tui.reports.format import SETTING, initializer_name, short
 from initlab_tui.reports.tables import table
 
 _COLUMNS = ("recipe", "claim", "kind", "expected", "measured here", "n", "verdict", "on")

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from initlab_tui.reports import layers
-from initlab_tui.reports.format import cell, number, percent, rate, seconds, short, when
+from initlab_tui.reports.escape import cell
+from initlab_tui.reports.format import number, percent, rate, seconds, short, when
 from initlab_tui.reports.sparkline import sparkline
 from initlab_tui.reports.tables import table
 from initlab_tui.services.stored_runs import RunDetails

@@ -14,7 +14,8 @@ from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.statistics.leaderboard import Row
 from initlab_tui.reports import columns
 from initlab_tui.reports.columns import ROOMY, Column, T
-from initlab_tui.reports.format import cell, differing_fields, setting
+from initlab_tui.reports.escape import cell
+from initlab_tui.reports.format import differing_fields, setting
 from initlab_tui.store.runs import Run
 
 

@@ -21,7 +21,8 @@ from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.execution import supervisor
-from initlab_tui.reports.format import counted, plain
+from initlab_tui.reports.escape import plain
+from initlab_tui.reports.format import counted
 from initlab_tui.store import queue
 from initlab_tui.store.comparisons import last_comparison
 from initlab_tui.store.database import Store, StoreError

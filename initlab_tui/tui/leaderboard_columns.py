@@ -12,7 +12,8 @@ from initlab_tui.domain.statistics.leaderboard import Row, varying
 from initlab_tui.reports import columns
 from initlab_tui.reports.columns import Column, Sortable
 from initlab_tui.reports.diagnosis import SIGNS
-from initlab_tui.reports.format import number, percent, plain, seconds
+from initlab_tui.reports.escape import plain
+from initlab_tui.reports.format import number, percent, seconds
 from initlab_tui.store.runs import Run
 from initlab_tui.tui.leaderboard_view import Choice, Group, filtered
 

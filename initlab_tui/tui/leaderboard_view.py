@@ -8,7 +8,8 @@ from functools import cached_property
 
 from initlab_tui.domain.statistics.leaderboard import Row
 from initlab_tui.reports import columns
-from initlab_tui.reports.format import initializer_name, plain, statuses
+from initlab_tui.reports.escape import plain
+from initlab_tui.reports.format import initializer_name, statuses
 from initlab_tui.store.runs import Run
 
 

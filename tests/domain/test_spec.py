@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from initlab_tui.domain.catalog.choices import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
 from initlab_tui.domain.catalog.datasets import DATASETS
 from initlab_tui.domain.catalog.entry import Parameter
 from initlab_tui.domain.catalog.initializers import CATALOGUE
 from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.errors import InvalidInputError
-from initlab_tui.domain.fields import ACTIVATIONS, EXECUTIONS, MAX_SEED, OPTIMIZERS, hidden_text, parse_hidden
+from initlab_tui.domain.fields import MAX_SEED, hidden_text, parse_hidden
 from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.spec import RunSpec
 

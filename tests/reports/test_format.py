@@ -12,7 +12,8 @@ from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.domain.statistics.intervals import estimate
 from initlab_tui.domain.statistics.leaderboard import Outcome, Row, leaderboard
-from initlab_tui.reports.format import about, cell, conclusion, initializer_name, percent_interval, plain, seconds
+from initlab_tui.reports.escape import cell, plain
+from initlab_tui.reports.format import about, conclusion, initializer_name, percent_interval, seconds
 from initlab_tui.reports.sparkline import sparkline
 
 

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from initlab_tui.data.arrays import load
+from initlab_tui.domain.catalog.choices import ACTIVATIONS
 from initlab_tui.domain.events import Checkpointed, Evaluated, Event, Started, Stepped
-from initlab_tui.domain.fields import ACTIVATIONS
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training import network
 from initlab_tui.training.compiled_trainer import CompiledTrainerCache, DeviceDataset

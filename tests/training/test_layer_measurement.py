@@ -12,8 +12,8 @@ import tensorflow as tf
 from rich.console import Console
 
 from initlab_tui.data.arrays import load
+from initlab_tui.domain.catalog.choices import ACTIVATIONS
 from initlab_tui.domain.events import LayersMeasured
-from initlab_tui.domain.fields import ACTIVATIONS
 from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.layers import metrics
 from initlab_tui.domain.layers.diagnosis import DIAGNOSES, diagnose, diagnose_prediction

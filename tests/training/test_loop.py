@@ -14,8 +14,8 @@ import pytest
 import tensorflow as tf
 
 from initlab_tui.data.arrays import load
+from initlab_tui.domain.catalog.choices import ACTIVATIONS, OPTIMIZERS
 from initlab_tui.domain.events import Checkpointed, Evaluated, Event, Finished, LayersMeasured, Started, Stepped
-from initlab_tui.domain.fields import ACTIVATIONS, OPTIMIZERS
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training import loop
 from initlab_tui.training.compiled_trainer import CompiledTrainer, CompiledTrainerCache, DeviceDataset

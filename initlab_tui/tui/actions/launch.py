@@ -11,7 +11,8 @@ from initlab_tui.domain.catalog.datasets import DATASETS
 from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.errors import InvalidInputError, Problem
 from initlab_tui.execution import supervisor
-from initlab_tui.reports.format import about, counted, plain
+from initlab_tui.reports.escape import plain
+from initlab_tui.reports.format import about, counted
 from initlab_tui.services.dataset_facts import DatasetFacts, facts_of
 from initlab_tui.services.estimate import expected_seconds
 from initlab_tui.store.database import StoreError

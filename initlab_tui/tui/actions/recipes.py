@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from initlab_tui.domain.errors import InvalidInputError
-from initlab_tui.reports.format import counted, plain
+from initlab_tui.reports.escape import plain
+from initlab_tui.reports.format import counted
 from initlab_tui.tui.lab_backend import LabBackend
 from initlab_tui.tui.messages import NOTICE_SECONDS
 from initlab_tui.tui.panes.setup import AUTO, Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from initlab_tui.domain.errors import InvalidInputError
-from initlab_tui.reports.format import plain
+from initlab_tui.reports.escape import plain
 from initlab_tui.store.curves import Curve
 from initlab_tui.store.database import StoreError
 from initlab_tui.tui.chart.options import SPLITS

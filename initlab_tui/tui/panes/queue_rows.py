@@ -8,7 +8,8 @@ from dataclasses import replace
 from rich.text import Text
 
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.reports.format import about, initializer_name, number, percent, plain, seconds
+from initlab_tui.reports.escape import plain
+from initlab_tui.reports.format import about, initializer_name, number, percent, seconds
 from initlab_tui.store.runs import Run
 from initlab_tui.tui.status_style import STATUS_STYLES
 from initlab_tui.tui.store_monitor import StoreSnapshot

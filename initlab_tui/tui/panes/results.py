@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input, Label, Static
 
-from initlab_tui.reports.format import plain
+from initlab_tui.reports.escape import plain
 from initlab_tui.tui.chart.series import Series
 from initlab_tui.tui.keys import RESULTS, bindings
 from initlab_tui.tui.leaderboard_view import Choice

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.reports.diagnosis import measurement_text
-from initlab_tui.reports.format import about, initializer_name, number, percent, plain, rate, seconds, short
+from initlab_tui.reports.escape import plain
+from initlab_tui.reports.format import about, initializer_name, number, percent, rate, seconds, short
 from initlab_tui.store.runs import Run
 from initlab_tui.tui.status_style import STATUS_STYLES
 from initlab_tui.tui.trends import Trend, bars

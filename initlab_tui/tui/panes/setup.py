@@ -14,14 +14,15 @@ from textual.widgets import Static
 
 from initlab_tui.data.locate import absolute
 from initlab_tui.domain import parse_comparison
+from initlab_tui.domain.catalog.choices import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
 from initlab_tui.domain.catalog.datasets import DATASETS, NPZ_PREFIX
 from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.errors import InvalidInputError, Problem
-from initlab_tui.domain.fields import ACTIVATIONS, EXECUTIONS, OPTIMIZERS, hidden_text
+from initlab_tui.domain.fields import hidden_text
 from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.reports.diagnosis import forecast
-from initlab_tui.reports.format import plain
+from initlab_tui.reports.escape import plain
 from initlab_tui.tui.widgets.field import ChoiceField, Field, FieldInput, Form, FormField, TextField
 from initlab_tui.tui.widgets.initializer_list import InitializerList, lines
 

@@ -13,7 +13,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from initlab_tui.domain.errors import InvalidInputError
-from initlab_tui.reports.format import plain
+from initlab_tui.reports.escape import plain
 from initlab_tui.tui.widgets.field import SafeInput
 
 T = TypeVar("T")

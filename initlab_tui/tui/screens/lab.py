@@ -17,7 +17,8 @@ from textual.widgets import Static
 
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.reports.format import counted, initializer_name, plain
+from initlab_tui.reports.escape import plain
+from initlab_tui.reports.format import counted, initializer_name
 from initlab_tui.store.database import Store, StoreError
 from initlab_tui.store.runs import Run
 from initlab_tui.tui.actions.edit_results import ResultEditor

@@ -12,7 +12,8 @@ from textual.screen import Screen
 
 from initlab_tui.domain.layers.metrics import LAYER_METRICS
 from initlab_tui.reports.diagnosis import diagnosis_text, sign
-from initlab_tui.reports.format import figure_text, plain, two_digits
+from initlab_tui.reports.escape import plain
+from initlab_tui.reports.format import figure_text, two_digits
 from initlab_tui.store.layer_statistics import StoredMeasurement
 from initlab_tui.tui.heatmap import HeatMap, heat_map
 from initlab_tui.tui.keys import LAYERS, bindings

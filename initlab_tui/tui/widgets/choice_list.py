@@ -8,7 +8,7 @@ from rich.text import Text
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from initlab_tui.reports.format import plain
+from initlab_tui.reports.escape import plain
 
 if TYPE_CHECKING:
     from initlab_tui.tui.widgets.field import ChoiceField

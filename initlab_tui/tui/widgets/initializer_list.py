@@ -14,7 +14,8 @@ from textual.widgets import Input, Label, ListItem, ListView, Static
 
 from initlab_tui.domain.catalog.initializers import CATALOGUE
 from initlab_tui.domain.initializer import IMPORT_PREFIX, Initializer
-from initlab_tui.reports.format import initializer_name, plain
+from initlab_tui.reports.escape import plain
+from initlab_tui.reports.format import initializer_name
 from initlab_tui.tui.keys import PARAMETER, SETUP, bindings
 from initlab_tui.tui.widgets.field import FieldInput
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.text import Text
 
-from initlab_tui.reports.format import number, plain
+from initlab_tui.reports.escape import plain
+from initlab_tui.reports.format import number
 from initlab_tui.tui.chart.curves import Line
 from initlab_tui.tui.chart.series import Series
 

@@ -10,8 +10,9 @@ import numpy.typing as npt
 import pytest
 from scipy.integrate import dblquad, quad
 
+from initlab_tui.domain.catalog.choices import ACTIVATIONS
 from initlab_tui.domain.catalog.initializers import CATALOGUE
-from initlab_tui.domain.fields import ACTIVATIONS, MAX_DEPTH
+from initlab_tui.domain.fields import MAX_DEPTH
 from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.spec import LayerShape, RunSpec
 from initlab_tui.domain.theory.gaussian_moments import NEGATIVE_SLOPES, Moments, expectations, log_expectations
