@@ -17,16 +17,6 @@ from initlab_tui.training.data_dependent import SAMPLE
 from initlab_tui.training.loop import shuffled, train
 
 
-@pytest.fixture(scope="module")
-def digits() -> DeviceDataset:
-    return DeviceDataset(load("digits", None))
-
-
-@pytest.fixture(scope="module")
-def programs() -> CompiledTrainerCache:
-    return CompiledTrainerCache()
-
-
 def spec(**fields: object) -> RunSpec:
     # Eager execution compiles nothing, and the fit does not depend on the execution mode.
     given = {"hidden": "32x10", "batch_size": 32, "initializer": "lsuv", "execution": "eager", **fields}
@@ -131,7 +121,7 @@ def test_the_initial_weights_are_the_same_in_every_execution_mode(
 ) -> None:
     weights, curves = [], []
     for execution in ("xla", "graph", "eager"):
-        chosen = spec(execution=execution, hidden="32,32")
+        chosen = spec(execution=execution, hidden="16,16")
         events = train(chosen, digits, programs)
         next(events)
         weights.append([array.tobytes() for array in programs.get(chosen, digits).program.state()])
@@ -147,7 +137,7 @@ def test_the_fit_depends_on_the_seed(digits: DeviceDataset, programs: CompiledTr
 
 
 def test_resume_gives_identical_weights(digits: DeviceDataset, programs: CompiledTrainerCache) -> None:
-    chosen = spec(hidden="32,32", epochs=3, execution="xla")
+    chosen = spec(hidden="16,16", epochs=3, execution="xla")
     whole = list(train(chosen, digits, programs))
     expected = [array.tobytes() for array in programs.get(chosen, digits).program.state()]
     events = train(chosen, digits, programs, wants_checkpoint=lambda: True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import replace
 
@@ -31,20 +32,31 @@ from initlab_tui.training.layer_measurement import MEASURES, UNITS, Probe
 from initlab_tui.tui.heatmap import heat_map
 from tests.store.test_database import claimed
 
+pytestmark = pytest.mark.xdist_group("layer measurement")  # one process traces a network once
+
 DIGITS = load("digits", None)
 IMAGES = tf.constant(DIGITS.x_train[:256].astype(np.float32) / 16)
 LABELS = tf.constant(DIGITS.y_train[:256])
 
 
-def probed(written: str, hidden: str, activation: str = "relu", seed: int = 0) -> tuple[keras.Model, Probe]:
-    spec = RunSpec.checked(hidden=hidden, activation=activation)
-    model = network.build(spec, DIGITS.shape, DIGITS.classes)
-    network.initialize(model, Initializer.parse(written), seed)
+def build(hidden: str, activation: str) -> tuple[keras.Model, Probe]:
+    model = network.build(RunSpec.checked(hidden=hidden, activation=activation), DIGITS.shape, DIGITS.classes)
     return model, Probe(model, activation, IMAGES, LABELS)
 
 
+built_once = functools.cache(build)  # the first measurement traces: it takes far longer than the others
+
+
+def probed(written: str, hidden: str, activation: str = "relu") -> tuple[keras.Model, Probe]:
+    model, probe = build(hidden, activation)
+    network.initialize(model, Initializer.parse(written), seed=0)
+    return model, probe
+
+
 def measured(written: str, hidden: str, activation: str = "relu", seed: int = 0) -> Measurement:
-    return probed(written, hidden, activation, seed)[1].measure()
+    model, probe = built_once(hidden, activation)
+    network.initialize(model, Initializer.parse(written), seed)
+    return probe.measure()
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

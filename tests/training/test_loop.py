@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,16 +29,6 @@ from initlab_tui.training.loop import (
     spread,
     train,
 )
-
-
-@pytest.fixture(scope="module")
-def digits() -> DeviceDataset:
-    return DeviceDataset(load("digits", None))
-
-
-@pytest.fixture(scope="module")
-def programs() -> CompiledTrainerCache:
-    return CompiledTrainerCache()
 
 
 def spec(**fields: object) -> RunSpec:
@@ -272,43 +263,52 @@ def test_resume_gives_identical_weights(digits: DeviceDataset, programs: Compile
             break
     checkpoint = first[-1]
     assert isinstance(checkpoint, Checkpointed) and 44 < checkpoint.step < 132
-    second = list(train(chosen, digits, CompiledTrainerCache(), resume=checkpoint))
+    resumed = CompiledTrainerCache()
+    second = list(train(chosen, digits, resumed, resume=checkpoint))
     assert losses(first) + losses(second) == losses(whole)
     assert evaluated(first) + evaluated(second) == evaluated(whole)
-    resumed = CompiledTrainerCache()
-    list(train(chosen, digits, resumed, resume=checkpoint))
     assert [array.tobytes() for array in resumed.get(chosen, digits).program.state()] == expected
 
 
 TRAIN_AND_HASH = """
 import hashlib, sys
 from initlab_tui.training import device
-device.configure(int(sys.argv[2]))
+device.configure(2)
 from initlab_tui.data.arrays import load
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training.loop import train
 from initlab_tui.training.compiled_trainer import DeviceDataset, CompiledTrainerCache
-spec, data, programs = RunSpec.from_json(sys.argv[1]), DeviceDataset(load("digits", None)), CompiledTrainerCache()
-for event in train(spec, data, programs):
-    pass
-digest = hashlib.sha256()
-for array in programs.get(spec, data).program.state():
-    digest.update(array.tobytes())
-print("weights", digest.hexdigest())
+data, programs = DeviceDataset(load("digits", None)), CompiledTrainerCache()
+for written in sys.argv[1:]:
+    spec = RunSpec.from_json(written)
+    for event in train(spec, data, programs):
+        pass
+    digest = hashlib.sha256()
+    for array in programs.get(spec, data).program.state():
+        digest.update(array.tobytes())
+    print("weights", digest.hexdigest())
 """
+HASHED = [
+    spec(execution=execution, initializer=initializer, hidden="256,256", epochs=2).to_json()
+    for execution, initializer in (("xla", "he_normal"), ("graph", "lsuv"))
+]
 
 
-@pytest.mark.parametrize(("execution", "initializer"), [("xla", "he_normal"), ("graph", "lsuv")])
-def test_the_same_spec_gives_the_same_weights_in_any_process(execution: str, initializer: str) -> None:
-    chosen = spec(execution=execution, initializer=initializer, hidden="256,256", epochs=2)
+@pytest.fixture(scope="module")
+def hashes() -> list[dict[str, str]]:
+    """The weights that each of two processes trains from the specs, one in the opposite order of the other."""
+    orders = [HASHED, HASHED[::-1]]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", TRAIN_AND_HASH, *specs], stdout=subprocess.PIPE, text=True)
+        for specs in orders
+    ]
+    printed = [re.findall(r"^weights (\w{64})$", process.communicate()[0], re.MULTILINE) for process in processes]
+    return [dict(zip(specs, digests, strict=True)) for specs, digests in zip(orders, printed, strict=True)]
 
-    def weights() -> str:
-        result = subprocess.run(
-            [sys.executable, "-c", TRAIN_AND_HASH, chosen.to_json(), "2"], capture_output=True, text=True, check=True
-        )
-        return result.stdout.split("weights ")[1]
 
-    assert weights() == weights()
+@pytest.mark.parametrize("chosen", HASHED, ids=["xla-he_normal", "graph-lsuv"])
+def test_the_same_spec_gives_the_same_weights_in_any_process(hashes: list[dict[str, str]], chosen: str) -> None:
+    assert hashes[0][chosen] == hashes[1][chosen]
 
 
 class NotForXla(CompiledTrainer):
