@@ -199,7 +199,9 @@ class CompiledTrainer:
             loss, correct = self._step(tf.gather(images, batch), tf.gather(labels, batch))
             return taken + 1, losses.write(taken, loss), corrects.write(taken, correct)
 
-        per_step = [tf.TensorArray(tf.float32, size=MAX_CHUNK, element_shape=()) for _ in range(2)]
+        # A compiled program is for chunks of any length; eagerly, places without a value cost more than a step.
+        size = int(count) if tf.executing_eagerly() else MAX_CHUNK
+        per_step = [tf.TensorArray(tf.float32, size=size, element_shape=()) for _ in range(2)]
         _, losses, corrects = tf.while_loop(lambda taken, *_: taken < count, step, (tf.constant(0), *per_step))
         return losses.stack(), corrects.stack()
 
