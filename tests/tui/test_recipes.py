@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.widgets import Input
@@ -63,6 +64,26 @@ async def read_claims(lab: Lab) -> str:
     assert isinstance(lab.app.screen, ClaimsScreen)
     await lab.until(lambda: "reading" not in lab.text)
     return flat(lab.text)
+
+
+async def test_no_prediction_is_shown_of_an_initializer_that_the_recipe_does_not_select(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_lab(store) as lab:
+        setup = lab.app.lab.setup
+        show, before = setup.show_preview, setup.comparison
+        shown: list[tuple[int, int]] = []
+
+        def recorded(comparison: Comparison, *data: Any) -> None:
+            shown.append((len(comparison.initializers), len(lab.initializers.ticked)))
+            show(comparison, *data)
+
+        monkeypatch.setattr(setup, "show_preview", recorded)
+        await lab.press("e")
+        await lab.until("Fill the setup from a recipe")
+        await lab.press("down", "enter")
+        await lab.until(lambda: setup.comparison != before and shown)
+        assert all(predicted == selected for predicted, selected in shown)
 
 
 async def test_the_form_describes_every_experiment_it_is_filled_from(store: Store) -> None:

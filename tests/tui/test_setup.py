@@ -69,7 +69,7 @@ async def test_an_error_is_shown_at_its_field_and_r_focuses_it(store: Store) -> 
         assert list_runs(store) == []
         for words in ("0", "1 0"):
             await lab.set_field("learning_rate", words)
-            assert lab.setup.count("learning_rate must be a finite number > 0, got 0") == 1
+            await lab.until(lambda: lab.setup.count("learning_rate must be a finite number > 0, got 0") == 1)
             assert lab.field("learning_rate").is_wrong
 
 
@@ -146,6 +146,30 @@ async def test_enter_goes_to_the_next_parameter_and_from_the_last_back_to_the_li
         assert not lab.initializers.query("ParameterInput")
         first, second = "random_uniform:minval=-0.2,maxval=0.3", "random_uniform:minval=-0.5,maxval=0.3"
         assert ticked(lab) == [DEFAULT[0], first, second, DEFAULT[1], DEFAULT[2]]
+
+
+async def test_a_number_is_called_invalid_only_after_a_pause_in_typing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_lab(store, VERY_WIDE) as lab:
+        shown: list[str] = []
+        show = lab.app.lab.setup.show_summary
+
+        def recorded(text: str, *, wrong: bool = False) -> None:
+            shown.append(text)
+            show(text, wrong=wrong)
+
+        monkeypatch.setattr(lab.app.lab.setup, "show_summary", recorded)
+        await lab.type_into("learning_rate", "0.05")
+        await lab.point_to("random_normal")
+        await lab.press("enter")
+        await lab.retype("0.02")
+        assert ticked(lab)[0] == "random_normal:stddev=0.02"
+        assert "✗" not in "".join(shown)
+        await lab.retype("0.")
+        assert lab.app.lab.setup.comparison is None
+        await lab.until(lambda: "✗ random_normal: stddev must be a number > 0" in lab.setup)
+        await lab.until("not ready to run")
 
 
 async def test_escape_restores_all_parameters_of_the_initializer(store: Store) -> None:

@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from textual.worker import Worker
+
 from initlab_tui.domain.catalog.datasets import DATASETS
 from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.errors import InvalidInputError, Problem
@@ -53,7 +55,7 @@ class Launcher:
 
     def prepare(self) -> None:
         """Have idle workers compile the form's network, once it stays as it is for a while."""
-        self._screen.run_worker(self._prepare(), group="prepare", exclusive=True)
+        _: Worker[None] = self._screen.run_worker(self._prepare, group="prepare", exclusive=True)
 
     async def _prepare(self) -> None:
         await asyncio.sleep(PREPARE_SECONDS)

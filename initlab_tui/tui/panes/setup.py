@@ -10,6 +10,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
+from textual.timer import Timer
 from textual.widgets import Static
 
 from initlab_tui.data.locate import absolute
@@ -23,6 +24,7 @@ from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.reports.diagnosis import forecast
 from initlab_tui.reports.escape import plain
+from initlab_tui.tui.messages import TYPING_SECONDS
 from initlab_tui.tui.widgets.field import ChoiceField, Field, FieldInput, Form, FormField, TextField
 from initlab_tui.tui.widgets.initializer_list import InitializerList, lines
 
@@ -63,7 +65,10 @@ class Setup(Vertical):
     """
 
     class Edited(Message):
-        """The form was edited."""
+        """The form was edited; of several such messages in a row only the last is handled."""
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, Setup.Edited)
 
     def __init__(self, settings: Settings, devices: Sequence[str]) -> None:
         super().__init__(id="setup")
@@ -72,6 +77,10 @@ class Setup(Vertical):
         self._fields = {field.name or "": field for field in _fields(_words(settings), devices)}
         self._comparison: Comparison | None = None
         self._refused: tuple[Problem, ...] = ()
+        self._problems: tuple[Problem, ...] = ()
+        self._complaint: Timer | None = None
+        self._is_complaining = False
+        self._is_filling = False
 
     def compose(self) -> ComposeResult:
         with Horizontal():
@@ -123,8 +132,10 @@ class Setup(Vertical):
     @on(InitializerList.Changed)
     def _edited(self, event: Message) -> None:
         event.stop()
+        if self._is_filling:
+            return  # half of the form is still that of the comparison before
         self._refused = ()
-        self.check()
+        self.check(is_typing=isinstance(self.screen.focused, FieldInput))
         file = self._field("file")
         if file.display and not file.value and not file.has_focus:
             file.focus()
@@ -134,16 +145,24 @@ class Setup(Vertical):
         event.stop()
         self.query_one(InitializerList).leave()
 
-    def check(self) -> None:
-        """Validate the form: show the problem of each field, or the comparison's summary."""
+    def check(self, *, is_typing: bool = False) -> None:
+        """Validate the form: show the problem of each field, or the comparison's summary.
+
+        With `is_typing`, a new problem is shown only after a pause: "0." may become "0.01".
+        """
         self._field("file").display = self._field("dataset").value == NPZ_PREFIX
         problems: Sequence[Problem] = ()
         try:
             self._comparison = self._read()
         except InvalidInputError as error:
             self._comparison, problems = None, error.problems
-            self.query_one("#preview", Static).update("")
-        self._complain([*problems, *self._refused])
+        self._problems = (*problems, *self._refused)
+        if self._complaint:
+            self._complaint.stop()
+        if self._problems and is_typing and not self._is_complaining:
+            self._complaint = self.set_timer(TYPING_SECONDS, self._complain)
+        else:
+            self._complain()
         self.post_message(self.Edited())
 
     def _read(self) -> Comparison:
@@ -187,15 +206,17 @@ class Setup(Vertical):
         self._refused = tuple(problems)
         self.check()
 
-    def _complain(self, problems: Sequence[Problem]) -> None:
+    def _complain(self) -> None:
+        self._is_complaining = bool(self._problems)
         said: dict[str, str] = {}
-        for problem in problems:
+        for problem in self._problems:
             name = FIELDS.get(problem.field, problem.field)
             name = "file" if name == "dataset" and self._field("file").display else name
             said.setdefault(name, problem.message)
         for name, field in self._fields.items():
             field.complain(said.pop(name, ""))
-        if problems:
+        if self._problems:
+            self.query_one("#preview", Static).update("")
             others = [
                 message for name, message in said.items() if name != "initializer" or not self._has_wrong_initializer
             ]
@@ -212,6 +233,7 @@ class Setup(Vertical):
 
     def focus_first_wrong(self) -> None:
         """Focus the first field or initializer that is invalid."""
+        self._complain()
         field = next((field for field in self.fields if field.is_wrong), None)
         starts = self.query_one(InitializerList)
         if field:
@@ -225,10 +247,13 @@ class Setup(Vertical):
     async def put(self, settings: Settings) -> None:
         """Fill the form with a comparison."""
         words = _words(settings)
-        for name, field in self._fields.items():
-            field.put(words[name])
-        self._show_l2(settings)
-        await self.query_one(InitializerList).put(settings.comparison.initializers)
+        self._is_filling = True
+        with self.app.batch_update():
+            for name, field in self._fields.items():
+                field.put(words[name])
+            self._show_l2(settings)
+            await self.query_one(InitializerList).put(settings.comparison.initializers)
+        self._is_filling = False
         self.check()
 
     def show_preview(self, comparison: Comparison, shape: Sequence[int], classes: int, mean_square: float) -> None:

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
+from textual.timer import Timer
 from textual.widgets import Input, Label, ListItem, ListView, Static
 
 from initlab_tui.domain.catalog.initializers import CATALOGUE
@@ -17,6 +18,7 @@ from initlab_tui.domain.initializer import IMPORT_PREFIX, Initializer
 from initlab_tui.reports.escape import plain
 from initlab_tui.reports.format import initializer_name
 from initlab_tui.tui.keys import PARAMETER, SETUP, bindings
+from initlab_tui.tui.messages import TYPING_SECONDS
 from initlab_tui.tui.widgets.field import FieldInput
 
 OWN = "your own"
@@ -110,6 +112,7 @@ class InitializerItem(ListItem):
         self.line = line
         self._before: Line | None = None
         self._is_restored = False
+        self._complaint: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield Static("", classes="name")
@@ -117,13 +120,18 @@ class InitializerItem(ListItem):
     def on_mount(self) -> None:
         self.show()
 
-    def show(self) -> None:
-        """Show the current state of the line."""
+    def show(self, *, is_typing: bool = False) -> None:
+        """Show the current state of the line; with `is_typing`, why it is invalid only after a pause."""
+        if self._complaint:
+            self._complaint.stop()
         trouble = self.line.trouble if self.line.ticked or self.is_open else ""
         mark = "☒" if self.line.ticked else "☐"
         style = "bold" if self.line.ticked else ""
         name = Text(plain(f"{mark} {self.line.shown}"), style)
         self.query_one(".name", Static).update(name, layout=False)
+        if trouble and is_typing and not self.has_class("-wrong"):
+            self._complaint = self.set_timer(TYPING_SECONDS, self.show)
+            return
         self.set_class(bool(trouble), "-wrong")
         text = Text(f"✗ {plain(trouble)}" if trouble else "")
         for shown in self.query(".reason").results(Static):
@@ -168,7 +176,7 @@ class InitializerItem(ListItem):
         self.line.values[event.input.name] = event.value.strip()
         if self.line.name == OWN and event.value:
             self.line.ticked = True  # who names an initializer means to use it
-        self.show()
+        self.show(is_typing=True)
         self.post_message(InitializerList.Changed())
 
 
