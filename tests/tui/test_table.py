@@ -236,7 +236,6 @@ async def test_long_values_end_with_an_ellipsis_and_numbers_are_aligned_right() 
         ]
 
 
-
 async def test_a_click_moves_the_cursor_and_a_second_click_chooses_the_row() -> None:
     async with table(WIDE_COLUMNS) as (app, pilot):
         await pilot.press("end", "right")
