@@ -116,7 +116,7 @@ def key_seconds(home: Path) -> dict[str, float]:
 
 
 def shows_curve(terminal: Terminal) -> bool:
-    return any(BARS.search(line) for line in terminal.text(terminal.box("2 Training")))
+    return any("train loss" in line and BARS.search(line) for line in terminal.text(terminal.box("2 Training")))
 
 
 def has_point(store: Path) -> bool:
