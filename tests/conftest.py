@@ -28,9 +28,8 @@ from initlab_tui.store.database import Store
 
 MNIST = Path(__file__).parents[2] / "shared" / "data"
 
-
 # Fixtures that many tests share and that are costly to set up: their tests run in one process of pytest-xdist.
-SHARED_FIXTURES = ("warm_store", "programs", "session", "wide_networks")
+SHARED_FIXTURES = ("warm_store", "programs", "hashes", "session", "wide_networks")
 
 settings.register_profile("any machine", deadline=None)  # the time per example depends on what else is running
 settings.load_profile("any machine")
@@ -47,6 +46,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for name in SHARED_FIXTURES:
             if name in getattr(item, "fixturenames", ()):
                 item.add_marker(pytest.mark.xdist_group(name))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what the tests cache apart from the user's own, in one folder for all processes of a test run."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with mock.patch.dict(os.environ, {"XDG_CACHE_HOME": str(folder / "cache")}):
+        yield
 
 
 @pytest.fixture
