@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from textual.events import Key
 
 from initlab_tui.domain.comparison import Comparison
 from initlab_tui.store.database import Store
 from initlab_tui.store.runs import list_runs
-from initlab_tui.tui.widgets.field import FieldInput, FormField
+from initlab_tui.tui.widgets.choice_list import ChoiceList
+from initlab_tui.tui.widgets.field import LABEL_WIDTH, FieldInput, FormField
 from tests.database import execute
 from tests.tui.conftest import (
     ESCAPED,
@@ -249,6 +251,115 @@ async def test_the_form_opens_with_the_last_comparison(bench: Bench) -> None:
         assert list(described(lab).runs()) == list(wanted.runs())
         assert "24 runs: 3 initializers × 4 settings × 2 seeds" in lab.setup
         await lab.until(lambda: "scaled from run 1" in lab.setup)
+
+
+async def test_a_comparison_over_several_activations_and_optimizers_opens_with_all_of_them(bench: Bench) -> None:
+    wanted = Comparison(
+        base=comparison("zeros", hidden=(8,)).base,
+        initializers=comparison("zeros", "he_normal").initializers,
+        seeds=(0, 1),
+        activations=("tanh", "relu"),
+        optimizers=("sgd", "adam", "rmsprop"),
+    )
+    bench.queue(wanted)
+    async with open_lab(bench.store) as lab:
+        assert list(described(lab).runs()) == list(wanted.runs())
+        assert "Activation tanh, relu ▼" in lab.setup
+        assert "Optimizer sgd, adam, rmsprop ▼" in lab.setup
+        assert "24 runs: 2 initializers × 6 settings × 2 seeds" in lab.setup
+        assert "Predicted before training of 8 tanh, the first of 2 networks" in lab.setup
+
+
+def ticked_values(lab: Lab) -> list[str]:
+    """The ticked values in the list of a field, if one is open."""
+    prompts = [str(option.prompt) for choices in lab.app.screen.query(ChoiceList) for option in choices.options]
+    return [prompt.removeprefix("☒ ") for prompt in prompts if prompt.startswith("☒")]
+
+
+async def test_several_values_are_ticked_in_the_list_of_a_field(store: Store) -> None:
+    async with open_lab(store) as lab:
+        lab.field("activation").focus()
+        await lab.press("enter")
+        assert ticked_values(lab) == ["relu"]
+        await lab.press("down", "space", *"sof", "space")
+        assert ticked_values(lab) == ["relu", "tanh", "softplus"]
+        assert "Activation relu, tanh, softplus ▼" in lab.setup
+        assert "27 runs: 3 initializers × 3 settings × 3 seeds" in lab.setup
+        await lab.press("up", "enter")
+        assert ticked_values(lab) == []
+        assert described(lab).activations == ("relu", "tanh", "softplus")
+        await lab.press("enter", "space", "escape")
+        assert described(lab).activations == ("relu", "tanh", "softplus")
+        # The arrows replace one value by another, but never several values by one.
+        await lab.press("right")
+        assert ticked_values(lab) == ["relu", "tanh", "softplus"]
+        await lab.press("space", "down", "space", "enter", "right")
+        assert described(lab).base.activation == "linear"
+
+
+async def test_a_field_whose_values_do_not_fit_shows_how_many_there_are(store: Store) -> None:
+    async with open_lab(store, NARROW) as lab:
+        await lab.set_field("activation", "relu tanh sigmoid elu")
+        assert "Activation 4: relu, tanh, s… ▼" in lab.setup
+
+
+async def test_a_field_without_a_choice_is_invalid(store: Store) -> None:
+    async with open_lab(store) as lab:
+        lab.field("optimizer").focus()
+        await lab.press("enter", "space", "enter")
+        assert lab.app.lab.setup.comparison is None
+        assert "✗ tick at least one optimizer" in lab.setup
+        assert "not ready to run" in lab.setup
+
+
+async def test_one_value_is_chosen_with_the_arrows_with_letters_or_with_the_mouse(store: Store) -> None:
+    async with open_lab(store) as lab:
+        field = lab.field("execution")
+        field.focus()
+        await lab.press("left", "right", "right", "right")
+        assert described(lab).base.execution == "eager"
+        await lab.press("enter", "up", "space")
+        assert described(lab).base.execution == "graph"
+        await lab.press("down", "x", "enter")
+        assert described(lab).base.execution == "xla"
+        await lab.press("enter", "e", "escape")
+        assert described(lab).base.execution == "xla"
+        await lab.click(field, (LABEL_WIDTH, 0))
+        choices = field.query_one(ChoiceList)
+        await lab.click(choices, (3, 2))
+        assert described(lab).base.execution == "graph"
+        assert not field.children
+        await lab.click(field, (LABEL_WIDTH, 0))
+        await lab.click(field, (LABEL_WIDTH, 0))
+        assert not field.children
+
+
+async def test_the_list_of_a_field_closes_when_the_focus_goes_elsewhere(store: Store) -> None:
+    async with open_lab(store) as lab:
+        lab.field("optimizer").focus()
+        await lab.press("enter", "space", "down", "space", "tab")
+        assert lab.field("learning_rate").has_focus
+        assert not lab.field("optimizer").children
+        assert described(lab).base.optimizer == "adamw"
+
+
+async def test_keys_of_a_choice_take_effect_in_the_order_in_which_they_were_typed(store: Store) -> None:
+    async with open_lab(store) as lab:
+        lab.field("activation").focus()
+        await lab.pilot.pause()
+        for key in ("enter", *"tan", "enter", "tab", "enter", *"mom", "enter", "tab", *"1"):
+            lab.app.post_message(Key(key, key if len(key) == 1 else None))
+        chosen = ("activation", "tanh"), ("optimizer", "momentum"), ("learning_rate", "1")
+        await lab.until(lambda: all(lab.field(name).value == value for name, value in chosen))
+
+
+async def test_a_file_that_was_not_read_yet_has_no_prediction(store: Store, tmp_path: Path) -> None:
+    async with open_lab(store) as lab:
+        assert "Predicted before training" in lab.setup
+        await lab.set_field("dataset", "npz:")
+        await lab.set_field("file", str(tmp_path / "own.npz"))
+        await lab.until(lambda: "duration unknown until the file is read" in lab.setup)
+        assert "Predicted before training" not in lab.setup
 
 
 async def test_tab_visits_every_field_and_scrolls_it_into_view(store: Store) -> None:

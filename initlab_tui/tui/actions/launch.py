@@ -43,6 +43,7 @@ class Launcher:
             return
         facts = self._facts_of(comparison.base.dataset)
         if facts is None:
+            setup.clear_preview()
             setup.show_summary(f"{_amount(comparison)}; duration unknown until the file is read")
             return
         setup.show_preview(comparison, facts.shape, facts.classes, facts.mean_square)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
@@ -14,9 +14,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from initlab_tui.data.locate import absolute
-from initlab_tui.domain import parse_comparison
-from initlab_tui.domain.catalog.choices import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
-from initlab_tui.domain.catalog.datasets import DATASETS, NPZ_PREFIX
+from initlab_tui.domain.catalog.datasets import NPZ_PREFIX
 from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.errors import InvalidInputError, Problem
 from initlab_tui.domain.fields import hidden_text
@@ -25,7 +23,8 @@ from initlab_tui.domain.spec import RunSpec
 from initlab_tui.reports.diagnosis import forecast
 from initlab_tui.reports.escape import plain
 from initlab_tui.tui.messages import TYPING_SECONDS
-from initlab_tui.tui.widgets.field import ChoiceField, Field, FieldInput, Form, FormField, TextField
+from initlab_tui.tui.panes.setup_fields import SEVERAL, field_name, form_fields, form_texts, parse_form
+from initlab_tui.tui.widgets.field import Field, FieldInput, Form, FormField
 from initlab_tui.tui.widgets.initializer_list import InitializerList, lines
 
 FIRST = Comparison(
@@ -34,14 +33,6 @@ FIRST = Comparison(
     seeds=(0, 1, 2),
 )
 AUTO = "auto"
-# The form's field for the problems of fields that the form does not have.
-FIELDS = {
-    "seed": "seeds",
-    "initializers": "initializer",
-    "activations": "activation",
-    "optimizers": "optimizer",
-    "learning_rates": "learning_rate",
-}
 
 
 @dataclass(frozen=True)
@@ -74,7 +65,8 @@ class Setup(Vertical):
         super().__init__(id="setup")
         self.border_title = "1 Setup"
         self._settings = settings
-        self._fields = {field.name or "": field for field in _fields(_words(settings), devices)}
+        texts = form_texts(settings.comparison, settings.device)
+        self._fields = {field.name or "": field for field in form_fields(texts, (AUTO, *devices))}
         self._comparison: Comparison | None = None
         self._refused: tuple[Problem, ...] = ()
         self._problems: tuple[Problem, ...] = ()
@@ -167,33 +159,19 @@ class Setup(Vertical):
 
     def _read(self) -> Comparison:
         ticked = self.query_one(InitializerList).ticked
-        value = {name: field.value.strip() for name, field in self._fields.items()}
-        count, _, first = value["seeds"].partition(" from ")
+        texts = {name: field.value.strip() for name, field in self._fields.items()}
         # The problem of an initializer is shown under it.
-        sound = [line.words for line in ticked if not line.trouble]
-        unsound = [Problem("initializer", line.trouble) for line in ticked if line.trouble]
+        valid = [line.words for line in ticked if not line.trouble]
+        problems = [Problem("initializer", line.trouble) for line in ticked if line.trouble]
         if not ticked:
-            unsound = [Problem("initializer", "tick at least one initializer")]
+            problems = [Problem("initializer", "tick at least one initializer")]
+        problems += [Problem(name, f"tick at least one {name}") for name in SEVERAL if not texts[name]]
         try:
-            comparison = parse_comparison.comparison(
-                initializers=sound or ["glorot_uniform"],
-                hidden=value["hidden"].split() or [""],
-                activations=value["activation"].split() or [""],
-                optimizers=value["optimizer"].split() or [""],
-                learning_rates=value["learning_rate"].split() or [""],
-                seed=first.strip() or "0",
-                seeds=count.strip(),
-                dataset=self._dataset,
-                l2=value["l2"],
-                batch_size=value["batch_size"],
-                epochs=value["epochs"],
-                eval_every=value["eval_every"],
-                execution=value["execution"],
-            )
+            comparison = parse_form(texts, self._dataset, valid or ["glorot_uniform"])
         except InvalidInputError as error:
-            raise InvalidInputError([*error.problems, *unsound]) from None
-        if unsound:
-            raise InvalidInputError(unsound)
+            raise InvalidInputError([*error.problems, *problems]) from None
+        if problems:
+            raise InvalidInputError(problems)
         return comparison
 
     @property
@@ -210,13 +188,13 @@ class Setup(Vertical):
         self._is_complaining = bool(self._problems)
         said: dict[str, str] = {}
         for problem in self._problems:
-            name = FIELDS.get(problem.field, problem.field)
+            name = field_name(problem)
             name = "file" if name == "dataset" and self._field("file").display else name
             said.setdefault(name, problem.message)
         for name, field in self._fields.items():
             field.complain(said.pop(name, ""))
         if self._problems:
-            self.query_one("#preview", Static).update("")
+            self.clear_preview()
             others = [
                 message for name, message in said.items() if name != "initializer" or not self._has_wrong_initializer
             ]
@@ -235,26 +213,30 @@ class Setup(Vertical):
         """Focus the first field or initializer that is invalid."""
         self._complain()
         field = next((field for field in self.fields if field.is_wrong), None)
-        starts = self.query_one(InitializerList)
+        initializers = self.query_one(InitializerList)
         if field:
             field.focus()
-        elif starts.wrong:
-            starts.point_to(starts.wrong)
+        elif initializers.wrong:
+            initializers.point_to(initializers.wrong)
         else:
-            starts.focus()
+            initializers.focus()
 
     @work(exclusive=True, group="settings")
     async def put(self, settings: Settings) -> None:
         """Fill the form with a comparison."""
-        words = _words(settings)
+        texts = form_texts(settings.comparison, settings.device)
         self._is_filling = True
         with self.app.batch_update():
             for name, field in self._fields.items():
-                field.put(words[name])
+                field.put(texts[name])
             self._show_l2(settings)
             await self.query_one(InitializerList).put(settings.comparison.initializers)
         self._is_filling = False
         self.check()
+
+    def clear_preview(self) -> None:
+        """Show no prediction."""
+        self.query_one("#preview", Static).update("")
 
     def show_preview(self, comparison: Comparison, shape: Sequence[int], classes: int, mean_square: float) -> None:
         """Show the prediction for each selected initializer; `mean_square` is E[x²] of the data."""
@@ -272,53 +254,3 @@ def _first_of_several(comparison: Comparison) -> str:
         return ""
     activation = f" {comparison.activations[0]}" if len(comparison.activations) > 1 else ""
     return f" of {hidden_text(comparison.base.hidden)}{activation}, the first of {networks} networks"
-
-
-def _fields(words: Mapping[str, str], devices: Sequence[str]) -> Iterator[FormField]:
-    """Make the fields of the form with the values in `words`."""
-    datasets = [*((name, name) for name in DATASETS), (NPZ_PREFIX, "your own npz file")]
-    yield ChoiceField("dataset", "Dataset", datasets, words["dataset"])
-    yield TextField("file", "File", words["file"], "path/to.npz")
-    yield TextField("hidden", "Hidden widths", words["hidden"], "256,256 or 100x30")
-    yield ChoiceField("activation", "Activation", _plain(ACTIVATIONS), words["activation"], several=True)
-    yield ChoiceField("optimizer", "Optimizer", _plain(OPTIMIZERS), words["optimizer"], several=True)
-    yield TextField("learning_rate", "Learning rate", words["learning_rate"])
-    yield TextField("l2", "L2", words["l2"], "0: none")
-    yield TextField("batch_size", "Batch size", words["batch_size"])
-    yield TextField("epochs", "Epochs", words["epochs"])
-    yield TextField("seeds", "Seeds", words["seeds"], "3, or 3 from 10")
-    yield TextField("eval_every", "Test every", words["eval_every"], "steps; 0: each epoch")
-    yield ChoiceField("execution", "Execution", _plain(EXECUTIONS), words["execution"])
-    yield ChoiceField("device", "Device", _plain((AUTO, *devices)), words["device"])
-
-
-def _plain(names: Sequence[str]) -> list[tuple[str, str]]:
-    return [(name, name) for name in names]
-
-
-def _digits(value: float) -> str:
-    """Return the shortest text that reads back as the same number."""
-    short = f"{value:g}"
-    return short if float(short) == value else repr(value)
-
-
-def _words(settings: Settings) -> dict[str, str]:
-    """Return the texts of the form's fields for a comparison."""
-    comparison, base = settings.comparison, settings.comparison.base
-    first, count = comparison.seeds[0], len(comparison.seeds)
-    own = base.dataset.startswith(NPZ_PREFIX)
-    return {
-        "dataset": NPZ_PREFIX if own else base.dataset,
-        "file": base.dataset.removeprefix(NPZ_PREFIX) if own else "",
-        "hidden": " ".join(hidden_text(widths) for widths in comparison.hidden or (base.hidden,)),
-        "activation": " ".join(comparison.activations or (base.activation,)),
-        "optimizer": " ".join(comparison.optimizers or (base.optimizer,)),
-        "learning_rate": " ".join(map(_digits, comparison.learning_rates or (base.learning_rate,))),
-        "l2": _digits(base.l2),
-        "batch_size": str(base.batch_size),
-        "epochs": str(base.epochs),
-        "seeds": f"{count} from {first}" if first else str(count),
-        "eval_every": str(base.eval_every),
-        "execution": base.execution,
-        "device": settings.device,
-    }

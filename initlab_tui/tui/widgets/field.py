@@ -68,7 +68,7 @@ class Form(VerticalScroll):
     Form > .form--label-focused { text-style: bold; }
     Form > .form--chosen { color: $input-selection-foreground; background: $input-selection-background; }
     Form > .form--reason { color: $text-error; }
-    Form:ansi > .form--chosen { text-style: reverse; }
+    Form:ansi > .form--chosen { color: ansi_default; background: ansi_default; text-style: reverse; }
     """
 
     def style(self, part: str) -> Style:
