@@ -48,7 +48,7 @@ def test_every_command_line_is_accepted(line: str) -> None:
     given = context.params
     if command in ("run", "compare"):
         listed = {key: given[key] for key in ("initializer", "hidden", "activation", "optimizer", "learning_rate")}
-        lists = {key: value if isinstance(value, list) else [value] for key, value in listed.items()}
+        lists = {key: [value] if isinstance(value, str) else list(value) for key, value in listed.items()}
         comparison = parse_comparison.comparison(
             initializers=lists["initializer"],
             hidden=lists["hidden"],
