@@ -17,6 +17,8 @@ from initlab_tui.reports.format import number, percent, seconds
 from initlab_tui.store.runs import Run
 from initlab_tui.tui.leaderboard_view import Choice, Group, filtered
 
+LEAST_NAME = 20  # cells for the initializer, even where other columns need the room: random_normal σ=0.05
+
 
 def _nothing(_: object) -> str:
     return ""
@@ -78,13 +80,13 @@ def _field(name: str) -> Heading:
 
 RANK = _heading(columns.RANK, least=2)
 NAME = replace(
-    _heading(columns.INITIALIZER, lambda run: f"seed {run.spec.seed} {run.name}".rstrip(), least=20, most=34),
+    _heading(columns.INITIALIZER, lambda run: f"seed {run.spec.seed} {run.name}".rstrip(), least=LEAST_NAME, most=60),
     of_group=lambda group: group.name,
     order=lambda group: group.name,
 )
 ACCURACY = _heading(columns.ACCURACY, lambda run: percent(run.test_accuracy))
-N = _heading(columns.N, least=2)
-VERSUS = _heading(columns.VERSUS)
+N = _heading(columns.N)
+VERSUS = _heading(columns.VERSUS, most=24)
 LOSS = _heading(columns.LOSS, lambda run: number(run.test_loss))
 LOSS_TREND = Heading("loss curve", "train loss", _nothing, LOSS.order, right=False)
 ACCURACY_TREND = Heading("acc curve", "train acc", _nothing, ACCURACY.order, right=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 import pytest
@@ -10,15 +11,28 @@ from textual.widgets import Input, OptionList
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.store import progress
 from initlab_tui.store.database import Store
-from initlab_tui.store.runs import list_runs
+from initlab_tui.store.runs import Run, list_runs
 from initlab_tui.tui.screens.chart import ChartScreen
 from initlab_tui.tui.screens.details import DetailsScreen
 from initlab_tui.tui.screens.dialogs import Ask, Choose
-from tests.tui.conftest import ESCAPED, HOSTILE, VERY_WIDE, Bench, Lab, Result, by_initializer, comparison, open_lab
+from tests.tui.conftest import (
+    ESCAPED,
+    HOSTILE,
+    VERY_WIDE,
+    WIDE,
+    Bench,
+    Lab,
+    Result,
+    by_initializer,
+    comparison,
+    open_lab,
+)
 
 pytestmark = pytest.mark.asyncio
 
 INITIALIZERS = ("random_normal:stddev=1.0", "glorot_uniform", "he_normal")
+
+LONG = "random_uniform:minval=-0.5,maxval=0.5"
 
 
 @pytest.fixture
@@ -246,3 +260,24 @@ async def test_hostile_names_tags_and_parameters_are_shown_as_plain_text(hostile
         await lab.pilot.pause()
         assert "No group contains all of" in lab.results
         assert lab.control_characters == set()
+
+
+async def test_the_columns_up_to_the_curves_fit_into_120_columns_and_vs_shows_its_question_mark(bench: Bench) -> None:
+    accuracies = dict(zip(("glorot_uniform", "random_normal:stddev=0.05", LONG), (0.9, 0.895, 0.6), strict=True))
+    change = (0.0, 0.031, -0.024)
+
+    def result(run: Run) -> Result:
+        initializer = str(run.spec.initializer)
+        sign = -1 if initializer == "glorot_uniform" else 1
+        return Result(accuracies[initializer] + sign * change[run.spec.seed])
+
+    bench.train(comparison(*accuracies), result)
+    async with open_lab(bench.store, WIDE) as lab:
+        await lab.until(lambda: "random_uniform" in lab.results)
+        heading, *rows = lab.text_of("#leaderboard").splitlines()
+        assert heading.split()[-6:] == ["vs", "#1", "train", "loss", "train", "acc"]
+        assert "random_normal σ=0.05 " in rows[1]
+        assert re.search(r"± \d+\.\d \? ", rows[1])
+        assert re.search(r"random_uniform minv\S*… ", rows[2])
+        await lab.pilot.resize_terminal(*VERY_WIDE)
+        await lab.until(lambda: "random_uniform minval=-0.5,maxval=0.5 " in lab.text_of("#leaderboard"))

@@ -8,7 +8,16 @@ from rich.text import Text
 
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.store.runs import Run
-from initlab_tui.tui.leaderboard_columns import DIAGNOSIS, DIAGNOSIS_SIGN, LOSS_TREND, NAME, TRENDS, Heading, headings
+from initlab_tui.tui.leaderboard_columns import (
+    DIAGNOSIS,
+    DIAGNOSIS_SIGN,
+    LEAST_NAME,
+    LOSS_TREND,
+    NAME,
+    TRENDS,
+    Heading,
+    headings,
+)
 from initlab_tui.tui.leaderboard_view import Choice, Group
 from initlab_tui.tui.panes.result_rows import RUN, ResultRows
 from initlab_tui.tui.status_style import STATUS_STYLES
@@ -28,7 +37,11 @@ class ResultCells:
         self._widths: Mapping[str, int] = {}
 
     def columns(self, room: int) -> list[Column]:
-        """Choose the columns for the rows in a table of `room` cells; the curves take what is left."""
+        """Choose the columns for the rows in a table of `room` cells.
+
+        The curves take what is left. If there is not enough room for all columns up to the curves, the names of the
+        initializers are cut.
+        """
         shown, choice = self._rows.groups, self._rows.choice
         self.headings = headings(shown)
         if self._spare(shown, choice, room) < 0:
@@ -37,6 +50,9 @@ class ResultCells:
         widths = self._natural_widths(shown, choice)
         for trend in TRENDS:
             widths[trend.key] = max(widths[trend.key], min(MOST_TREND, widths[trend.key] + spare))
+        missing = self._end_of_curves(widths) - room
+        if missing > 0:
+            widths[NAME.key] = max(LEAST_NAME, widths[NAME.key] - missing)
         self._widths = widths
         arrow = "▲" if choice.reverse else "▼"
         titles = [each.title + (arrow if each.key == choice.sort else "") for each in self.headings]
@@ -48,6 +64,11 @@ class ResultCells:
 
     def _spare(self, shown: Sequence[Group], choice: Choice, room: int) -> int:
         return room - SIGNS.width - sum(width + GAP for width in self._natural_widths(shown, choice).values())
+
+    def _end_of_curves(self, widths: Mapping[str, int]) -> int:
+        """The right edge of the last curve."""
+        upto = self.headings[: self.headings.index(TRENDS[-1]) + 1]
+        return SIGNS.width + sum(GAP + widths[each.key] for each in upto)
 
     @property
     def sortable(self) -> list[tuple[str, str]]:

@@ -34,7 +34,6 @@ class Results(Vertical):
     """The leaderboard; `trends` has the training curves."""
 
     DEFAULT_CSS = """
-    Results Table { padding: 0 0 0 1; }
     Results #filter-line { height: 1; padding: 0 1; display: none; }
     Results #filter-line.-shown { display: block; }
     Results #filter-line Label { width: 8; text-style: bold; }
