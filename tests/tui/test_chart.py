@@ -1,4 +1,4 @@
-"""The chart in a pilot: what the keys change in the drawing and the texts."""
+"""The chart in a pilot: the effect of its keys on the drawing and the texts."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ HE, GLOROT = Series("he_normal", (1, 2)), Series("glorot [red]σ[/red]", (3,))
 
 
 def line(*values: float) -> Curve:
-    """A curve with a point every ten steps, its accuracies a tenth of its losses."""
+    """Return a curve with a point every ten steps; its accuracies are a tenth of its losses."""
     return Curve(tuple(range(0, 10 * len(values), 10)), values, tuple(value / 10 for value in values))
 
 
-class Recorded:
-    """Curves in memory, and which of them were read."""
+class CurveSource:
+    """A source of curves in memory that records which of them were read."""
 
     def __init__(self, **curves: Curve) -> None:
         self.curves = {(int(name[1:]), split): curve for name, curve in curves.items() for split in ("test", "train")}
-        self.asked: list[tuple[int, str]] = []
+        self.requested: list[tuple[int, str]] = []
 
     async def load(self, run_id: int, split: str) -> Curve:
-        self.asked.append((run_id, split))
+        self.requested.append((run_id, split))
         return self.curves[run_id, split]
 
 
-def recorded() -> Recorded:
-    return Recorded(_1=line(2, 4, 8), _2=line(2, 6, 9), _3=line(1, 5, 7))
+def three_curves() -> CurveSource:
+    return CurveSource(_1=line(2, 4, 8), _2=line(2, 6, 9), _3=line(1, 5, 7))
 
 
-class Shown:
-    """What a person sees of the chart."""
+class ShownChart:
+    """The chart in a pilot: its texts, its drawing and its keys."""
 
     def __init__(self, pilot: Pilot[None]) -> None:
         self.pilot = pilot
@@ -102,20 +102,20 @@ class Shown:
 
 @asynccontextmanager
 async def chart(
-    source: Recorded, *series: Series, size: tuple[int, int] = (120, 36), theme: str = "textual-dark"
-) -> AsyncIterator[Shown]:
+    source: CurveSource, *series: Series, size: tuple[int, int] = (120, 36), theme: str = "textual-dark"
+) -> AsyncIterator[ShownChart]:
     app: App[None] = App()
     async with app.run_test(size=size) as pilot:
         app.theme = theme
         await app.push_screen(ChartScreen(series, source.load))
-        shown = Shown(pilot)
+        shown = ShownChart(pilot)
         await shown.settle()
         yield shown
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_it_opens_with_the_test_accuracy_and_the_values_at_the_last_step(size: tuple[int, int]) -> None:
-    async with chart(recorded(), HE, GLOROT, size=size) as shown:
+async def test_the_chart_opens_with_the_test_accuracy_and_the_values_at_the_last_step(size: tuple[int, int]) -> None:
+    async with chart(three_curves(), HE, GLOROT, size=size) as shown:
         assert shown.title == "test accuracy % · 2 groups · 95% band"
         assert shown.drawn() == [[20, 50, 85], [10, 50, 70]]
         assert shown.reading[0] == "step 20 · mean ± 95% interval"
@@ -130,8 +130,8 @@ async def test_it_opens_with_the_test_accuracy_and_the_values_at_the_last_step(s
         assert sum("│" in row for row in rows) > len(rows) / 2
 
 
-async def test_keys_switch_metric_split_and_logarithmic_axis() -> None:
-    source = recorded()
+async def test_keys_switch_the_metric_the_split_and_the_logarithmic_axis() -> None:
+    source = three_curves()
     source.curves[3, "train"] = line(10, 0, 100)
     async with chart(source, GLOROT) as shown:
         await shown.press("l")
@@ -150,7 +150,7 @@ async def test_keys_switch_metric_split_and_logarithmic_axis() -> None:
 
 
 async def test_smoothing_increases_and_decreases_within_its_limits() -> None:
-    async with chart(recorded(), GLOROT) as shown:
+    async with chart(three_curves(), GLOROT) as shown:
         await shown.press("m")
         assert shown.title == "test accuracy % · 1 run · smoothing 0.5"
         assert shown.drawn() == [[10, 36.666667, 55.714286]]
@@ -161,8 +161,8 @@ async def test_smoothing_increases_and_decreases_within_its_limits() -> None:
         assert shown.drawn() == [[10, 50, 70]]
 
 
-async def test_seeds_are_drawn_as_a_band_as_thin_lines_or_as_their_mean_alone() -> None:
-    async with chart(recorded(), HE) as shown:
+async def test_seeds_are_drawn_as_a_band_as_thin_lines_or_as_a_mean() -> None:
+    async with chart(three_curves(), HE) as shown:
         assert len(shown.drawn(Band)) == 1
         await shown.press("b")
         assert "seeds" in shown.title
@@ -174,7 +174,7 @@ async def test_seeds_are_drawn_as_a_band_as_thin_lines_or_as_their_mean_alone() 
 
 
 async def test_a_line_does_not_bridge_a_gap() -> None:
-    async with chart(Recorded(_3=line(1, 2, math.nan, 4, 5)), GLOROT) as shown:
+    async with chart(CurveSource(_3=line(1, 2, math.nan, 4, 5)), GLOROT) as shown:
         assert shown.drawn() == [[10, 20], [40, 50]]
         await shown.press("comma", "comma")
         assert shown.reading[0] == "step 10"
@@ -182,19 +182,19 @@ async def test_a_line_does_not_bridge_a_gap() -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_single_point_is_visible(size: tuple[int, int]) -> None:
-    async with chart(Recorded(_3=line(5)), GLOROT, size=size) as shown:
+    async with chart(CurveSource(_3=line(5)), GLOROT, size=size) as shown:
         assert shown.drawn(ScatterPlot) == [[50]]
         assert any("●" in row for row in shown.canvas)
 
 
-async def test_signs_of_points_in_one_place_are_drawn_side_by_side() -> None:
-    alike = Recorded(_1=line(5), _2=line(5.01), _3=line(4.99))
-    async with chart(alike, *(Series("he", (number,)) for number in (1, 2, 3))) as shown:
+async def test_signs_of_coinciding_points_are_drawn_side_by_side() -> None:
+    coinciding = CurveSource(_1=line(5), _2=line(5.01), _3=line(4.99))
+    async with chart(coinciding, *(Series("he", (number,)) for number in (1, 2, 3))) as shown:
         assert any(all(sign in row for sign in "●123") for row in shown.canvas)
 
 
 async def test_the_axis_labels_of_a_huge_loss_are_readable() -> None:
-    async with chart(Recorded(_3=line(1, 1e30, 4e120)), GLOROT, size=(80, 24)) as shown:
+    async with chart(CurveSource(_3=line(1, 1e30, 4e120)), GLOROT, size=(80, 24)) as shown:
         await shown.press("l")
         margin = ["".join(row).strip() for row in shown.screen.query_one("#margin-left", PlotCanvas)._buffer]
         assert "4.0e120" in margin
@@ -205,10 +205,10 @@ async def test_the_axis_labels_of_a_huge_loss_are_readable() -> None:
         assert "1" in margin
 
 
-async def test_moving_the_cursor_shows_values_without_reading_or_drawing_again() -> None:
-    source = recorded()
+async def test_moving_the_cursor_shows_values_without_rereading_or_redrawing() -> None:
+    source = three_curves()
     async with chart(source, HE, GLOROT) as shown:
-        asked, datasets = list(source.asked), list(shown.plot._datasets)
+        requested, datasets = list(source.requested), list(shown.plot._datasets)
         await shown.press("comma")
         assert shown.reading[0].startswith("step 10")
         assert "50.0 ± 127.1" in shown.reading[1]
@@ -220,12 +220,12 @@ async def test_moving_the_cursor_shows_values_without_reading_or_drawing_again()
         at_end = [row.index("│") for row in shown.canvas[1:-1] if "│" in row]
         assert max(at_start) < min(at_end)
         assert len(set(at_end)) == 1
-        assert source.asked == asked
+        assert source.requested == requested
         assert all(now is before for now, before in zip(shown.plot._datasets, datasets, strict=True))
 
 
-async def test_zoom_pan_fit_and_reset() -> None:
-    async with chart(recorded(), HE, GLOROT) as shown:
+async def test_the_view_is_zoomed_panned_fitted_and_reset() -> None:
+    async with chart(three_curves(), HE, GLOROT) as shown:
         home = shown.plot._viewport
         await shown.press("plus")
         near = shown.plot._viewport
@@ -247,8 +247,8 @@ async def test_zoom_pan_fit_and_reset() -> None:
         assert shown.plot._viewport.top < 10
 
 
-async def test_no_key_moves_the_view_away_from_the_curves() -> None:
-    async with chart(recorded(), HE) as shown:
+async def test_no_key_moves_the_curves_out_of_view() -> None:
+    async with chart(three_curves(), HE) as shown:
         home = shown.screen.axes.home
         assert home is not None
         for action in ("pan(0, 1)", "pan(1, 0)", "zoom(1)", "zoom(-1)", "pan(-1, -1)"):
@@ -258,14 +258,14 @@ async def test_no_key_moves_the_view_away_from_the_curves() -> None:
 
 
 async def test_the_view_follows_the_cursor() -> None:
-    async with chart(Recorded(_3=line(*range(100))), GLOROT) as shown:
+    async with chart(CurveSource(_3=line(*range(100))), GLOROT) as shown:
         await shown.press("z", "z", "z", *["less_than_sign"] * 9)
         assert shown.reading[0] == "step 90"
         assert shown.plot._viewport.left <= 90 <= shown.plot._viewport.right
 
 
-async def test_running_curves_grow_while_a_chosen_view_stays() -> None:
-    source = recorded()
+async def test_curves_grow_while_a_chosen_view_stays() -> None:
+    source = three_curves()
     async with chart(source, HE, GLOROT) as shown:
         source.curves[3, "test"] = line(1, 5, 7, 9)
         shown.screen.refresh_runs({3, 99})
@@ -280,28 +280,28 @@ async def test_running_curves_grow_while_a_chosen_view_stays() -> None:
 
 
 async def test_growing_runs_are_read_at_most_twice_a_second() -> None:
-    source = recorded()
+    source = three_curves()
     async with chart(source, GLOROT) as shown:
-        begun, before = asyncio.get_running_loop().time(), len(source.asked)
-        while len(source.asked) < before + 2:
+        started, before = asyncio.get_running_loop().time(), len(source.requested)
+        while len(source.requested) < before + 2:
             shown.screen.refresh_runs([3])
             await shown.pilot.pause()
-        assert asyncio.get_running_loop().time() - begun >= 0.5
+        assert asyncio.get_running_loop().time() - started >= 0.5
 
 
-async def test_the_other_split_is_read_once_and_again_only_after_a_change() -> None:
-    source = recorded()
+async def test_each_split_is_read_once_and_again_only_after_a_change() -> None:
+    source = three_curves()
     async with chart(source, HE, GLOROT) as shown:
         await shown.press("t", "t", "t")
-        assert sorted(source.asked) == [(run, split) for run in (1, 2, 3) for split in ("test", "train")]
+        assert sorted(source.requested) == [(run, split) for run in (1, 2, 3) for split in ("test", "train")]
         shown.screen.refresh_runs([1])
-        await shown.until(lambda: source.asked[6:] == [(1, "train")])
+        await shown.until(lambda: source.requested[6:] == [(1, "train")])
         await shown.press("t")
-        assert source.asked[6:] == [(1, "train"), (1, "test")]
+        assert source.requested[6:] == [(1, "train"), (1, "test")]
 
 
 async def test_the_title_shows_the_progress_of_reading() -> None:
-    source, gate = recorded(), asyncio.Event()
+    source, gate = three_curves(), asyncio.Event()
 
     async def load(run_id: int, split: str) -> Curve:
         if run_id == 2:
@@ -311,7 +311,7 @@ async def test_the_title_shows_the_progress_of_reading() -> None:
     app: App[None] = App()
     async with app.run_test() as pilot:
         await app.push_screen(ChartScreen([HE, GLOROT], load))
-        shown = Shown(pilot)
+        shown = ShownChart(pilot)
         await shown.until(lambda: shown.title.endswith("reading 2 of 3 curves"))
         gate.set()
         await shown.settle()
@@ -319,11 +319,11 @@ async def test_the_title_shows_the_progress_of_reading() -> None:
         assert shown.drawn()
 
 
-async def test_an_empty_chart_says_why_and_which_key_helps() -> None:
-    source = recorded()
+async def test_an_empty_chart_shows_the_reason_and_a_key_that_helps() -> None:
+    source = three_curves()
     source.curves[3, "test"] = NOTHING
     async with chart(source, GLOROT) as shown:
-        assert shown.text("#chart-empty") == "nothing recorded yet on test: press t for train"
+        assert shown.text("#chart-empty") == "nothing three_curves yet on test: press t for train"
         assert not shown.plot.display
         await shown.press("t")
         assert shown.plot.display
@@ -331,24 +331,24 @@ async def test_an_empty_chart_says_why_and_which_key_helps() -> None:
 
 
 async def test_values_that_cannot_be_drawn_are_explained() -> None:
-    async with chart(Recorded(_3=line(math.nan, math.nan)), GLOROT) as shown:
+    async with chart(CurveSource(_3=line(math.nan, math.nan)), GLOROT) as shown:
         assert "is finite" in shown.text("#chart-empty")
-    async with chart(Recorded(_3=line(0, 0)), GLOROT) as shown:
+    async with chart(CurveSource(_3=line(0, 0)), GLOROT) as shown:
         await shown.press("y")
         assert "press y" in shown.text("#chart-empty")
-    async with chart(Recorded()) as shown:
+    async with chart(CurveSource()) as shown:
         assert "mark groups" in shown.text("#chart-empty")
 
 
 async def test_seeds_without_data_are_counted_in_the_legend() -> None:
-    source = recorded()
+    source = three_curves()
     source.curves[2, "test"] = NOTHING
     async with chart(source, HE) as shown:
         assert "he_normal 1 of 2" in shown.reading[1]
 
 
 async def test_a_run_that_cannot_be_read_is_named_with_the_error() -> None:
-    source = recorded()
+    source = three_curves()
 
     async def load(run_id: int, split: str) -> Curve:
         if run_id == 3:
@@ -358,7 +358,7 @@ async def test_a_run_that_cannot_be_read_is_named_with_the_error() -> None:
     app: App[None] = App()
     async with app.run_test() as pilot:
         await app.push_screen(ChartScreen([HE, GLOROT], load))
-        shown = Shown(pilot)
+        shown = ShownChart(pilot)
         await shown.settle()
         assert shown.title.endswith("run 3 cannot be read: store lab.db was removed")
         assert shown.drawn() == [[20, 50, 85]]
@@ -367,7 +367,7 @@ async def test_a_run_that_cannot_be_read_is_named_with_the_error() -> None:
 @pytest.mark.parametrize("size", [(80, 24), (120, 36), (60, 15)])
 async def test_names_that_do_not_fit_can_be_paged_through(size: tuple[int, int]) -> None:
     names = [f"random_normal with a very long name σ=0.{number:02}" for number in range(50)]
-    source = Recorded(**{f"_{number}": line(1, number / 5) for number in range(50)})
+    source = CurveSource(**{f"_{number}": line(1, number / 5) for number in range(50)})
     async with chart(source, *(Series(name, (number,)) for number, name in enumerate(names)), size=size) as shown:
         seen: set[str] = set()
         while seen != set(names):
@@ -378,16 +378,18 @@ async def test_names_that_do_not_fit_can_be_paged_through(size: tuple[int, int])
 
 
 @pytest.mark.parametrize("theme", ["textual-dark", "textual-light", "ansi-dark"])
-async def test_it_draws_in_every_theme_and_without_colours(theme: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with chart(recorded(), HE, GLOROT, theme=theme) as shown:
+async def test_the_chart_is_drawn_in_every_theme_and_without_colours(
+    theme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with chart(three_curves(), HE, GLOROT, theme=theme) as shown:
         assert shown.drawn()
     monkeypatch.setenv("NO_COLOR", "1")
-    async with chart(recorded(), HE, GLOROT, theme=theme) as shown:
+    async with chart(three_curves(), HE, GLOROT, theme=theme) as shown:
         assert sum(row.count("2") for row in shown.canvas) == 2
 
 
-async def test_it_fits_a_resized_terminal() -> None:
-    async with chart(recorded(), HE, GLOROT) as shown:
+async def test_the_chart_fits_a_resized_terminal() -> None:
+    async with chart(three_curves(), HE, GLOROT) as shown:
         for size in [(80, 24), (200, 50), (40, 10), (120, 36)]:
             await shown.pilot.resize_terminal(*size)
             await shown.settle()
@@ -396,8 +398,8 @@ async def test_it_fits_a_resized_terminal() -> None:
 
 
 @pytest.mark.parametrize("key", ["escape", "q", "c"])
-async def test_it_closes(key: str) -> None:
-    async with chart(recorded(), HE) as shown:
+async def test_the_chart_closes(key: str) -> None:
+    async with chart(three_curves(), HE) as shown:
         await shown.pilot.press(key)
         await shown.pilot.pause()
         assert not isinstance(shown.pilot.app.screen, ChartScreen)
@@ -411,7 +413,7 @@ async def test_every_key_has_a_help_text_and_none_needs_alt() -> None:
 
 
 async def test_the_footer_fits_eighty_columns() -> None:
-    async with chart(recorded(), HE, size=(80, 24)) as shown:
+    async with chart(three_curves(), HE, size=(80, 24)) as shown:
         labels = [key for key in CHART if key.show]
         assert sum(len(key.label) + len(key.shown.split(", ")[0]) + 2 for key in labels) <= 80
         assert shown.screen.query_one(KeyFooter).region.width == 80

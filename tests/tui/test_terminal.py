@@ -1,4 +1,4 @@
-"""The real lab in a real terminal: how it leaves it, what bad workers do to it, small and poor terminals."""
+"""The real lab on a pseudo-terminal: exiting, misbehaving workers, damaged stores, small and limited terminals."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ finally:
 
 @dataclass
 class Lab:
-    """An empty home, and the program on terminals in it."""
+    """An empty home folder, and the program on terminals in it."""
 
     home: Path
     terminals: ExitStack = field(default_factory=ExitStack)
@@ -55,14 +55,14 @@ class Lab:
         command: list[str] | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> Terminal:
-        """Start the program, or `command`; `worker` names the fake that its workers are, None the real ones."""
+        """Start the program, or `command`, with the fake workers named `worker` or with real ones."""
         fake = {"INITLAB_TEST_WORKER": worker, "PYTHONPATH": f"{TESTS / 'tui/fakes'}:{TESTS.parent}"} if worker else {}
         env = command_environment(self.home, **{"TERM": "xterm-256color", **fake, **(environment or {})})
-        del env["COLUMNS"]  # a terminal has a size of its own
+        del env["COLUMNS"]  # the terminal has its own size
         return self.terminals.enter_context(Terminal(command or command_line(arguments), SIZE, env, self.home))
 
     def open(self, worker: str | None = None, environment: Mapping[str, str] | None = None) -> Terminal:
-        """Start the lab and wait until it takes keys."""
+        """Start the lab and wait until it accepts keys."""
         terminal = self.start(worker=worker, environment=environment)
         terminal.wait_for("Quit")
         return terminal
@@ -80,14 +80,14 @@ class Lab:
         return runs
 
     def processes(self) -> list[psutil.Process]:
-        """The watchers and workers of this home's store."""
+        """Return the processes of the monitors and workers of this home's store."""
         path = str(self.store_path)
         return [process for process in psutil.process_iter(["cmdline"]) if path in (process.info["cmdline"] or ())]
 
     def close(self) -> None:
-        """End the programs and what they started."""
+        """Kill the programs and the processes that they started."""
         self.terminals.close()
-        while processes := self.processes():  # a watcher may have started one more
+        while processes := self.processes():  # a monitor may have started another worker
             for process in processes:
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
@@ -101,47 +101,47 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     lab.close()
 
 
-def over(runs: list[Run]) -> bool:
+def all_ended(runs: list[Run]) -> bool:
     return bool(runs) and all(run.status.is_ended for run in runs)
 
 
-def assert_left_as_found(terminal: Terminal) -> None:
-    """Assert that of the ended program nothing is left in its terminal but what it said last."""
+def assert_terminal_restored(terminal: Terminal) -> None:
+    """Assert that the program restored the terminal's settings and modes when it ended."""
     assert terminal.after == terminal.before
     modes = dict(re.findall(rb"\x1b\[\?(\d+)([hl])", terminal.raw))
     on = {mode for mode, state in modes.items() if state == b"h"}
     assert {b"1049", b"1000", b"1003", b"1006", b"2004"} <= modes.keys()
-    assert on == {b"25", b"7"}  # the cursor is shown and lines wrap; all else is off
+    assert on == {b"25", b"7"}  # the cursor is shown and lines wrap; everything else is off
     assert len(re.findall(rb"\x1b\[>\d*u", terminal.raw)) == len(re.findall(rb"\x1b\[<\d*u", terminal.raw))
 
 
-def last_words(terminal: Terminal) -> str:
-    """What stands on the terminal once the lab's own screen is left."""
-    left = terminal.raw.rpartition(b"\x1b[?1049l")[2].decode()
-    return re.sub(r"\x1b\[[?<]?[\d;]*[A-Za-z]", "", left).strip()
+def final_output(terminal: Terminal) -> str:
+    """Return what the program printed after leaving the alternate screen."""
+    printed = terminal.raw.rpartition(b"\x1b[?1049l")[2].decode()
+    return re.sub(r"\x1b\[[?<]?[\d;]*[A-Za-z]", "", printed).strip()
 
 
-def answer(terminal: Terminal, keys: str, wanted: str) -> None:
-    """Type, and wait for what that brings to the screen."""
+def type_and_wait(terminal: Terminal, keys: str, wanted: str) -> None:
+    """Type keys and wait for a text on the screen."""
     terminal.send(keys)
     terminal.wait_for(wanted)
 
 
 def shows_all_panes(text: str) -> bool:
-    """Whether the three panes stand beside each other, with nothing over them."""
+    """Return whether the three panes are shown side by side, with nothing over them."""
     return all(f"─ {title} ─" in text for title in TITLES)
 
 
-def leave(terminal: Terminal) -> None:
-    """Close what stands over the lab."""
+def close_screen(terminal: Terminal) -> None:
+    """Close the screen over the lab."""
     terminal.send(ESCAPE)
-    # Also because a key that comes right behind escape is one with Alt.
+    # Wait also because a key that follows Esc immediately is read as Alt with that key.
     terminal.wait_for(shows_all_panes)
 
 
 @dataclass(frozen=True)
 class Session:
-    """A whole session of the lab that has ended."""
+    """A finished session of the lab."""
 
     lab: Lab
     terminal: Terminal
@@ -149,37 +149,37 @@ class Session:
 
     @property
     def modules(self) -> set[str]:
-        """The top-level modules that were loaded at its end."""
+        """The top-level modules that were loaded when it ended."""
         names: list[str] = json.loads((self.lab.home / "modules.json").read_text())
         return {name.partition(".")[0] for name in names}
 
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    """Look, run, read the leaderboard, the chart, a run's details and the help, and quit."""
+    """Run a comparison, open the chart, a run's details and the help, and quit."""
     lab = Lab(tmp_path_factory.mktemp("session"))
     try:
         terminal = lab.start(command=[sys.executable, "-c", PROBE])
         terminal.wait_for("Press r to queue the comparison in the setup")
         terminal.send("r")
         terminal.wait_for(HE_NORMAL_OF_THREE.search)
-        answer(terminal, "c", "test accuracy %")
+        type_and_wait(terminal, "c", "test accuracy %")
         terminal.wait_until_gone("reading")
-        leave(terminal)
-        answer(terminal, "i", "started, ended")
-        leave(terminal)
-        answer(terminal, "?", "Everywhere")
-        leave(terminal)
-        lab.wait_for_runs(over)
+        close_screen(terminal)
+        type_and_wait(terminal, "i", "started, ended")
+        close_screen(terminal)
+        type_and_wait(terminal, "?", "Everywhere")
+        close_screen(terminal)
+        lab.wait_for_runs(all_ended)
         terminal.send("q")
         yield Session(lab, terminal, terminal.exit_code())
     finally:
         lab.close()
 
 
-def test_a_session_ends_well_and_leaves_the_terminal_as_it_was(session: Session) -> None:
-    assert (session.code, last_words(session.terminal)) == (0, "")
-    assert_left_as_found(session.terminal)
+def test_a_session_exits_with_0_and_restores_the_terminal(session: Session) -> None:
+    assert (session.code, final_output(session.terminal)) == (0, "")
+    assert_terminal_restored(session.terminal)
     assert [run.status for run in session.lab.runs()] == ["done"] * 9
 
 
@@ -188,23 +188,23 @@ def test_the_lab_loads_no_tensorflow(session: Session) -> None:
     assert not session.modules & {"tensorflow", "keras", "sklearn"}
 
 
-def test_a_lab_that_is_left_leaves_no_worker_behind(session: Session) -> None:
+def test_no_worker_remains_after_quitting(session: Session) -> None:
     _, alive = psutil.wait_procs(session.lab.processes(), TIMEOUT_SECONDS)
     assert not alive
 
 
-def test_the_demo_trains_at_once_and_goes_on_when_it_is_left(lab: Lab) -> None:
+def test_the_demo_trains_immediately_and_continues_after_quitting(lab: Lab) -> None:
     terminal = lab.start("demo")
     terminal.wait_for("/15 runs done")
-    answer(terminal, CTRL_C, "Keep running")
+    type_and_wait(terminal, CTRL_C, "Keep running")
     terminal.send(ENTER)
     assert terminal.exit_code() == 0
-    assert_left_as_found(terminal)
-    assert not over(lab.runs())
-    assert [run.status for run in lab.wait_for_runs(over)] == ["done"] * 15
+    assert_terminal_restored(terminal)
+    assert not all_ended(lab.runs())
+    assert [run.status for run in lab.wait_for_runs(all_ended)] == ["done"] * 15
 
 
-def test_the_lab_without_a_terminal_is_refused_in_a_line(initlab: Command) -> None:
+def test_the_lab_without_a_terminal_is_refused_with_a_message(initlab: Command) -> None:
     result = initlab()
     assert (result.code, result.out) == (2, "")
     assert result.err == (
@@ -217,36 +217,36 @@ def step(text: str) -> int:
     return int(found[1]) if found else 0
 
 
-def test_what_was_left_to_train_is_live_at_every_size_and_stopped_on_leaving(lab: Lab) -> None:
-    starts = ("--initializer", "he_normal", "--initializer", "zeros", "--seeds", "1")
-    for_ever = ("--epochs", "1000000", "--hidden", "16")
+def test_detached_runs_are_shown_live_at_every_size_and_stopped_on_quitting(lab: Lab) -> None:
+    initializers = ("--initializer", "he_normal", "--initializer", "zeros", "--seeds", "1")
+    endless = ("--epochs", "1000000", "--hidden", "16")
     subprocess.run(
-        command_line(["compare", *starts, *for_ever, "--workers", "1", "--detach"]),
+        command_line(["compare", *initializers, *endless, "--workers", "1", "--detach"]),
         env=command_environment(lab.home),
         cwd=lab.home,
         check=True,
         capture_output=True,
     )
     terminal = lab.open()
-    goes_on_at(terminal, SIZE)
+    assert_live_at(terminal, SIZE)
     for size in ((80, 24), (40, 10), (200, 50)):
         terminal.resize(size)
-        goes_on_at(terminal, size)
+        assert_live_at(terminal, size)
     terminal.send("q")
-    answer(terminal, DOWN, "Stop runs")
+    type_and_wait(terminal, DOWN, "Stop runs")
     terminal.send(ENTER)
     assert terminal.exit_code() == 0
-    assert_left_as_found(terminal)
-    assert [run.status for run in lab.wait_for_runs(over)] == ["stopped"] * 2
+    assert_terminal_restored(terminal)
+    assert [run.status for run in lab.wait_for_runs(all_ended)] == ["stopped"] * 2
 
 
-def goes_on_at(terminal: Terminal, size: tuple[int, int]) -> None:
-    """Assert that the panes that there is room for are shown whole, and that what trains is seen to go on."""
+def assert_live_at(terminal: Terminal, size: tuple[int, int]) -> None:
+    """Assert that all panes that fit are shown, and that the training step advances on the screen."""
     if size[0] >= 120:
         terminal.wait_for(lambda text: shows_all_panes(text) and "Dataset" in text)
     else:
         for key, inside in (("1", "Dataset"), ("3", "▸»"), ("2", "· seed 0")):
-            answer(terminal, key, inside)
+            type_and_wait(terminal, key, inside)
         terminal.wait_until_gone(f"─ {TITLES[0]} ─")
         terminal.wait_until_gone("Dataset")
     if size[0] >= 80:
@@ -255,22 +255,22 @@ def goes_on_at(terminal: Terminal, size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-def test_a_signal_ends_the_lab_and_not_the_runs(lab: Lab, number: signal.Signals) -> None:
+def test_a_signal_ends_the_lab_but_not_its_runs(lab: Lab, number: signal.Signals) -> None:
     terminal = lab.open("hang")
-    answer(terminal, "r", "» running")
+    type_and_wait(terminal, "r", "» running")
     terminal.kill(number)
     assert terminal.exit_code() == 0
-    assert_left_as_found(terminal)
+    assert_terminal_restored(terminal)
     assert lab.runs()[0].status == "running"
 
 
-def test_a_lost_connection_ends_the_lab_and_not_the_runs(lab: Lab) -> None:
+def test_a_lost_connection_ends_the_lab_but_not_its_runs(lab: Lab) -> None:
     terminal = lab.open("hang")
-    answer(terminal, "r", "» running")
+    type_and_wait(terminal, "r", "» running")
     terminal.hang_up()
     terminal.exit_code()
     assert lab.runs()[0].status == "running"
-    answer(lab.open("hang"), "", "» running")
+    type_and_wait(lab.open("hang"), "", "» running")
 
 
 def drop_runs(store: Path) -> None:
@@ -283,51 +283,51 @@ def drop_workers(store: Path) -> None:
         connection.execute("DROP TABLE workers")
 
 
-def spoil_a_spec(store: Path) -> None:
+def damage_a_spec(store: Path) -> None:
     with sqlite3.connect(store) as connection:
         connection.execute("UPDATE runs SET spec = '[1', spec_hash = 'another' WHERE id = 1")
-        connection.execute("INSERT INTO events (run_id, at, kind, detail) VALUES (1, 0, 'spoilt', '')")
+        connection.execute("INSERT INTO events (run_id, at, kind, detail) VALUES (1, 0, 'damaged', '')")
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "message"),
     [
         (Path.unlink, "was removed"),
         (drop_runs, "no such table: runs"),
         (drop_workers, "no such table: workers"),
-        (spoil_a_spec, "JSON"),
+        (damage_a_spec, "JSON"),
     ],
-    ids=("removed", "no_runs", "no_workers", "a_bad_record"),
+    ids=("removed", "no_runs", "no_workers", "damaged_spec"),
 )
-def test_a_store_that_goes_bad_ends_the_lab_in_words(lab: Lab, damage: Callable[[Path], None], told: str) -> None:
+def test_a_damaged_store_ends_the_lab_with_a_message(lab: Lab, damage: Callable[[Path], None], message: str) -> None:
     terminal = lab.open("hang")
-    answer(terminal, "r", "» running")
+    type_and_wait(terminal, "r", "» running")
     damage(lab.store_path)
     assert terminal.exit_code() != 0
-    assert_left_as_found(terminal)
-    assert told in last_words(terminal)
+    assert_terminal_restored(terminal)
+    assert message in final_output(terminal)
 
 
-def test_a_crash_is_told_after_the_screen_is_left(lab: Lab) -> None:
+def test_an_unexpected_error_is_printed_after_leaving_the_screen(lab: Lab) -> None:
     terminal = lab.open("hang")
-    answer(terminal, "r", "» running")
-    with sqlite3.connect(lab.store_path) as connection:  # what no part of the program would write
+    type_and_wait(terminal, "r", "» running")
+    with sqlite3.connect(lab.store_path) as connection:  # a record that the program never writes
         connection.execute("UPDATE runs SET record = '[]', step = 1, total_steps = 10, steps_per_epoch = 2")
-        connection.execute("INSERT INTO events (run_id, at, kind, detail) SELECT id, 0, 'spoilt', '' FROM runs")
+        connection.execute("INSERT INTO events (run_id, at, kind, detail) SELECT id, 0, 'damaged', '' FROM runs")
     assert terminal.exit_code() == 1
-    assert_left_as_found(terminal)
-    assert "AttributeError" in last_words(terminal)
+    assert_terminal_restored(terminal)
+    assert "AttributeError" in final_output(terminal)
 
 
 SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?", re.DOTALL)
 
 
 def sequences(raw: bytes) -> set[bytes]:
-    """The kinds of escape sequences: of those that colour and place, whatever the numbers."""
+    """Return the distinct escape sequences, with the numbers of colours and positions removed."""
     return {re.sub(rb"\[[\d;]+(?=[mH]$)", b"[", found) for found in SEQUENCE.findall(raw)}
 
 
-def assert_nothing_of_the_worker_acts_on(terminal: Terminal, session: Session) -> None:
+def assert_worker_output_is_escaped(terminal: Terminal, session: Session) -> None:
     assert sequences(terminal.raw) <= sequences(session.terminal.raw)
     assert b"\x1b[38;2;1;2;3m" not in terminal.raw
     assert not re.search("[\x00-\x06\x80-\x9f]", terminal.raw.decode())
@@ -343,52 +343,52 @@ def assert_nothing_of_the_worker_acts_on(terminal: Terminal, session: Session) -
     ],
     ids=("segfault", "noise", "garbage", "broken"),
 )
-def test_a_bad_worker_is_told_of_in_words_and_the_lab_goes_on(
+def test_a_failing_worker_is_explained_and_the_lab_continues(
     lab: Lab, session: Session, worker: str, status: str, reason: str, detail: str
 ) -> None:
     terminal = lab.open(worker)
     terminal.send("r")
-    assert {run.status for run in lab.wait_for_runs(over)} == {status}
+    assert {run.status for run in lab.wait_for_runs(all_ended)} == {status}
     terminal.wait_for(lambda text: shows_all_panes(text) and f"✗ {status}" in text and reason in text)
-    answer(terminal, "i", "esc Close")
+    type_and_wait(terminal, "i", "esc Close")
     terminal.wait_for(detail)
-    leave(terminal)
-    answer(terminal, "?", "Everywhere")
-    leave(terminal)
+    close_screen(terminal)
+    type_and_wait(terminal, "?", "Everywhere")
+    close_screen(terminal)
     terminal.send("q")
     assert terminal.exit_code() == 0
-    assert_left_as_found(terminal)
-    assert_nothing_of_the_worker_acts_on(terminal, session)
+    assert_terminal_restored(terminal)
+    assert_worker_output_is_escaped(terminal, session)
 
 
-def test_screens_may_be_left_before_they_have_read_what_they_show(lab: Lab) -> None:
+def test_screens_can_be_closed_while_they_are_still_loading(lab: Lab) -> None:
     terminal = lab.open("garbage")
     terminal.send("r")
-    lab.wait_for_runs(over)
+    lab.wait_for_runs(all_ended)
     terminal.wait_for("3 groups")
     for key in "ci?":  # each opens its screen and closes it again
         terminal.send(key * 6)
-    answer(terminal, "1", "space Tick")
+    type_and_wait(terminal, "1", "space Tick")
     terminal.send("q")
-    assert (terminal.exit_code(), last_words(terminal)) == (0, "")
+    assert (terminal.exit_code(), final_output(terminal)) == (0, "")
 
 
-def test_a_worker_that_hangs_is_asked_to_stop_and_once_killed_has_crashed(lab: Lab) -> None:
+def test_a_hanging_worker_is_asked_to_stop_and_its_run_crashes_when_it_is_killed(lab: Lab) -> None:
     terminal = lab.open("hang")
-    answer(terminal, "r", "» running")
-    answer(terminal, "x", "asked to stop")
+    type_and_wait(terminal, "r", "» running")
+    type_and_wait(terminal, "x", "asked to stop")
     for process in lab.processes():
         if "tests.tui.fakes.hang" in process.cmdline():
             process.kill()
-    assert {run.status for run in lab.wait_for_runs(over)} == {"stopped", "crashed"}
+    assert {run.status for run in lab.wait_for_runs(all_ended)} == {"stopped", "crashed"}
     terminal.wait_until_gone("» running")
-    answer(terminal, END, "killed by SIGKILL (signal 9")
+    type_and_wait(terminal, END, "killed by SIGKILL (signal 9")
     terminal.send("q")
     assert terminal.exit_code() == 0
 
 
 def colours(raw: bytes) -> set[int]:
-    """The numbers of all that sets a colour, 38 and 48 standing for those beyond the sixteen."""
+    """Return the SGR numbers that set a colour; 38 and 48 stand for those beyond the basic sixteen."""
     numbers = {int(part or 0) for found in re.findall(rb"\x1b\[([\d;]*)m", raw) for part in found.split(b";")}
     return {number for number in numbers if number in (*range(30, 39), *range(40, 49), *range(90, 108))}
 
@@ -401,13 +401,13 @@ def colours(raw: bytes) -> set[int]:
     ],
     ids=("no_color", "xterm", "linux", "LC_ALL_C", "ascii"),
 )
-def test_poor_terminals_show_the_panes_too(lab: Lab, environment: dict[str, str]) -> None:
+def test_limited_terminals_show_the_panes(lab: Lab, environment: dict[str, str]) -> None:
     terminal = lab.open("hang", environment)
     terminal.wait_for(lambda text: all(title in text for title in TITLES))
-    answer(terminal, "2", "Details")
+    type_and_wait(terminal, "2", "Details")
     terminal.send("q")
     assert terminal.exit_code() == 0
-    assert_left_as_found(terminal)
+    assert_terminal_restored(terminal)
     if "NO_COLOR" in environment:
         assert colours(terminal.raw) == set()
     elif "TERM" in environment:

@@ -9,8 +9,8 @@ from initlab_tui.store.database import Store
 from initlab_tui.store.runs import Run
 from tests.tui.fakes.claiming import claim
 
-# Clears, colours, a title, a C1 control, a question that would be answered as if typed, the mouse, a device
-# control string, a line turned round, a return, markup that never closes.
+# Clear screen, colours, a title, a C1 control, a query that the terminal answers as if typed, mouse reporting, a
+# device control string, a right-to-left override, a carriage return, and unclosed markup.
 GARBAGE = (
     "[red]LOUD[/nothing] \x1b[2J\x1b[38;2;1;2;3m\x1b]0;owned\x07 \x9b31m "
     "\x1b[6n\x1b[?1016h\x1bPq\x1b\\ \u202eback\r\n[b"
@@ -29,7 +29,7 @@ STARTED = Started(
 )
 
 
-def spoil(store: Store, run: Run) -> None:
+def write_garbage(store: Store, run: Run) -> None:
     """Record a failed run with garbage in every text."""
     progress.record_started(store, run, STARTED, {"note": GARBAGE, "device": GARBAGE, "versions": STARTED.versions})
     log = store.path.with_name("garbage.log")
@@ -39,4 +39,4 @@ def spoil(store: Store, run: Run) -> None:
 
 if __name__ == "__main__":
     while True:
-        spoil(*claim())
+        write_garbage(*claim())
