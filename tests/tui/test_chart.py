@@ -323,7 +323,7 @@ async def test_an_empty_chart_shows_the_reason_and_a_key_that_helps() -> None:
     source = three_curves()
     source.curves[3, "test"] = NOTHING
     async with chart(source, GLOROT) as shown:
-        assert shown.text("#chart-empty") == "nothing three_curves yet on test: press t for train"
+        assert shown.text("#chart-empty") == "nothing recorded yet on test: press t for train"
         assert not shown.plot.display
         await shown.press("t")
         assert shown.plot.display
