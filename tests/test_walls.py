@@ -44,3 +44,5 @@ def test_no_command_loads_tensorflow(tmp_path: Path, warm_store: WarmStore, argu
     assert not loaded & {"tensorflow", "keras", "textual", "sklearn"}
     if arguments[0] in ("--help", "runs"):
         assert not loaded & {"numpy", "scipy"}
+    if arguments[0] == "--help":
+        assert not loaded & {"pydantic", "psutil"}

@@ -80,7 +80,6 @@ def main() -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without σ shows ? instead
     try:
-        interrupts.raise_interrupt()
         return _run()
     except KeyboardInterrupt:
         return interrupts.INTERRUPTED

@@ -11,7 +11,6 @@ import typer
 from rich.console import Console, RenderableType
 
 from initlab_tui.domain.errors import InvalidInputError
-from initlab_tui.reports import documents, tables
 from initlab_tui.reports.escape import plain
 from initlab_tui.store import paths
 from initlab_tui.store.database import Store
@@ -98,6 +97,8 @@ Page = Callable[[int | None], RenderableType]  # makes a page for the width of a
 
 def print_page(page: Page) -> None:
     """Print a page that fits the terminal; in a pipe or a file nothing is cut."""
+    from initlab_tui.reports import tables  # this and similar imports take a while, and `--help` needs none of them
+
     console = out()
     if console.is_terminal:
         console.print(page(console.width))
@@ -110,6 +111,13 @@ def print_page(page: Page) -> None:
 def report(page: Page, document: Callable[[], object], as_json: bool) -> None:
     """Print a page, or the document as JSON."""
     if as_json:
-        print(documents.dump(document()))
+        print_json(document())
     else:
         print_page(page)
+
+
+def print_json(document: object) -> None:
+    """Print a document as JSON on stdout."""
+    from initlab_tui.reports import documents
+
+    print(documents.dump(document))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from initlab_tui.cli import context as here
 from initlab_tui.cli import options
 from initlab_tui.domain.errors import InvalidInputError
-from initlab_tui.services import control_runs
-from initlab_tui.services.control_runs import Controlled
 from initlab_tui.store.database import Store
+
+if TYPE_CHECKING:
+    from initlab_tui.services.control_runs import Controlled
 
 
 def stop(
@@ -22,6 +23,8 @@ def stop(
     store: options.Store = None,
 ) -> None:
     """Stop runs; recorded metrics are kept."""
+    from initlab_tui.services import control_runs
+
     with _open(context, store, ids, everything) as opened:
         _print(control_runs.stop(opened, ids), "stopping")
 
@@ -33,6 +36,8 @@ def pause(
     store: options.Store = None,
 ) -> None:
     """Pause runs and keep a checkpoint; their workers continue with other runs."""
+    from initlab_tui.services import control_runs
+
     with _open(context, store, ids, everything) as opened:
         _print(control_runs.pause(opened, ids), "pausing")
 
@@ -44,12 +49,16 @@ def resume(
     store: options.Store = None,
 ) -> None:
     """Continue paused runs from their checkpoint, and start missing workers for queued runs."""
+    from initlab_tui.services import control_runs
+
     with _open(context, store, ids, everything) as opened:
         _print(control_runs.resume(opened, ids), "resumed")
 
 
 def retry(context: typer.Context, ids: options.Ids, store: options.Store = None) -> None:
     """Queue failed, crashed or stopped runs again in their comparison, and print the ids of the new runs."""
+    from initlab_tui.services import control_runs
+
     with here.open_store(context, store) as opened:
         queued = control_runs.retry(opened, ids)
     if queued:

@@ -11,7 +11,6 @@ from initlab_tui.cli import context as here
 from initlab_tui.cli import options
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.layers.glossary import GLOSSARY, Term, find
-from initlab_tui.reports import glossary
 
 
 def explain(
@@ -21,6 +20,8 @@ def explain(
     as_json: options.Json = False,
 ) -> None:
     """Explain every metric, diagnosis and statistic."""
+    from initlab_tui.reports import glossary
+
     try:
         terms = [find(name)] if name is not None else list(GLOSSARY.values())
     except ValueError as error:

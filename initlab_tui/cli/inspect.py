@@ -7,8 +7,7 @@ from pathlib import Path
 import typer
 
 from initlab_tui.cli import context as here
-from initlab_tui.cli import options
-from initlab_tui.reports import documents, layers
+from initlab_tui.cli import interrupts, options
 
 
 @options.with_training
@@ -28,12 +27,15 @@ def inspect(
 
     Accepts all options of a run, so that a command line can be checked first; those for training have no effect here.
     """
-    from initlab_tui.services import inspect_layers  # not needed to refuse an invalid spec
-
     comparison = training.comparison(initializer, [hidden], [activation], [optimizer], [learning_rate])
+
+    from initlab_tui.reports import documents, layers
+    from initlab_tui.services import inspect_layers
+
+    interrupts.raise_interrupt()
     found = inspect_layers.inspect(list(comparison.runs()), here.data_dir(context, data_dir), Path.cwd())
     if as_json:
-        print(documents.dump({"initializers": [documents.inspection_document(each) for each in found]}))
+        here.print_json({"initializers": [documents.inspection_document(each) for each in found]})
     else:
         console = here.out()
         for each in found:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import gc
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from initlab_tui.domain.comparison import Comparison
+from initlab_tui.cli import interrupts
 from initlab_tui.store.database import Store
+
+if TYPE_CHECKING:
+    from initlab_tui.domain.comparison import Comparison
 
 
 def has_terminal() -> bool:
@@ -24,6 +28,7 @@ def open_lab(store_path: Path, data_dir: Path | None, demo: Comparison | None = 
     gc.disable()  # until the first paint, because imports create no garbage
     from initlab_tui.tui.app import LabApp  # Textual takes a third of a second to import
 
+    interrupts.raise_interrupt()
     with Store.open(store_path) as store:
         app = LabApp(store, data_dir, Path.cwd(), demo)
     try:

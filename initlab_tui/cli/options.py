@@ -7,16 +7,17 @@ import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from initlab_tui.data import locate
-from initlab_tui.domain import parse_comparison
 from initlab_tui.domain.catalog.choices import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
 from initlab_tui.domain.catalog.datasets import DATASETS, NPZ_PREFIX
 from initlab_tui.domain.catalog.initializers import CATALOGUE
-from initlab_tui.domain.comparison import Comparison
+
+if TYPE_CHECKING:
+    from initlab_tui.domain.comparison import Comparison
 
 
 def option(
@@ -130,6 +131,8 @@ class Training:
         Raises:
             InvalidInputError: naming every invalid field.
         """
+        from initlab_tui.domain import parse_comparison
+
         return parse_comparison.comparison(
             initializers=initializers,
             hidden=hidden,

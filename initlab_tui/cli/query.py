@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from initlab_tui.cli import context as here
-from initlab_tui.cli import options
+from initlab_tui.cli import interrupts, options
 from initlab_tui.domain.catalog.initializers import CATALOGUE
 from initlab_tui.domain.errors import InvalidInputError, unknown
-from initlab_tui.reports import catalogue, documents, run_page, tables
-from initlab_tui.services import stored_runs
 from initlab_tui.store.database import Store
-from initlab_tui.store.runs import Run
+
+if TYPE_CHECKING:
+    from initlab_tui.store.runs import Run
 
 
 def leaderboard(
@@ -28,6 +28,8 @@ def leaderboard(
     as_json: options.Json = False,
 ) -> None:
     """Rank all trained runs, grouped over seeds, with one ranking for each dataset."""
+    from initlab_tui.reports import documents, tables
+
     rows = documents.rows(_runs(context, store, comparison))
     here.report(
         lambda width: tables.leaderboard_tables(rows, width),
@@ -43,6 +45,8 @@ def runs(
     as_json: options.Json = False,
 ) -> None:
     """List the runs, oldest first; a wide terminal shows more columns."""
+    from initlab_tui.reports import documents, tables
+
     found = _runs(context, store)[-(last or 0) :]
     if found or as_json:
         here.report(
@@ -58,6 +62,8 @@ def _runs(context: typer.Context, store: Path | None, comparison: int | None = N
     if opened is None:
         here.hint(f"no runs yet: there is no store {path}")
         return ()
+    from initlab_tui.services import stored_runs
+
     with opened:
         found = stored_runs.read_runs(opened, comparison)
     if found.waiting:
@@ -74,6 +80,9 @@ def show(
     as_json: options.Json = False,
 ) -> None:
     """Show everything about one run."""
+    from initlab_tui.reports import documents, run_page
+    from initlab_tui.services import stored_runs
+
     with here.open_store(context, store) as opened:
         found = stored_runs.read_details(opened, run_id)
     here.report(lambda _: run_page.run_page(found), lambda: documents.show_document(found), as_json)
@@ -86,6 +95,8 @@ def initializers(
     """List the initializers, what they draw and when to use them."""
     if name is not None and name not in CATALOGUE:
         raise InvalidInputError.of("name", unknown("initializer", name, CATALOGUE))
+    from initlab_tui.reports import catalogue, documents
+
     entries = [CATALOGUE[name]] if name else list(CATALOGUE.values())
     here.report(
         lambda _: catalogue.initializer_page(entries[0]) if name else catalogue.initializers_table(),
@@ -119,6 +130,7 @@ def doctor(
     from initlab_tui.reports import doctor as report
     from initlab_tui.services import doctor as service
 
+    interrupts.raise_interrupt()
     found = service.examine(here.store_path(context, store), here.data_dir(context, data_dir))
     console = Console()
     terminal = report.Terminal(

@@ -12,17 +12,15 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from initlab_tui.cli import context as here
-from initlab_tui.cli import options
+from initlab_tui.cli import interrupts, options
 from initlab_tui.cli.commands import Command, CommandGroup
-from initlab_tui.domain.claims.recipe import Recipe
 from initlab_tui.domain.errors import InvalidInputError
-from initlab_tui.recipes import loader
-from initlab_tui.reports import documents, tables
 from initlab_tui.reports.escape import cell, plain
 from initlab_tui.services.resources import Resources
 
 if TYPE_CHECKING:
     from initlab_tui.cli.follow_runs import Trained
+    from initlab_tui.domain.claims.recipe import Recipe
     from initlab_tui.services.recipe_submission import RecipeSubmission
     from initlab_tui.services.recipes import RecipeResult
 
@@ -34,6 +32,7 @@ Wanted = Annotated[str, typer.Argument(metavar="NAME|FILE.toml", help="The name 
 @app.callback(invoke_without_command=True, help=_HELP)
 def listed(context: typer.Context, as_json: options.Json = False) -> None:
     if context.invoked_subcommand is None:
+        from initlab_tui.recipes import loader
         from initlab_tui.reports import recipe_documents, recipes
 
         found = loader.packaged()
@@ -51,6 +50,7 @@ def show(
     as_json: options.Json = False,
 ) -> None:
     """Show all details of a recipe: source, settings, claims and the last recorded results."""
+    from initlab_tui.recipes import loader
     from initlab_tui.reports import recipe_documents, recipes
 
     if as_toml:
@@ -64,6 +64,7 @@ def show(
 @app.command(cls=Command)
 def table() -> None:
     """Print the recorded results of all claims as a Markdown table."""
+    from initlab_tui.recipes import loader
     from initlab_tui.reports import recipes
 
     print(recipes.markdown(loader.packaged()))
@@ -116,10 +117,12 @@ def run(
 ) -> None:
     """Run a recipe and report whether each claim is reproduced; the exit code does not depend on the verdicts."""
     from initlab_tui.cli import follow_runs
+    from initlab_tui.recipes import loader
     from initlab_tui.reports import recipe_documents
 
     if (wanted is None) != every:
         raise InvalidInputError.of("name", "name one recipe, or give --all (see initlab-tui recipe)")
+    interrupts.raise_interrupt()
     chosen = loader.packaged() if wanted is None else [loader.read(wanted)]
     chosen = chosen if seeds is None else [recipe.with_seeds(seeds) for recipe in chosen]
     path, folder = here.store_path(context, store), here.data_dir(context, data_dir)
@@ -134,7 +137,7 @@ def run(
             break
     if as_json:
         found = [recipe_documents.result_document(result) for result in results]
-        print(documents.dump({"recipes": found} if every else found[0]))
+        here.print_json({"recipes": found} if every else found[0])
     raise typer.Exit(max(codes))
 
 
@@ -172,7 +175,7 @@ def _train(submission: RecipeSubmission, path: Path) -> list[Trained]:
 
 def _page(result: RecipeResult, width: int) -> RenderableType:
     """Return the leaderboard of each experiment, followed by the claims."""
-    from initlab_tui.reports import claims
+    from initlab_tui.reports import claims, documents, tables
 
     parts: list[RenderableType] = []
     for one in result.experiments:

@@ -8,18 +8,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from initlab_tui.cli import context as here
-from initlab_tui.cli import lab, options
-from initlab_tui.domain.comparison import Comparison
+from initlab_tui.cli import interrupts, lab, options
 from initlab_tui.domain.errors import InvalidInputError
-from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.domain.spec import RunSpec
-from initlab_tui.reports import documents, tables
-from initlab_tui.reports.format import conclusion
 from initlab_tui.services.resources import Resources
 
 if TYPE_CHECKING:
     from initlab_tui.cli.follow_runs import Trained
+    from initlab_tui.domain.comparison import Comparison
 
 DEMO_INITIALIZERS = ("zeros", "random_normal:stddev=1.0", "random_normal", "glorot_uniform", "he_normal")
 
@@ -30,6 +26,10 @@ def demo(
     as_json: options.Json = False,
 ) -> None:
     """Compare five initializers for a ten-layer network on handwritten digits, in the lab or as text."""
+    from initlab_tui.domain.comparison import Comparison
+    from initlab_tui.domain.initializer import Initializer
+    from initlab_tui.domain.spec import RunSpec
+
     comparison = Comparison(
         base=RunSpec(hidden=(64,) * 10, batch_size=32, epochs=5),
         initializers=tuple(map(Initializer.parse, DEMO_INITIALIZERS)),
@@ -105,15 +105,17 @@ def _train(
     *,
     single_run: bool,
 ) -> None:
-    from initlab_tui.cli import follow_runs  # not needed for `--help` and `runs`
+    from initlab_tui.cli import follow_runs
+    from initlab_tui.reports import documents
     from initlab_tui.services import submit
 
+    interrupts.raise_interrupt()
     path, folder = here.store_path(context, store), here.data_dir(context, data_dir)
     submission = submit.prepare(comparison, folder, Path.cwd(), resources)
     trained = follow_runs.train(submission, path, here.err(), detach=detach)
     number = trained.comparison_id
     if as_json:
-        print(documents.dump(documents.comparison_document(number, comparison, trained.runs)))
+        here.print_json(documents.comparison_document(number, comparison, trained.runs))
     elif detach:
         print("\n".join(str(run.id) for run in trained.runs))
         here.hint(
@@ -127,6 +129,9 @@ def _train(
 
 
 def _print(trained: Trained) -> None:
+    from initlab_tui.reports import documents, tables
+    from initlab_tui.reports.format import conclusion
+
     rows = documents.rows(trained.runs)
     if any(row.n for row in rows) or not trained.interrupted:
         here.print_page(lambda width: tables.leaderboard_tables(rows, width))

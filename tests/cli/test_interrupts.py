@@ -14,12 +14,12 @@ from tests.conftest import command_environment
 
 MODULE = ("-m", "initlab_tui")
 SCRIPT = ("-c", "import sys; from initlab_tui.__main__ import main; sys.exit(main())")  # as an installer generates it
-# In the order of their import; the command itself imports the last one.
+# In the order of their import; the command itself imports the last two.
 IMPORTED = (
     "rich.console",
     "typer.core",
-    "initlab_tui.execution.supervisor",
     "initlab_tui.cli.app",
+    "pydantic",
     "initlab_tui.services.inspect_layers",
 )
 
