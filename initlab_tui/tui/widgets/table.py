@@ -47,7 +47,6 @@ class Table(ScrollView, Generic[K], can_focus=True):
         height: 1fr;
         scrollbar-size-vertical: 1;
         scrollbar-size-horizontal: 1;
-        scrollbar-gutter: stable;
         & > .table--header { text-style: bold; color: $text-muted; }
         & > .table--cursor {
             background: $block-cursor-blurred-background; text-style: $block-cursor-blurred-text-style;
