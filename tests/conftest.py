@@ -157,7 +157,7 @@ class TensorFlowHere:
         from initlab_tui.training import tensorflow_helper
 
         module = command.index(tensorflow_helper.__name__)
-        urllib.request.install_opener(None)  # the proxies are read when there is none
+        urllib.request.install_opener(None)  # it would keep the proxies of another test
         with mock.patch.dict(os.environ, env, clear=True), contextlib.redirect_stdout(io.StringIO()):
             tensorflow_helper.main(command[module + 1 :])
         return subprocess.CompletedProcess(command, 0)

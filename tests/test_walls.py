@@ -16,10 +16,10 @@ import json, sys
 sys.argv = ["initlab-tui", *{arguments!r}]
 try:
     from initlab_tui.cli.app import main
-    main()
-except SystemExit:
-    pass
-print(json.dumps(sorted(sys.modules)), file=sys.stderr)
+    code = main()
+except SystemExit as end:
+    code = end.code
+print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)
 """
 
 
@@ -40,7 +40,9 @@ def test_no_command_loads_tensorflow(tmp_path: Path, warm_store: WarmStore, argu
     result = subprocess.run(
         [sys.executable, "-c", probe], capture_output=True, text=True, env=environment, cwd=tmp_path
     )
-    loaded = {name.partition(".")[0] for name in json.loads(result.stderr.splitlines()[-1])}
+    code, modules = json.loads(result.stderr.splitlines()[-1])
+    assert code == (2 if "he_norml" in arguments else 0), result.stderr
+    loaded = {name.partition(".")[0] for name in modules}
     assert not loaded & {"tensorflow", "keras", "textual", "sklearn"}
     if arguments[0] in ("--help", "runs"):
         assert not loaded & {"numpy", "scipy"}

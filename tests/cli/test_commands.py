@@ -17,7 +17,6 @@ import pytest
 from initlab_tui.cli.app import COMMANDS
 from initlab_tui.domain.layers.glossary import GLOSSARY
 from initlab_tui.domain.spec import RunSpec
-from initlab_tui.execution import tensorflow_process
 from initlab_tui.execution.follow import follow
 from initlab_tui.store import queue, workers
 from initlab_tui.store.curves import read_curve
@@ -236,14 +235,7 @@ def test_initializers_terms_and_datasets_are_listed(initlab: Command) -> None:
     assert "mnist.npz" in mnist["otherwise"]
 
 
-@pytest.fixture
-def tensorflow_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replace TensorFlow's answer by a valid one, because asking it takes seconds."""
-    cpu = {"device": "/device:CPU:0", "name": "CPU", "xla": True, "seconds": 0.1}
-    answer = {"versions": {"tensorflow": "2.20", "keras": "3.10", "numpy": "2.2"}, "devices": [cpu]}
-    monkeypatch.setattr(tensorflow_process, "ask", lambda _: {**answer, "built_with_cuda": False})
-
-
+@pytest.mark.usefixtures("tensorflow_here")
 def test_doctor_reports_whether_this_machine_is_ready(initlab: Command, tmp_path: Path) -> None:
     report = initlab("doctor", "--json")
     assert report.code == 0
@@ -254,7 +246,8 @@ def test_doctor_reports_whether_this_machine_is_ready(initlab: Command, tmp_path
     assert document["store"]["exists"] is False and not default_store(tmp_path).exists()
 
 
-def test_doctor_reports_a_file_that_is_not_a_store(initlab: Command, tensorflow_answers: None, tmp_path: Path) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("tensorflow_here")
+def test_doctor_reports_a_file_that_is_not_a_store(initlab: Command, tmp_path: Path) -> None:
     (tmp_path / "lab.db").write_text("text that is long enough not to look like an empty file " * 10)
     page = initlab("doctor", "--store", "lab.db")
     assert page.code == 1
@@ -283,11 +276,8 @@ def test_runs_left_without_a_worker_are_reported_resumed_and_retried(initlab: Co
     assert initlab("retry", "2", "--store", "lab.db").code == 2
 
 
-def test_a_damaged_store_is_an_error_and_doctor_reports_it(
-    initlab: Command,
-    tensorflow_answers: None,  # noqa: ARG001
-    tmp_path: Path,
-) -> None:
+@pytest.mark.usefixtures("tensorflow_here")
+def test_a_damaged_store_is_an_error_and_doctor_reports_it(initlab: Command, tmp_path: Path) -> None:
     path = tmp_path / "lab.db"
     with Store.open(path) as store:
         queue.enqueue(store, None, [RunSpec(seed=seed) for seed in range(200)], Requirements("cpu", 1, None, tmp_path))

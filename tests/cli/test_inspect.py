@@ -10,6 +10,7 @@ from initlab_tui.domain.layers.diagnosis import DIAGNOSES
 from tests.conftest import Command
 
 
+@pytest.mark.usefixtures("tensorflow_here")
 def test_predicted_and_measured_statistics_are_shown_with_a_diagnosis_and_nothing_is_written(
     initlab: Command, tmp_path: Path
 ) -> None:
