@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CHECKED = ("README.md", "pyproject.toml", "initlab_tui", "screenshots")
+CHECKED = ("README.md", "pyproject.toml", "initlab_tui", "screenshots", "tests")
 TEXT = frozenset({".md", ".py", ".sh", ".tcss", ".toml", ".txt"})
 
 # Each is a regular expression of whole words. A space stands for any break between two words: a line break, the

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.layers [--data-dir ../shared/data]
 
-A share of the same run's time, so that a busy machine affects both alike. Step 0 is listed on its own.
+Measured as a share of the same run's time, so that a busy machine affects both. Step 0 is listed separately.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""How quick the lab is on the screen, and what it costs: the real program on a pseudo-terminal of 120x36.
+"""Response times and costs of the lab: the real program on a pseudo-terminal of 120x36.
 
     python -m tests.benchmarks.screen [--quick] [--data-dir ../shared/data] [--only NAME ...]
 
-The machine may be shared: starts take turns with those of a bare Textual, training is measured alternately with
-the screen open and without it, and what is printed is medians, 95th percentiles and ratios. Keys are sent when
-they are due and not when the last was answered, so that a stall is counted for every key that waits.
+The machine may be shared, so start-up is measured alternately with that of a bare Textual, training alternately with
+the screen open and closed, and the results are medians, 95th percentiles and ratios. Keys are sent at fixed times, not
+after the answer to the last one, so that a stall counts for every key that waits.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ class Minimal(App):
         yield Static("painted")
 Minimal().run()
 """
-BARS = re.compile("[▁-█]")  # sparklines, which follow when their curves are read
+BARS = re.compile("[▁-█]")  # sparklines, which are drawn later, when their curves have been read
 BRAILLE = re.compile("[\u2801-\u28ff]")
 
 
 @dataclass(frozen=True)
 class Timed:
-    """How long something took, and the processor time that the program spent meanwhile: the part that is its own."""
+    """The duration of something, and the processor time that the program spent in it."""
 
     seconds: float
     cpu: float
@@ -60,7 +60,7 @@ class Timed:
 
 @dataclass(frozen=True)
 class Effort:
-    """How long and how often is measured."""
+    """The durations and the numbers of measurements."""
 
     starts: int = 7
     keys: int = 70  # in each pane
@@ -75,7 +75,7 @@ class Effort:
 QUICK = Effort(starts=1, keys=12, rounds=1, window=4.0, groups=100, steps=50, sorts=3, charts=1)
 
 
-# What is printed.
+# Output.
 
 
 def section(title: str) -> None:
@@ -84,20 +84,20 @@ def section(title: str) -> None:
 
 
 def figure(what: str, measured: str, target: str = "", met: bool | None = None) -> None:
-    """One line of the table."""
+    """Print one line of the table."""
     verdict = "" if met is None else "met" if met else "NOT MET"
     print(f"  {what:<61} {measured:>38}   {target:<17} {verdict}".rstrip(), flush=True)
 
 
-def times(what: str, timed: Sequence[Timed], judged: str = "", most: float = 0.0) -> None:
-    """One line of the table; `judged` is which of median, p95 and max has to be `most` seconds at most."""
+def times(what: str, timed: Sequence[Timed], limited: str = "", most: float = 0.0) -> None:
+    """Print one line of the table; `limited` is median, p95 or max, which should be at most `most` seconds."""
     seconds = [each.seconds for each in timed]
     found = {"median": statistics.median(seconds), "p95": p95(seconds), "max": max(seconds)}
     words = [f"{1000 * value:6,.0f} ms" for value in found.values()]
     cpu = statistics.median(each.cpu for each in timed)
     words.append(f"{1000 * cpu:5,.0f} ms" if cpu else " " * 8)
-    target = f"{judged} <= {1000 * most:.0f} ms" if judged else ""
-    figure(f"{what}, {len(timed)} ×", " ".join(words), target, found[judged] <= most if judged else None)
+    target = f"{limited} <= {1000 * most:.0f} ms" if limited else ""
+    figure(f"{what}, {len(timed)} ×", " ".join(words), target, found[limited] <= most if limited else None)
 
 
 def p95(values: Sequence[float]) -> float:
@@ -106,7 +106,7 @@ def p95(values: Sequence[float]) -> float:
 
 
 def machine() -> str:
-    """What was measured on, in a line."""
+    """Return a line that describes the machine."""
     models = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     return (
         f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores of {next(iter(models), platform.machine())}, "
@@ -114,22 +114,22 @@ def machine() -> str:
     )
 
 
-# The program, and what is seen of it.
+# The program and its output.
 
 
 @contextlib.contextmanager
 def place() -> Iterator[Path]:
-    """A folder for a store; at the end whatever was started on it is ended."""
+    """Yield a folder for a store; at the end, every process that was started for it is terminated."""
     with tempfile.TemporaryDirectory(prefix="initlab-screen-") as folder:
         try:
             yield Path(folder)
         finally:
-            # Those that stand idle were dismissed when the lab was left.
+            # Idle workers were dismissed when the lab was closed.
             end_workers(Path(folder))
 
 
 def end_workers(folder: Path, patience: float = 0.0) -> None:
-    """Wait until the workers and watchers of the stores in `folder` are gone; end those that are not by then."""
+    """Wait until the workers and process monitors of the stores in `folder` have ended, and terminate the others."""
     mine = [process for process in psutil.process_iter(["cmdline"]) if names(process, folder)]
     _, left = psutil.wait_procs(mine, patience)
     for process in left:
@@ -140,7 +140,7 @@ def end_workers(folder: Path, patience: float = 0.0) -> None:
 
 
 def names(process: psutil.Process, folder: Path) -> bool:
-    """Whether the process was started with something in `folder`; a zombie's command line is None."""
+    """Return whether the process was started with a path in `folder`; a zombie's command line is None."""
     return any(str(folder) in argument for argument in process.info["cmdline"] or ())
 
 
@@ -154,30 +154,30 @@ def lab(store: Path, data_dir: Path) -> Terminal:
 
 
 def cpu_seconds(terminal: Terminal) -> float:
-    """Processor time of the program on the terminal until now."""
+    """Return the processor time of the program on the terminal so far."""
     spent = terminal.process.cpu_times()
     return spent.user + spent.system
 
 
 def timed_start(terminal: Terminal, holds: Callable[[Terminal], bool]) -> Timed:
-    """From the start of the program to the first frame on which `holds`."""
+    """Return the time from the start of the program to the first frame for which `holds` returns True."""
     return Timed(terminal.until(holds) - terminal.started, cpu_seconds(terminal))
 
 
 def shows_setup(terminal: Terminal) -> bool:
-    """Whether the setup is painted with its fields."""
+    """Return whether the setup is painted with its fields."""
     text = "\n".join(terminal.lines)
     return all(word in text for word in ("1 Setup", "Learning rate", "he_normal"))
 
 
 def shows_rows(terminal: Terminal) -> bool:
-    """Whether the leaderboard has rows."""
+    """Return whether the leaderboard has rows."""
     text = "\n".join(terminal.lines)
     return "3 Results" in text and "▸" in text
 
 
-def told(terminal: Terminal, box: Box) -> tuple[str, ...]:
-    """What a pane says, but for the sparklines; what covers it counts too."""
+def pane_text(terminal: Terminal, box: Box) -> tuple[str, ...]:
+    """Return the text of a pane without sparklines, including anything that covers it."""
     return tuple(BARS.sub(" ", line) for line in terminal.text(box))
 
 
@@ -185,7 +185,7 @@ def told(terminal: Terminal, box: Box) -> tuple[str, ...]:
 
 
 def starts(data_dir: Path, effort: Effort) -> None:
-    """The first paint of an empty lab, in turn with a bare import of Textual and with a minimal app."""
+    """Measure the first paint of an empty lab, alternately with an import of Textual and with a minimal app."""
     bare, minimal, first, loaded = [], [], [], []
     for _ in range(effort.starts + 1):
         began = time.perf_counter()
@@ -199,12 +199,12 @@ def starts(data_dir: Path, effort: Effort) -> None:
                 loaded.append(has_tensorflow(terminal))
             end_workers(folder, patience=20)
     section("1. Start, on an empty store")
-    # The first of each found nothing in the file cache.
+    # The first of each did not benefit from the file cache.
     times("first paint of the lab", first[1:], "median", 0.8)
     times("first paint of a minimal Textual app", minimal[1:])
     times("import textual.app, a whole process", bare[1:])
     ratio = statistics.median(mine.seconds / other.seconds for mine, other in zip(first, minimal, strict=True))
-    figure("the lab's first paint beside the minimal app's", f"{ratio:.2f} ×")
+    figure("first paint of the lab relative to the minimal app", f"{ratio:.2f} ×")
     figure("TensorFlow in the screen's process", "yes" if any(loaded) else "no", "no", not any(loaded))
 
 
@@ -212,33 +212,31 @@ def has_tensorflow(terminal: Terminal) -> bool:
     return any("tensorflow" in library.path for library in terminal.process.memory_maps())
 
 
-# 2. While it trains.
+# 2. During training.
 
 
 def training(data_dir: Path, effort: Effort) -> None:
-    """Keys, CPU, bytes and the speed of training, with a comparison on MNIST under way."""
+    """Measure keys, CPU, output and training speed while a comparison on MNIST is trained."""
     if not (data_dir / "mnist.npz").is_file():
-        print(
-            f"\n2. While training: skipped, no MNIST here: {data_dir / 'mnist.npz'} (name its folder with --data-dir)"
-        )
+        print(f"\n2. During training: skipped, there is no {data_dir / 'mnist.npz'} (pass its folder with --data-dir)")
         return
     with place() as folder:
         store = folder / "lab.db"
         fill(store, groups=40, steps=50)
         options = ["--dataset", "mnist", "--epochs", "100000", "--seeds", "2", "--detach"]
-        starts_of = ["--initializer", "he_normal", "--initializer", "glorot_uniform"]
-        compare = command(store, data_dir, "compare", *starts_of, *options)
+        initializers = ["--initializer", "he_normal", "--initializer", "glorot_uniform"]
+        compare = command(store, data_dir, "compare", *initializers, *options)
         subprocess.run(compare, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         with contextlib.closing(sqlite3.connect(store, isolation_level=None)) as connection:
             wait_for_training(connection)
-            section("2. While a comparison on MNIST trains on all cores")
+            section("2. During a comparison on MNIST on all cores")
             with settled_lab(store, data_dir) as terminal:
-                answer_times(terminal, effort)
-            beside_training(connection, store, data_dir, effort)
+                response_times(terminal, effort)
+            cost_of_screen(connection, store, data_dir, effort)
 
 
 def wait_for_training(connection: sqlite3.Connection) -> None:
-    """Until every worker has compiled and trains."""
+    """Wait until every worker has compiled its network and is training."""
     while len(steps_so_far(connection)) < min(2, os.cpu_count() or 1) or not all(steps_so_far(connection).values()):
         time.sleep(0.2)
     time.sleep(2)
@@ -246,15 +244,15 @@ def wait_for_training(connection: sqlite3.Connection) -> None:
 
 @contextlib.contextmanager
 def settled_lab(store: Path, data_dir: Path) -> Iterator[Terminal]:
-    """The lab once it has shown all that it has to say of itself."""
+    """Yield the lab after its output has settled."""
     with lab(store, data_dir) as terminal:
         terminal.until(shows_rows)
         terminal.rest(3)
         yield terminal
 
 
-def answer_times(terminal: Terminal, effort: Effort) -> None:
-    """How long until the cursor has moved, in each pane."""
+def response_times(terminal: Terminal, effort: Effort) -> None:
+    """Measure the time until the cursor has moved, in each pane."""
     everywhere: list[Timed] = []
     for key, title in (("1", "1 Setup"), ("2", "2 Training"), ("3", "3 Results")):
         terminal.press(key)
@@ -268,11 +266,11 @@ def answer_times(terminal: Terminal, effort: Effort) -> None:
 
 
 def cursor_times(terminal: Terminal, box: Box, count: int) -> list[Timed]:
-    """From each of `count` keys, at irregular moments, to the frame in which the cursor is where it leads."""
+    """Return the times from `count` keys, sent at irregular intervals, to the frame with the cursor in its new row."""
     top = terminal.cursor_row(box)
     assert top is not None, "no row has the cursor"
     chance = random.Random(count)
-    # Down three rows and up again: near keys never lead to the same row.
+    # Down three rows and up again, so that consecutive keys never lead to the same row.
     moves = itertools.islice(itertools.cycle([*range(1, 4), *range(2, -1, -1)]), count)
     sent, before = [], 0
     for row in moves:
@@ -284,13 +282,13 @@ def cursor_times(terminal: Terminal, box: Box, count: int) -> list[Timed]:
 
 
 def answered(sent: Sequence[tuple[float, int]], seen: Sequence[tuple[float, int | None]]) -> float:
-    """How long after the first of these keys the cursor stood where it leads, or further on where it was skipped."""
+    """Return the time from the first key until the cursor is in its row, or in that of one of the next keys."""
     reached = [at for pressed, goal in sent[:3] for at, row in seen if at >= pressed and row == goal][:3]
     return min(reached, default=float("inf")) - sent[0][0]
 
 
-def beside_training(connection: sqlite3.Connection, store: Path, data_dir: Path, effort: Effort) -> None:
-    """CPU and bytes of the open screen, and the speed of training with it and without it in turn."""
+def cost_of_screen(connection: sqlite3.Connection, store: Path, data_dir: Path, effort: Effort) -> None:
+    """Measure CPU and output of the screen, and the training speed alternately with and without it."""
     closed, opened, cpu, written = [steps_per_second(connection, effort.window)], [], [], []
     for _ in range(effort.rounds):
         with settled_lab(store, data_dir) as terminal:
@@ -305,20 +303,20 @@ def beside_training(connection: sqlite3.Connection, store: Path, data_dir: Path,
     figure(f"CPU of the screen, of one core, {windows}", f"{share:.1%} (up to {max(cpu):.1%})", "<= 10 %", share <= 0.1)
     kilobytes = f"{rate / 1000:.1f} kB/s (up to {max(written) / 1000:.1f})"
     figure("written to the terminal", kilobytes, "<= 20 kB/s", rate <= 20_000)
-    beside_closed(opened, closed)
+    print_speed_ratio(opened, closed)
 
 
-def beside_closed(opened: Sequence[float], closed: Sequence[float]) -> None:
-    """The ratio of steps/s, each beside the mean of its neighbours: the machine may grow slower or faster meanwhile."""
+def print_speed_ratio(opened: Sequence[float], closed: Sequence[float]) -> None:
+    """Print the ratio of steps/s, each relative to the mean of its neighbours, because the speed may drift."""
     pairs = zip(opened, itertools.pairwise(closed), strict=True)
     ratios = sorted(2 * rate / (before + after) for rate, (before, after) in pairs)
-    # The ranks between which the true median lies, with 95 % confidence.
+    # The ranks of the 95 % confidence interval of the median.
     low = max(0, round(len(ratios) / 2 - math.sqrt(len(ratios))))
     least, median, most = ratios[low], statistics.median(ratios), ratios[-1 - low]
-    told = f"{median:.3f} (95 %: {least:.3f} to {most:.3f})"
+    measured = f"{median:.3f} (95 %: {least:.3f} to {most:.3f})"
     decided = least >= 0.97 or most < 0.97
-    target = ">= 0.97" if decided else ">= 0.97, too noisy to tell"
-    figure("training with the screen, of that without", told, target, median >= 0.97 if decided else None)
+    target = ">= 0.97" if decided else ">= 0.97, undecided"
+    figure("training speed with the screen, relative to without", measured, target, median >= 0.97 if decided else None)
     rates = f"{statistics.median(opened):,.0f} and {statistics.median(closed):,.0f}"
     figure("steps/s with the screen and without", rates)
 
@@ -328,7 +326,7 @@ def steps_so_far(connection: sqlite3.Connection) -> dict[int, int]:
 
 
 def steps_per_second(connection: sqlite3.Connection, seconds: float) -> float:
-    """Of all runs that train. Each is timed from record to record, since steps are recorded some at a time."""
+    """Return the steps/s of all runs in training, timed between writes, because steps are written in batches."""
     began = next_records(connection)
     time.sleep(seconds)
     ended = next_records(connection)
@@ -336,7 +334,7 @@ def steps_per_second(connection: sqlite3.Connection, seconds: float) -> float:
 
 
 def next_records(connection: sqlite3.Connection) -> dict[int, tuple[float, int]]:
-    """For each run that trains, when its next steps were recorded, and how many it has then."""
+    """Return for each run in training the time at which its next steps are written, and their number."""
     before, found = steps_so_far(connection), dict[int, tuple[float, int]]()
     while found.keys() != before.keys():
         time.sleep(0.002)
@@ -357,7 +355,7 @@ INITIALIZERS = (
     *("random_normal:stddev=0.05", "random_normal:stddev=1.0", "truncated_normal"),
 )
 SEEDS = 5
-ONE_COMPARISON = "cifar10 40,40 0.0007"  # the words that leave the groups of one comparison
+ONE_COMPARISON = "cifar10 40,40 0.0007"  # a filter that leaves the groups of one comparison
 TYPED = ("he_normal fashion 0.0023", "lecun 200,200 cifar10", "diverged")
 RECORD = {
     "versions": {"initlab-tui": "0.1.0", "python": "3.11.7", "tensorflow": "2.20.0", "keras": "3.12.0", "numpy": "2.3"},
@@ -376,7 +374,7 @@ RECORD = {
 
 
 def fill(path: Path, groups: int, steps: int) -> None:
-    """Write a store of `groups` × 5 runs with so many training steps each, by SQL: through workers it takes days."""
+    """Write a store of `groups` × 5 runs with `steps` training steps each, by SQL, because workers would take days."""
     bases = [
         RunSpec(dataset=dataset, hidden=hidden, learning_rate=rate)
         for rate, hidden, dataset in itertools.product(RATES, HIDDEN, DATASETS)
@@ -385,7 +383,8 @@ def fill(path: Path, groups: int, steps: int) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         for number, base in enumerate(bases, 1):
             comparison = Comparison.checked(base=base, initializers=INITIALIZERS, seeds=range(SEEDS))
-            connection.execute("INSERT INTO comparisons VALUES (?, ?, ?)", (number, 1e9, comparison.to_json()))
+            insert = "INSERT INTO comparisons (id, created, comparison) VALUES (?, ?, ?)"
+            connection.execute(insert, (number, 1e9, comparison.to_json()))
             names = ", ".join(run_row(number, base))
             marks = ", ".join("?" * len(run_row(number, base)))
             rows = [tuple(run_row(number, spec).values()) for spec in comparison.runs()]
@@ -394,7 +393,7 @@ def fill(path: Path, groups: int, steps: int) -> None:
 
 
 def run_row(comparison_id: int, spec: RunSpec) -> dict[str, object]:
-    """A run that is over: one in thirty diverged, one in fifty failed."""
+    """Return the row of a finished run; four in a hundred diverged and two failed."""
     chance = random.Random(f"{spec.spec_hash} {spec.seed}")
     status = chance.choices(("done", "diverged", "failed"), (94, 4, 2))[0]
     done = status == "done"
@@ -425,12 +424,12 @@ def run_row(comparison_id: int, spec: RunSpec) -> dict[str, object]:
 
 
 def fill_curves(connection: sqlite3.Connection, steps: int) -> None:
-    """A point on the training data for each step, on the test data for each 25th, and the events of a run's life."""
+    """Write a training point for each step, a test point for each 25th, and the events of each run."""
     connection.execute("CREATE TEMP TABLE grid (split TEXT, step INTEGER, loss REAL)")
     points = [("test", step, 2.3 / (1 + step / 30)) for step in range(0, steps + 1, 25)]
     points += [("train", step, 2.3 / (1 + step / 20)) for step in range(1, steps + 1)]
     connection.executemany("INSERT INTO grid VALUES (?, ?, ?)", points)
-    # In the order of the key, and each run with a curve of its own.
+    # In the order of the primary key; each run has a different curve.
     connection.execute(
         "INSERT INTO metrics SELECT id, split, grid.step, "
         "iif(status = 'diverged' AND grid.step > 300, NULL, loss * (1 + id % 17 / 10.0)), "
@@ -443,7 +442,7 @@ def fill_curves(connection: sqlite3.Connection, steps: int) -> None:
 
 
 def large(data_dir: Path, effort: Effort) -> None:
-    """Start, sorting, filtering, charts and memory with thousands of runs."""
+    """Measure start-up, sorting, filtering, charts and memory with thousands of runs."""
     with place() as folder:
         store = folder / "lab.db"
         began = time.perf_counter()
@@ -477,7 +476,7 @@ def large_starts(store: Path, data_dir: Path, effort: Effort) -> None:
 
 
 def sort_times(terminal: Terminal, results: Box, effort: Effort) -> None:
-    """From the enter that chooses a column to the last change of the results."""
+    """Measure the time from `enter`, which chooses a column, to the last change of the results."""
     found = []
     for number in range(effort.sorts):
         terminal.press("s")
@@ -495,7 +494,7 @@ def sort_times(terminal: Terminal, results: Box, effort: Effort) -> None:
 
 
 def filter_times(terminal: Terminal, results: Box) -> None:
-    """From each letter of a filter, typed and taken back, to the last change of the results."""
+    """Measure the time from each letter of a filter, typed or deleted, to the last change of the results."""
     found = []
     for words in TYPED:
         terminal.press("/")
@@ -508,14 +507,14 @@ def filter_times(terminal: Terminal, results: Box) -> None:
 
 
 def time_of_change(terminal: Terminal, box: Box, key: str) -> Timed | None:
-    """From a key to the frame after which what is in the box is as it stays; None for a blank, which shows nothing."""
+    """Return the time from a key to the last change of the box; None if it does not change, as after a space."""
     used, pressed = cpu_seconds(terminal), terminal.press(key)
-    seen = terminal.changes(lambda shown: told(shown, box), 1.0)
+    seen = terminal.changes(lambda shown: pane_text(shown, box), 1.0)
     return Timed(seen[-1][0] - pressed, cpu_seconds(terminal) - used) if seen else None
 
 
 def chart_times(terminal: Terminal, effort: Effort) -> None:
-    """From c to the last change of the screen: 10 groups of 5 runs, then the 50 runs one by one."""
+    """Measure the time from `c` to the last change of the screen, for 10 groups of 5 runs and for 50 single runs."""
     terminal.press("/")
     terminal.shows("Filter")
     terminal.press(*ONE_COMPARISON, "enter")
@@ -523,7 +522,7 @@ def chart_times(terminal: Terminal, effort: Effort) -> None:
     chart("chart of 50 runs in 10 groups", terminal, effort)
     terminal.press("home")
     for _ in range(len(INITIALIZERS)):
-        # Open the group, mark its runs (which moves on by itself), and so come to the next one.
+        # Expand the group and mark its runs, each of which moves the cursor on, finally to the next group.
         terminal.press("enter")
         terminal.rest(0.3)
         terminal.press("down", *["space"] * SEEDS)
@@ -548,7 +547,7 @@ def memory(terminal: Terminal) -> None:
     taken = terminal.process.memory_full_info()
     most = max(taken.rss, taken.uss)
     figure(
-        "memory after all that, RSS and USS",
+        "memory after all measurements, RSS and USS",
         f"{taken.rss / 1e6:.0f} MB   {taken.uss / 1e6:.0f} MB",
         "<= 300 MB",
         most <= 300e6,
@@ -556,8 +555,9 @@ def memory(terminal: Terminal) -> None:
 
 
 def main() -> None:
+    """Run the chosen benchmarks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a smoke run: small, short, its figures mean little")
+    parser.add_argument("--quick", action="store_true", help="a short smoke run, without meaningful figures")
     parser.add_argument("--data-dir", type=Path, default=Path("../shared/data"))
     parser.add_argument(
         "--only", nargs="*", choices=("starts", "training", "large"), default=("starts", "training", "large")

@@ -1,10 +1,10 @@
-"""How fast the loop is beside its rivals, and what worker and store cost.
+"""The speed of the training loop compared with alternatives, and the cost of worker and store.
 
     python -m tests.benchmarks.training [--rounds 5] [--data-dir ../shared/data] [--only NAME ...]
 
-Rivals take turns within one process (or one group of processes), round after round, since the machine may be
-shared; what is printed is the median over rounds, and ratios. On MNIST, the lecture's 784-256-256-10 ReLU
-network, Adam 0.001, batch 128.
+The alternatives take turns in one process (or one group of processes), because the machine may be shared; the results
+are medians over the rounds, and ratios. All use MNIST, the 784-256-256-10 ReLU network of the lecture, Adam 0.001 and
+batch 128.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from initlab_tui.store.workers import register
 from tests.database import execute
 
 MNIST = RunSpec(dataset="mnist")
-# How many steps the slow rivals take in a turn: about two seconds.
+# The number of steps of the slow alternatives in a turn of about two seconds.
 TAPE_STEPS, LECTURE_STEPS = 40, 12
 
 Rates = dict[str, list[float]]
 
 
 def rounds_of(rivals: dict[str, Callable[[], float]], rounds: int) -> Rates:
-    """Samples/s of each rival in each round; a first turn of each warms up and is not counted."""
+    """Return the samples/s of each rival in each round; a first turn of each warms up and does not count."""
     for turn in rivals.values():
         turn()
     rates: Rates = {name: [] for name in rivals}
@@ -62,7 +62,7 @@ def table(rates: Rates, against: str) -> None:
 
 
 def load_training(data_dir: Path, threads: int) -> Any:
-    """Import TensorFlow with so many threads, and the data onto the device."""
+    """Import TensorFlow with this number of threads, and load the data onto the device."""
     from initlab_tui.training import device
 
     device.configure(threads)
@@ -73,7 +73,7 @@ def load_training(data_dir: Path, threads: int) -> Any:
 
 
 def loop(data_dir: Path, rounds: int) -> None:
-    """The xla loop against Keras fit, a bare eager tape step, and the lecture's loop."""
+    """Compare the xla loop with Keras fit, a bare eager tape step, and the loop of the lecture."""
     data = load_training(data_dir, supervisor.cores())
     from initlab_tui.data.arrays import load
     from initlab_tui.training.compiled_trainer import CompiledTrainerCache
@@ -94,7 +94,7 @@ def loop(data_dir: Path, rounds: int) -> None:
 
 
 def epoch(spec: RunSpec, data: Any, programs: Any) -> float:
-    """Samples/s of the training steps of one epoch of the bare loop."""
+    """Return the samples/s of the training steps in one epoch of the bare loop."""
     from initlab_tui.domain.events import Stepped
     from initlab_tui.training.loop import train
 
@@ -109,7 +109,7 @@ def _keras_model() -> Any:
 
 
 def fit(arrays: Any) -> Callable[[], float]:
-    """One epoch of `Model.fit`, with the images scaled beforehand."""
+    """Return a turn that trains one epoch of `Model.fit`, with images that are already scaled."""
     import keras
 
     model = _keras_model()
@@ -127,7 +127,7 @@ def fit(arrays: Any) -> Callable[[], float]:
 
 
 def tape(arrays: Any) -> Callable[[], float]:
-    """Eager GradientTape steps on batches at hand, and nothing else."""
+    """Return a turn of eager GradientTape steps on prepared batches."""
     import tensorflow as tf
 
     step = _tape_step(_keras_model())
@@ -145,14 +145,17 @@ def tape(arrays: Any) -> Callable[[], float]:
 
 
 def lecture(arrays: Any) -> Callable[[], float]:
-    """The loop as the lecture has it: eager, batches from tf.data, and after each step the loss and accuracy of
-    the batch and the accuracy on all test images, shuffled and batched anew by tf.data."""
+    """Return a turn of the lecture's loop.
+
+    It is eager, takes batches from tf.data, and computes after each step the loss and accuracy of the batch and the
+    accuracy on all test images, which tf.data shuffles and batches each time.
+    """
     import numpy as np
     import tensorflow as tf
 
     model = _keras_model()
     step = _tape_step(model)
-    # As many test images as the lecture has, whatever part of them is at hand here.
+    # As many test images as in the lecture, even if fewer are available here.
     wanted = np.resize(np.arange(len(arrays.y_test)), 10_000)
     train = _tf_data(arrays.x_train, arrays.y_train, 128).repeat()
     test = _tf_data(arrays.x_test[wanted], arrays.y_test[wanted], len(wanted))
@@ -206,7 +209,7 @@ def _tape_step(model: Any) -> Callable[[Any, Any], None]:
 
 
 def store(data_dir: Path, rounds: int) -> None:
-    """The same epochs with and without the store: what a worker's recording costs, in wall time."""
+    """Compare the same epochs with and without the store, to measure the cost of recording in wall time."""
     data = load_training(data_dir, supervisor.cores())
     from initlab_tui.domain.events import Evaluated, LayersMeasured, Started, Stepped
     from initlab_tui.execution.worker import Worker
@@ -222,7 +225,7 @@ def store(data_dir: Path, rounds: int) -> None:
 
         def recorded() -> float:
             (run_id,) = queue.enqueue(opened, None, [spec], requirements)
-            # It retires when its queue is empty; its data and programs are kept for the next turn.
+            # The worker retires when its queue is empty, but keeps its data and programs for the next turn.
             execute(opened, "UPDATE workers SET ended = NULL")
             worker.work()
             run = find_run(opened, run_id)
@@ -243,7 +246,7 @@ def store(data_dir: Path, rounds: int) -> None:
 
 
 def workers(data_dir: Path, rounds: int) -> None:
-    """5 initializers × 3 seeds × 4 epochs on all cores, the bare loop and the matrix-multiply ceiling in turn."""
+    """Compare 5 initializers × 3 seeds × 4 epochs on all cores with the bare loop and the matrix-multiply limit."""
     comparison = Comparison.checked(
         base=MNIST.model_copy(update={"epochs": 4}),
         initializers=["random_normal:stddev=1.0", "random_normal", "glorot_uniform", "he_normal", "he_fan_avg"],
@@ -252,7 +255,7 @@ def workers(data_dir: Path, rounds: int) -> None:
     specs = list(comparison.runs())
     rates: Rates = {"comparison on all cores": [], "bare loop, all threads, one process": []}
     ceiling: list[float] = []
-    starts, memory = [], [0.0]
+    start_seconds, memory = [], [0.0]
     with Rival("epochs", data_dir, supervisor.cores()) as bare, tempfile.TemporaryDirectory() as folder:
         multiply = [Rival("multiply", data_dir, 1) for _ in range(supervisor.cores())]
         bare.ask()
@@ -267,7 +270,7 @@ def workers(data_dir: Path, rounds: int) -> None:
                 supervisor.start_workers(opened, plan)
                 memory += [peak_memory(opened) for _ in follow(opened, ids)]
                 started, ended = timespan(opened, ids)
-                starts.append(started - asked)
+                start_seconds.append(started - asked)
                 samples = sum(run.samples for run in list_runs(opened, ids))
                 rates["comparison on all cores"].append(samples / (ended - started))
         for rival in multiply:
@@ -276,13 +279,13 @@ def workers(data_dir: Path, rounds: int) -> None:
     table(rates, "comparison on all cores")
     whole = statistics.median(rates["comparison on all cores"])
     limit = statistics.median(ceiling)
-    print(f"  matrix-multiply ceiling {limit:,.0f} samples/s, of which the comparison reaches {whole / limit:.2f}")
-    print(f"  import, load and compile, left out above: {statistics.median(starts):.1f} s")
+    print(f"  matrix-multiply limit {limit:,.0f} samples/s, of which the comparison reaches {whole / limit:.2f}")
+    print(f"  import, load and compile, not included above: {statistics.median(start_seconds):.1f} s")
     print(f"  peak memory of a worker: {max(memory) / 1e6:,.0f} MB")
 
 
 def timespan(opened: Store, ids: list[int]) -> tuple[float, float]:
-    """When the first run began to train, its program compiled, and when the last was done."""
+    """Return the times at which the first run began to train, after compiling, and the last run was done."""
     marks = ",".join("?" * len(ids))
     query = f"SELECT min(at), max(at) FROM events WHERE kind IN ('started', 'done') AND run_id IN ({marks})"  # noqa: S608
     ((began, ended),) = execute(opened, query, tuple(ids))
@@ -290,7 +293,7 @@ def timespan(opened: Store, ids: list[int]) -> tuple[float, float]:
 
 
 def peak_memory(opened: Store) -> float:
-    """The largest resident memory, in bytes, that any living worker has had."""
+    """Return the peak resident memory of the living workers, in bytes."""
     peaks = [0.0]
     for (pid,) in execute(opened, "SELECT pid FROM workers WHERE ended IS NULL AND pid IS NOT NULL"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
@@ -300,7 +303,7 @@ def peak_memory(opened: Store) -> float:
 
 
 class Rival:
-    """Another process of this file that measures once each time it is asked."""
+    """Another process of this module that measures once per request."""
 
     def __init__(self, what: str, data_dir: Path, threads: int) -> None:
         self._process = subprocess.Popen(
@@ -344,7 +347,7 @@ def together(rivals: list[Rival]) -> list[float]:
 
 
 def rival(what: str, data_dir: Path, threads: int) -> None:
-    """Answer each line on stdin with samples/s on stdout."""
+    """Measure once for each line on stdin, and print the samples/s on stdout."""
     measure = {"epochs": _epochs, "multiply": _multiply}[what](data_dir, threads)
     for _ in sys.stdin:
         print(json.dumps(next(measure)), flush=True)
@@ -367,7 +370,7 @@ def _epochs(data_dir: Path, threads: int) -> Iterator[float]:
 
 
 def _multiply(_data_dir: Path, threads: int) -> Iterator[float]:
-    """The matrix products alone that a training step cannot do without, of the same shapes."""
+    """Yield the speed of only the matrix products of a training step, with the same shapes."""
     import numpy as np
     import tensorflow as tf
 
@@ -399,7 +402,7 @@ def _multiply(_data_dir: Path, threads: int) -> Iterator[float]:
 
 
 def commands(rounds: int) -> None:
-    """Wall time of commands that answer without TensorFlow, on a store with some runs."""
+    """Print the wall time of commands that do not need TensorFlow, on a store with some runs."""
     print("\ncommands, whole process, median:")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lab.db"
@@ -417,7 +420,7 @@ def commands(rounds: int) -> None:
 
 
 def main() -> None:
-    """Run what is asked for, each in a process of its own."""
+    """Run the chosen benchmarks, each in a separate process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--data-dir", type=Path, default=Path("../shared/data"))
@@ -434,12 +437,12 @@ def main() -> None:
         {"loop": loop, "store": store, "workers": workers}[options.here](options.data_dir, options.rounds)
     else:
         if not (options.data_dir / "mnist.npz").is_file():
-            sys.exit(f"no MNIST here: {options.data_dir / 'mnist.npz'} (name its folder with --data-dir)")
+            sys.exit(f"there is no {options.data_dir / 'mnist.npz'} (pass its folder with --data-dir)")
         print(f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, {platform.platform()}, {options.rounds} rounds")
         for name in options.only:
             command = [sys.executable, "-m", "tests.benchmarks.training", "--here", name]
             command += ["--rounds", str(options.rounds), "--data-dir", str(options.data_dir)]
-            # TensorFlow's chatter is of interest only when something fails.
+            # TensorFlow's messages are of interest only if something fails.
             ran = subprocess.run(command, stderr=subprocess.PIPE, text=True)
             if ran.returncode:
                 sys.exit(ran.stderr)
