@@ -239,7 +239,7 @@ MIGRATIONS: tuple[Migration, ...] = (
         "ALTER TABLE layer_statistics RENAME COLUMN twins TO duplicate_units",
         "ALTER TABLE layer_statistics RENAME COLUMN correlation TO input_correlation",
     ),
-    # What an idle worker is to compile ahead of a run.
+    # The network that an idle worker should compile before its run is queued.
     ("ALTER TABLE workers ADD COLUMN preparation TEXT",),  # JSON: spec and data_file; NULL if nothing was requested
 )
 

@@ -24,9 +24,9 @@ HEARTBEAT_SECONDS = 2.0  # between the heartbeats of a worker
 
 @dataclass(frozen=True)
 class Preparation:
-    """The network that a worker is to compile while it is idle: that of a spec, for the data in a file.
+    """A request to compile the network of a spec while the worker is idle.
 
-    `spec` is the JSON of a RunSpec; `data_file` is None for a bundled dataset.
+    `spec` is the JSON of a RunSpec; `data_file` is the file of its dataset, None for a bundled one.
     """
 
     spec: str
@@ -148,7 +148,7 @@ def dismiss(store: Store, worker_ids: Sequence[int]) -> None:
 
 
 def request_preparation(store: Store, worker_ids: Sequence[int], spec: RunSpec, data_file: Path | None) -> None:
-    """Ask workers to compile the network of `spec` when they are idle; this replaces an earlier request."""
+    """Request that workers compile the network of `spec` when they are idle; this replaces an earlier request."""
     request = json.dumps({"spec": spec.to_json(), "data_file": str(data_file) if data_file else None})
     query = f"UPDATE workers SET preparation = ? WHERE id {sql.IN_LIST}"  # noqa: S608 - no outside text
     sql.connection(store).execute(query, (request, sql.json_list(worker_ids)))

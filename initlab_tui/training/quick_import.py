@@ -1,4 +1,4 @@
-"""Import TensorFlow and Keras without work that training does not need; does not import them itself."""
+"""Speeds up the import of TensorFlow and Keras; this module itself does not import them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quick_import() -> Iterator[None]:
-    """Import TensorFlow and Keras in this block.
+    """Make imports of TensorFlow and Keras within the block faster.
 
-    Garbage is not collected, since the imports create millions of lasting objects: that takes 0.6 s. scikit-learn
-    cannot be imported, since Keras imports it for its wrappers wherever it is installed: that takes 0.5 s.
+    Garbage collection is disabled, because the imports create millions of lasting objects; this saves 0.6 s. Imports of
+    scikit-learn fail, because Keras imports it for its wrappers if it is installed; this saves 0.5 s.
     """
     hidden = "sklearn" not in sys.modules
     if hidden:
-        sys.modules["sklearn"] = None  # type: ignore[assignment] # Python's way to say that it cannot be imported
+        sys.modules["sklearn"] = None  # type: ignore[assignment] # makes the import fail
     gc.disable()
     try:
         yield

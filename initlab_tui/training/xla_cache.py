@@ -1,8 +1,8 @@
-"""XLA's programs, kept on disk from one worker process to the next.
+"""A cache on disk for programs compiled by XLA, shared by worker processes.
 
-TensorFlow reads and writes the cache (`--tf_xla_persistent_cache_directory`). This module decides where it lies,
-keeps it bounded and private, removes files that were damaged, and lets one worker at a time compile a program. It
-does not import TensorFlow, which reads the flag when it is imported.
+TensorFlow reads and writes the cache (`--tf_xla_persistent_cache_directory`). This module chooses its folder, limits
+its size, keeps it private, removes damaged files, and lets only one worker at a time compile a program. It does not
+import TensorFlow, because TensorFlow reads the flag when it is imported.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ import platformdirs
 
 FLAG = "--tf_xla_persistent_cache_directory"
 MAX_BYTES = 64_000_000  # about 80 programs
-UNSEALED_SECONDS = 600.0  # a program without a checksum may be one that another worker has just compiled
+UNSEALED_SECONDS = 600.0  # a program without a checksum may have just been compiled by another worker
 PRIVATE_FOLDER = 0o700
 
 
 def default_folder(threads: int) -> Path:
-    """Return the folder of the programs that this machine's TensorFlow can run with so many threads.
+    """Return the folder for programs that this machine's TensorFlow can run with this number of threads.
 
-    XLA compiles for the instructions of the CPU and for a number of threads, and TensorFlow checks neither.
+    XLA compiles for the instruction set of the CPU and for a number of threads, but TensorFlow checks neither.
     """
     depends_on = (
         *(f"{package} {version(package)}" for package in ("tensorflow", "keras")),
@@ -52,16 +52,16 @@ def _digest(*texts: str) -> str:
 
 
 class XlaCache:
-    """The programs in `folder`, which nobody else may write to: they are machine code that is run."""
+    """The programs in `folder`. Only the user may write to it, because they are machine code that will be executed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def enable(self) -> bool:
-        """Have TensorFlow use the folder; call this before TensorFlow is imported.
+        """Make TensorFlow use the folder; call this before TensorFlow is imported.
 
-        Returns False, and says why on stderr, if the folder cannot be made or others may write to it, or if
-        TF_XLA_FLAGS names another one already.
+        Returns False, and prints the reason on stderr, if the folder cannot be created, others may write to it, or
+        TF_XLA_FLAGS already names another one.
         """
         flags = os.environ.get("TF_XLA_FLAGS", "")
         try:
@@ -78,10 +78,10 @@ class XlaCache:
 
     @contextlib.contextmanager
     def compiling(self, program: str, meanwhile: Callable[[], object] = lambda: None) -> Iterator[None]:
-        """Hold the lock on a program while it is compiled or loaded, so that others find it compiled.
+        """Hold the lock on a program while it is compiled or loaded, so that other workers find it compiled.
 
-        If another worker has the lock, call `meanwhile` before waiting for it. A disk that is full, or has no
-        locks, is no reason not to train: it is reported on stderr.
+        If another worker has the lock, call `meanwhile` before waiting for it. If the disk is full or does not support
+        locks, this is reported on stderr and training continues.
         """
         with contextlib.ExitStack() as stack:
             with _reported():
@@ -94,7 +94,7 @@ class XlaCache:
                 self._limit()
 
     def _remove_damaged(self) -> None:
-        """Remove programs that are not as they were written: TensorFlow would run them."""
+        """Remove damaged programs, because TensorFlow would execute them."""
         for program in self._folder.glob("*.pb"):
             with contextlib.suppress(FileNotFoundError):  # another worker was faster
                 sealed = _checksum_file(program).exists()
@@ -110,7 +110,7 @@ class XlaCache:
                     _checksum_file(program).write_text(_checksum(program))
 
     def _limit(self) -> None:
-        """Remove the oldest programs, of other versions and threads too, until all take at most MAX_BYTES."""
+        """Remove the oldest programs, including those for other versions and threads, until all fit into MAX_BYTES."""
         with contextlib.suppress(FileNotFoundError):
             programs = sorted((file.stat().st_mtime, file) for file in self._folder.parent.glob("*/*.pb"))
             total = sum(file.stat().st_size for _, file in programs)
@@ -143,7 +143,7 @@ def _not_kept(why: str) -> bool:
 
 
 def _remove(program: Path) -> None:
-    # The program first: without its checksum it would pass for a new one.
+    # Remove the program first, because without its checksum it would be taken for a new one.
     program.unlink(missing_ok=True)
     _checksum_file(program).unlink(missing_ok=True)
 
