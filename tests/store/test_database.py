@@ -64,23 +64,6 @@ def test_only_the_user_can_read_the_store(tmp_path: Path) -> None:
     assert {stat.S_IMODE(folder.stat().st_mode) for folder in (path.parent, path.parent.parent)} == {0o700}
 
 
-def test_the_schema_after_all_migrations(store: Store) -> None:
-    tables = {
-        name: {row[1] for row in sql.connection(store).execute(f"PRAGMA table_info({name})")}
-        for (name,) in sql.connection(store).execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-    }
-    measured = {"measurements", "layer_statistics"}
-    assert set(tables) == {"comparisons", "workers", "runs", "metrics", "events", "sqlite_sequence", *measured}
-    assert {"name", "tags", "deleted"} < tables["runs"]
-    indices = {
-        name for (name,) in sql.connection(store).execute("SELECT name FROM sqlite_master WHERE sql LIKE '%INDEX%'")
-    }
-    assert indices == {"runs_status", "runs_comparison", "runs_deleted", "events_run"}
-    assert tables["metrics"] == {"run_id", "split", "step", "loss", "accuracy"}
-    assert migrations.version(sql.connection(store)) == len(migrations.MIGRATIONS)
-    assert sql.connection(store).execute("PRAGMA journal_mode").fetchone() == ("wal",)
-
-
 def test_migrating_an_older_store_keeps_its_contents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "lab.db"
     with monkeypatch.context() as context:

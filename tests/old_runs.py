@@ -1,0 +1,27 @@
+"""A store of version 0.1.0 (schema 3) with runs that did not finish, and the checkpoint of one of them.
+
+That version wrote both on the digits. Of a comparison of he_normal over three seeds, run 1 was paused at step 660 of
+1,760, run 2 was stopped, and the worker of run 3 was killed; run 4 asked for more images in a batch than there are and
+failed. Names of the host and of folders were replaced, the log was left out, and most training metrics were removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import sqlite3
+from pathlib import Path
+
+from initlab_tui.store.database import Store
+
+FOLDER = Path(__file__).with_name("store")
+
+
+def open_unfinished(folder: Path) -> Store:
+    """Open a copy of the store in `folder`, with its checkpoint."""
+    path, checkpoint = folder / "lab.db", folder / "run-1.npz"
+    path.write_bytes(gzip.decompress((FOLDER / "schema-3-unfinished.gz").read_bytes()))
+    checkpoint.write_bytes((FOLDER / "schema-3-checkpoint.npz").read_bytes())
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE runs SET checkpoint = ? WHERE checkpoint IS NOT NULL", (str(checkpoint),))
+    return Store.open(path)
