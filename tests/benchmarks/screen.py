@@ -200,7 +200,7 @@ def starts(data_dir: Path, effort: Effort) -> None:
             end_workers(folder, patience=20)
     section("1. Start, on an empty store")
     # The first of each did not benefit from the file cache.
-    times("first paint of the lab", first[1:], "median", 0.8)
+    times("first paint of the lab", first[1:], "median", 0.6)
     times("first paint of a minimal Textual app", minimal[1:])
     times("import textual.app, a whole process", bare[1:])
     ratio = statistics.median(mine.seconds / other.seconds for mine, other in zip(first, minimal, strict=True))
@@ -212,13 +212,45 @@ def has_tensorflow(terminal: Terminal) -> bool:
     return any("tensorflow" in library.path for library in terminal.process.memory_maps())
 
 
-# 2. During training.
+# 2. Moving the focus.
+
+
+def focus(data_dir: Path, effort: Effort) -> None:
+    """Measure Tab from field to field, and the keys that go to another pane, in an idle lab."""
+    with place() as folder:
+        fill(folder / "lab.db", groups=40, steps=50)
+        section("2. Moving the focus, in an idle lab")
+        with settled_lab(folder / "lab.db", data_dir) as terminal:
+            setup = terminal.box("1 Setup")
+            tabs = focus_times(terminal, ["tab"] * 8, lambda shown: shown.bold_row(setup, "Initializers"), effort)
+            times("tab to the label of the next field", tabs, "median", 0.025)
+            panes = focus_times(terminal, ["2", "3", "1"], lambda shown: shown.lines[-1], effort)
+            times("key to the footer of another pane", panes)
+
+
+def focus_times(
+    terminal: Terminal, keys: Sequence[str], look: Callable[[Terminal], object], effort: Effort
+) -> list[Timed]:
+    """Return the time from each key to the frame in which `look` changes; the CPU time is the mean over all keys."""
+    found, cpu = list[float](), 0.0
+    for _ in range(-(-effort.keys // len(keys))):
+        terminal.press("escape")  # from a field to the list of initializers
+        terminal.rest(0.5)
+        used = cpu_seconds(terminal)
+        for key in keys:
+            pressed = terminal.press(key)
+            found += [at - pressed for at, _ in terminal.changes(look, 0.3)[:1]]
+        cpu += cpu_seconds(terminal) - used
+    return [Timed(seconds, cpu / len(found)) for seconds in found]
+
+
+# 3. During training.
 
 
 def training(data_dir: Path, effort: Effort) -> None:
     """Measure keys, CPU, output and training speed while a comparison on MNIST is trained."""
     if not (data_dir / "mnist.npz").is_file():
-        print(f"\n2. During training: skipped, there is no {data_dir / 'mnist.npz'} (pass its folder with --data-dir)")
+        print(f"\n3. During training: skipped, there is no {data_dir / 'mnist.npz'} (pass its folder with --data-dir)")
         return
     with place() as folder:
         store = folder / "lab.db"
@@ -229,7 +261,7 @@ def training(data_dir: Path, effort: Effort) -> None:
         subprocess.run(compare, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         with contextlib.closing(sqlite3.connect(store, isolation_level=None)) as connection:
             wait_for_training(connection)
-            section("2. During a comparison on MNIST on all cores")
+            section("3. During a comparison on MNIST on all cores")
             with settled_lab(store, data_dir) as terminal:
                 response_times(terminal, effort)
             cost_of_screen(connection, store, data_dir, effort)
@@ -345,7 +377,7 @@ def next_records(connection: sqlite3.Connection) -> dict[int, tuple[float, int]]
     return found
 
 
-# 3. A large store.
+# 4. A large store.
 
 DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10")
 HIDDEN = ((24, 24), (40, 40), (72, 72), (96, 96), (200, 200))
@@ -451,7 +483,7 @@ def large(data_dir: Path, effort: Effort) -> None:
         with Store.open(store) as opened:
             ((runs,),) = execute(opened, "SELECT count(*) FROM runs")
             ((rows,),) = execute(opened, "SELECT count(*) FROM metrics")
-        section(f"3. A store of {runs:,} runs, {rows:,} metric rows")
+        section(f"4. A store of {runs:,} runs, {rows:,} metric rows")
         figure("written in", f"{took:.0f} s, {store.stat().st_size / 1e6:,.0f} MB")
         large_starts(store, data_dir, effort)
         with settled_lab(store, data_dir) as terminal:
@@ -554,19 +586,20 @@ def memory(terminal: Terminal) -> None:
     )
 
 
+SECTIONS = {"starts": starts, "focus": focus, "training": training, "large": large}
+
+
 def main() -> None:
     """Run the chosen benchmarks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a short smoke run, without meaningful figures")
     parser.add_argument("--data-dir", type=Path, default=Path("../shared/data"))
-    parser.add_argument(
-        "--only", nargs="*", choices=("starts", "training", "large"), default=("starts", "training", "large")
-    )
+    parser.add_argument("--only", nargs="*", choices=tuple(SECTIONS), default=tuple(SECTIONS))
     options = parser.parse_args()
     effort = QUICK if options.quick else Effort()
     print(machine())
     for name in options.only:
-        {"starts": starts, "training": training, "large": large}[name](options.data_dir, effort)
+        SECTIONS[name](options.data_dir, effort)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ KEYS = MappingProxyType(
         "escape": b"\x1b",
         "backspace": b"\x7f",
         "space": b" ",
+        "tab": b"\t",
     }
 )
 POLL_SECONDS = 0.005
@@ -169,6 +170,12 @@ class Terminal:
         grounds = [self._screen.buffer[row][box.left + 3].bg for row in range(box.top, box.bottom)]
         rare = [row for row, ground in enumerate(grounds, box.top) if grounds.count(ground) == 1]
         return rare[0] if len(rare) == 1 else None
+
+    def bold_row(self, box: Box, until: str) -> int | None:
+        """Return the first row of a pane that begins in bold, above the row with the text `until`."""
+        end = next((row for row in range(box.top, box.bottom) if until in self.lines[row]), box.bottom)
+        rows = range(box.top, end)
+        return next((row for row in rows if self._screen.buffer[row][box.left + 1].bold), None)
 
     def close(self) -> None:
         """Ask the program to leave, and see that it does."""

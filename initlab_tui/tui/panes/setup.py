@@ -80,7 +80,7 @@ class Setup(Vertical):
                 yield from self._fields.values()
             with Vertical(id="choice"):
                 yield Static("Initializers: space selects, + copies", classes="title")
-                yield InitializerList(lines(self._settings.comparison.initializers), id="starts")
+                yield InitializerList(lines(self._settings.comparison.initializers), id="initializers")
                 with VerticalScroll(id="predictions", can_focus=False):
                     yield Static("", id="preview")
         yield Static("", id="summary")

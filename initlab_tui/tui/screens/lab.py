@@ -39,7 +39,7 @@ from initlab_tui.tui.widgets.footer import KeyFooter
 if TYPE_CHECKING:
     from initlab_tui.domain.claims.recipe import Recipe
 
-HOMES = {"setup": "#starts", "training": "#queue", "results": "#leaderboard"}
+HOMES = {"setup": "#initializers", "training": "#queue", "results": "#leaderboard"}
 WIDE = 120  # columns from which all panes are shown
 
 
