@@ -276,6 +276,9 @@ class LabScreen(Screen[None]):
     def _show_details(self, run_id: int) -> None:
         from initlab_tui.tui.screens.details import DetailsScreen
 
+        if isinstance(self.app.screen, DetailsScreen):  # the key was pressed again before the screen opened
+            return
+
         def ids() -> list[int]:
             return [run.id for run in self.runs]
 
@@ -284,6 +287,8 @@ class LabScreen(Screen[None]):
     def _show_layers(self, run_id: int) -> None:
         from initlab_tui.tui.screens.layers import LayersScreen
 
+        if isinstance(self.app.screen, LayersScreen):  # the key was pressed again before the screen opened
+            return
         run = self.snapshot.runs.get(run_id) if self.snapshot else None
         spec = f" {initializer_name(run.spec.initializer)} · seed {run.spec.seed}" if run else ""
         self.app.push_screen(LayersScreen(run_id, plain(f"run {run_id}{spec}: layers"), self._backend.measurements))
