@@ -14,10 +14,9 @@ from typing import Annotated, Any
 import typer
 
 import initlab_tui
-from initlab_tui.cli import control, explain, inspect, interrupts, lab, options, query, recipe, train
+from initlab_tui.cli import control, explain, inspect, interrupts, lab, options, output, query, recipe, train
 from initlab_tui.cli.commands import Command, CommandGroup
-from initlab_tui.cli.context import Places, complain, store_path
-from initlab_tui.cli.context import data_dir as data_folder
+from initlab_tui.cli.context import GlobalOptions, chosen_data_dir, chosen_store
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.reports.escape import plain
 from initlab_tui.store.database import StoreError
@@ -65,13 +64,13 @@ def root(
         bool, options.flag("--version", "Print the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
-    context.obj = Places(store, data_dir)
+    context.obj = GlobalOptions(store, data_dir)
     if context.invoked_subcommand is None:
         if not lab.has_terminal():
             raise InvalidInputError.of(
                 "terminal", "the lab needs a terminal on stdin, stdout and stderr: see initlab-tui --help for commands"
             )
-        raise typer.Exit(lab.open_lab(store_path(context, None), data_folder(context, None)))
+        raise typer.Exit(lab.open_lab(chosen_store(context, None), chosen_data_dir(context, None)))
 
 
 def main() -> int:
@@ -93,18 +92,18 @@ def main() -> int:
 def _run() -> int:
     for argument in sys.argv[1:]:
         if any(unicodedata.category(character) == "Cc" for character in argument):
-            complain(f"argument {argument} contains control characters, which no option allows")
+            output.error(f"argument {argument} contains control characters, which no option allows")
             return BAD_INPUT
     try:
         # Not standalone, because Typer would print errors without escaping the text of the arguments.
         return app(prog_name="initlab-tui", standalone_mode=False) or 0
     except USAGE_ERRORS as error:
-        complain(_usage_message(error))
+        output.error(_usage_message(error))
     except InvalidInputError as error:
         for message in dict.fromkeys(problem.message for problem in error.problems):
-            complain(message)
+            output.error(message)
     except StoreError as error:
-        complain(f"the store cannot be used: {error} (see initlab-tui doctor, or name another with --store)")
+        output.error(f"the store cannot be used: {error} (see initlab-tui doctor, or name another with --store)")
     return BAD_INPUT
 
 

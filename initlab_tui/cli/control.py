@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from initlab_tui.cli import context as here
-from initlab_tui.cli import options
+from initlab_tui.cli import options, output
+from initlab_tui.cli.context import open_store
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.store.database import Store
 
@@ -59,19 +59,19 @@ def retry(context: typer.Context, ids: options.Ids, store: options.Store = None)
     """Queue failed, crashed or stopped runs again in their comparison, and print the ids of the new runs."""
     from initlab_tui.services import control_runs
 
-    with here.open_store(context, store) as opened:
+    with open_store(context, store) as opened:
         queued = control_runs.retry(opened, ids)
     if queued:
         print("\n".join(map(str, queued)))
-        here.hint("Training in the background. Show the runs with: initlab-tui runs")
+        output.hint("Training in the background. Show the runs with: initlab-tui runs")
     else:
-        here.hint("nothing queued: a retry of these runs is still active")
+        output.hint("nothing queued: a retry of these runs is still active")
 
 
-def _open(context: typer.Context, here_store: Path | None, ids: list[int] | None, everything: bool) -> Store:
+def _open(context: typer.Context, store: Path | None, ids: list[int] | None, everything: bool) -> Store:
     if bool(ids) == everything:
         raise InvalidInputError.of("id", "give either the ids of runs or --all")
-    return here.open_store(context, here_store)
+    return open_store(context, store)
 
 
 def _print(done: Controlled, doing: str) -> None:
@@ -80,4 +80,4 @@ def _print(done: Controlled, doing: str) -> None:
     for run_id in sorted(lines):
         print(f"run {run_id}: {lines[run_id]}")
     if not lines:
-        here.hint("there are no such runs")
+        output.hint("there are no such runs")

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from initlab_tui.cli import context as here
-from initlab_tui.cli import options
+from initlab_tui.cli import options, output
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.layers.glossary import GLOSSARY, Term, find
 
@@ -26,7 +25,7 @@ def explain(
         terms = [find(name)] if name is not None else list(GLOSSARY.values())
     except ValueError as error:
         raise InvalidInputError.of("name", str(error)) from error
-    here.report(
+    output.report(
         lambda _: glossary.term_page(terms[0]) if name is not None else glossary.glossary_table(),
         lambda: {"glossary": [_document(term) for term in terms]},
         as_json,

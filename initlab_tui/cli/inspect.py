@@ -6,8 +6,8 @@ from pathlib import Path
 
 import typer
 
-from initlab_tui.cli import context as here
-from initlab_tui.cli import interrupts, options
+from initlab_tui.cli import interrupts, options, output
+from initlab_tui.cli.context import chosen_data_dir
 
 
 @options.with_training
@@ -33,10 +33,10 @@ def inspect(
     from initlab_tui.services import inspect_layers
 
     interrupts.raise_interrupt()
-    found = inspect_layers.inspect(list(comparison.runs()), here.data_dir(context, data_dir), Path.cwd())
+    found = inspect_layers.inspect(list(comparison.runs()), chosen_data_dir(context, data_dir), Path.cwd())
     if as_json:
-        here.print_json({"initializers": [documents.inspection_document(each) for each in found]})
+        output.print_json({"initializers": [documents.inspection_document(each) for each in found]})
     else:
-        console = here.out()
+        console = output.stdout()
         for each in found:
             console.print(layers.inspection_page(each))

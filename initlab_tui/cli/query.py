@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from initlab_tui.cli import context as here
-from initlab_tui.cli import interrupts, options
+from initlab_tui.cli import interrupts, options, output
+from initlab_tui.cli.context import chosen_data_dir, chosen_store, open_store
 from initlab_tui.domain.catalog.initializers import CATALOGUE
 from initlab_tui.domain.errors import InvalidInputError, unknown
 from initlab_tui.store.database import Store
@@ -31,7 +31,7 @@ def leaderboard(
     from initlab_tui.reports import documents, tables
 
     rows = documents.rows(_runs(context, store, comparison))
-    here.report(
+    output.report(
         lambda width: tables.leaderboard_tables(rows, width),
         lambda: {"leaderboard": [documents.row_document(row) for row in rows]},
         as_json,
@@ -49,7 +49,7 @@ def runs(
 
     found = _runs(context, store)[-(last or 0) :]
     if found or as_json:
-        here.report(
+        output.report(
             lambda width: tables.runs_table(found, width),
             lambda: {"runs": [documents.run_document(run) for run in found]},
             as_json,
@@ -57,17 +57,17 @@ def runs(
 
 
 def _runs(context: typer.Context, store: Path | None, comparison: int | None = None) -> tuple[Run, ...]:
-    path = here.store_path(context, store)
+    path = chosen_store(context, store)
     opened = Store.open_existing(path)
     if opened is None:
-        here.hint(f"no runs yet: there is no store {path}")
+        output.hint(f"no runs yet: there is no store {path}")
         return ()
     from initlab_tui.services import stored_runs
 
     with opened:
         found = stored_runs.read_runs(opened, comparison)
     if found.waiting:
-        here.hint(
+        output.hint(
             f"{found.waiting} runs are queued, but no worker is running. Start workers with: initlab-tui resume --all"
         )
     return found.runs
@@ -83,9 +83,9 @@ def show(
     from initlab_tui.reports import documents, run_page
     from initlab_tui.services import stored_runs
 
-    with here.open_store(context, store) as opened:
+    with open_store(context, store) as opened:
         found = stored_runs.read_details(opened, run_id)
-    here.report(lambda _: run_page.run_page(found), lambda: documents.show_document(found), as_json)
+    output.report(lambda _: run_page.run_page(found), lambda: documents.show_document(found), as_json)
 
 
 def initializers(
@@ -98,7 +98,7 @@ def initializers(
     from initlab_tui.reports import catalogue, documents
 
     entries = [CATALOGUE[name]] if name else list(CATALOGUE.values())
-    here.report(
+    output.report(
         lambda _: catalogue.initializer_page(entries[0]) if name else catalogue.initializers_table(),
         lambda: {"initializers": [documents.entry_document(entry) for entry in entries]},
         as_json,
@@ -111,9 +111,9 @@ def datasets(context: typer.Context, data_dir: options.DataDir = None, as_json: 
     from initlab_tui.reports import doctor as report
     from initlab_tui.services import doctor as service
 
-    folder = here.data_dir(context, data_dir)
+    folder = chosen_data_dir(context, data_dir)
     found = service.datasets(folder)
-    here.report(
+    output.report(
         lambda _: report.datasets_table(found, folders(folder)),
         lambda: {"datasets": report.dataset_documents(found)},
         as_json,
@@ -131,7 +131,7 @@ def doctor(
     from initlab_tui.services import doctor as service
 
     interrupts.raise_interrupt()
-    found = service.examine(here.store_path(context, store), here.data_dir(context, data_dir))
+    found = service.examine(chosen_store(context, store), chosen_data_dir(context, data_dir))
     console = Console()
     terminal = report.Terminal(
         columns=console.width,
@@ -141,5 +141,7 @@ def doctor(
         term=os.environ.get("TERM", ""),
         no_color="NO_COLOR" in os.environ,
     )
-    here.report(lambda _: report.doctor_page(found, terminal), lambda: report.doctor_document(found, terminal), as_json)
+    output.report(
+        lambda _: report.doctor_page(found, terminal), lambda: report.doctor_document(found, terminal), as_json
+    )
     raise typer.Exit(1 if found.problems else 0)

@@ -11,9 +11,9 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from initlab_tui.cli import context as here
-from initlab_tui.cli import interrupts, options
+from initlab_tui.cli import interrupts, options, output
 from initlab_tui.cli.commands import Command, CommandGroup
+from initlab_tui.cli.context import chosen_data_dir, chosen_store
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.reports.escape import cell, plain
 from initlab_tui.services.resources import Resources
@@ -36,7 +36,7 @@ def listed(context: typer.Context, as_json: options.Json = False) -> None:
         from initlab_tui.reports import recipe_documents, recipes
 
         found = loader.packaged()
-        here.report(
+        output.report(
             lambda _: recipes.recipes_table(found),
             lambda: {"recipes": [recipe_documents.recipe_document(recipe) for recipe in found]},
             as_json,
@@ -58,7 +58,7 @@ def show(
         print(plain(text) if sys.stdout.isatty() else text, end="")
         return
     recipe = loader.read(wanted)
-    here.report(lambda _: recipes.recipe_page(recipe), lambda: recipe_documents.recipe_document(recipe), as_json)
+    output.report(lambda _: recipes.recipe_page(recipe), lambda: recipe_documents.recipe_document(recipe), as_json)
 
 
 @app.command(cls=Command)
@@ -87,17 +87,17 @@ def check(
     from initlab_tui.store.database import Store
 
     recipe = recipes.load(wanted)
-    opened = Store.open_existing(here.store_path(context, store))
+    opened = Store.open_existing(chosen_store(context, store))
     if opened is None:
         result = recipes.without_runs(recipe)
     else:
         with opened:
             supervisor.reap(opened)
             result = recipes.evaluate_stored(opened, recipe)
-    here.report(lambda _: claims.results_page([result]), lambda: recipe_documents.result_document(result), as_json)
+    output.report(lambda _: claims.results_page([result]), lambda: recipe_documents.result_document(result), as_json)
     if result.missing:
         names = ", ".join(experiment.name for experiment in result.missing)
-        here.hint(f"Not run yet{': ' if names else ''}{names}. Run the recipe with: initlab-tui recipe run {wanted}")
+        output.hint(f"Not run yet{': ' if names else ''}{names}. Run the recipe with: initlab-tui recipe run {wanted}")
 
 
 @app.command(cls=Command)
@@ -125,19 +125,19 @@ def run(
     interrupts.raise_interrupt()
     chosen = loader.packaged() if wanted is None else [loader.read(wanted)]
     chosen = chosen if seeds is None else [recipe.with_seeds(seeds) for recipe in chosen]
-    path, folder = here.store_path(context, store), here.data_dir(context, data_dir)
+    path, folder = chosen_store(context, store), chosen_data_dir(context, data_dir)
     results, codes = [], []
     for recipe in chosen:
         result, code = _run(recipe, path, folder, Resources(device, workers, threads))
         results.append(result)
         codes.append(code)
         if not as_json:
-            here.out().print(_page(result, here.out().width))
+            output.stdout().print(_page(result, output.stdout().width))
         if code == follow_runs.INTERRUPTED:
             break
     if as_json:
         found = [recipe_documents.result_document(result) for result in results]
-        here.print_json({"recipes": found} if every else found[0])
+        output.print_json({"recipes": found} if every else found[0])
     raise typer.Exit(max(codes))
 
 
@@ -149,7 +149,7 @@ def _run(recipe: Recipe, path: Path, folder: Path | None, resources: Resources) 
     submission = recipe_submission.prepare_recipe(recipe, folder, Path.cwd(), resources)
     if submission.instead_of:
         using = " ".join(submission.recipe.datasets)
-        here.hint(f"{submission.reason}. Using {using} instead: only claims about any dataset are evaluated.")
+        output.hint(f"{submission.reason}. Using {using} instead: only claims about any dataset are evaluated.")
     trained = _train(submission, path)
     ids = {
         experiment.name: one.comparison_id
@@ -166,8 +166,8 @@ def _train(submission: RecipeSubmission, path: Path) -> list[Trained]:
 
     trained: list[Trained] = []
     for experiment, prepared in submission.experiments:
-        here.hint(f"recipe {submission.recipe.name}{': ' if experiment.name else ''}{experiment.name}")
-        trained.append(follow_runs.train(prepared, path, here.err()))
+        output.hint(f"recipe {submission.recipe.name}{': ' if experiment.name else ''}{experiment.name}")
+        trained.append(follow_runs.train(prepared, path, output.stderr()))
         if trained[-1].interrupted:
             break
     return trained

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from initlab_tui.cli import context as here
-from initlab_tui.cli import interrupts, lab, options
+from initlab_tui.cli import interrupts, lab, options, output
+from initlab_tui.cli.context import chosen_data_dir, chosen_store
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.services.resources import Resources
@@ -36,8 +36,8 @@ def demo(
         seeds=(0, 1, 2),
     )
     if lab.has_terminal() and not as_json:
-        raise typer.Exit(lab.open_lab(here.store_path(context, store), here.data_dir(context, None), comparison))
-    here.hint(
+        raise typer.Exit(lab.open_lab(chosen_store(context, store), chosen_data_dir(context, None), comparison))
+    output.hint(
         "Comparing five initializers for one network (ten ReLU layers of 64 units) on 1,437 handwritten digits, "
         "with three seeds each. TensorFlow takes a few seconds to start."
     )
@@ -110,15 +110,15 @@ def _train(
     from initlab_tui.services import submit
 
     interrupts.raise_interrupt()
-    path, folder = here.store_path(context, store), here.data_dir(context, data_dir)
+    path, folder = chosen_store(context, store), chosen_data_dir(context, data_dir)
     submission = submit.prepare(comparison, folder, Path.cwd(), resources)
-    trained = follow_runs.train(submission, path, here.err(), detach=detach)
+    trained = follow_runs.train(submission, path, output.stderr(), detach=detach)
     number = trained.comparison_id
     if as_json:
-        here.print_json(documents.comparison_document(number, comparison, trained.runs))
+        output.print_json(documents.comparison_document(number, comparison, trained.runs))
     elif detach:
         print("\n".join(str(run.id) for run in trained.runs))
-        here.hint(
+        output.hint(
             f"Comparison {number} is running in the background. Show it with: initlab-tui leaderboard "
             f"--comparison {number}. Stop it with: initlab-tui stop ID..."
         )
@@ -134,19 +134,19 @@ def _print(trained: Trained) -> None:
 
     rows = documents.rows(trained.runs)
     if any(row.n for row in rows) or not trained.interrupted:
-        here.print_page(lambda width: tables.leaderboard_tables(rows, width))
+        output.print_page(lambda width: tables.leaderboard_tables(rows, width))
     sentence = conclusion(rows)
     if sentence:
-        here.say(sentence)
+        output.print_text(sentence)
     for run in trained.runs:
         if run.status in (RunStatus.FAILED, RunStatus.CRASHED):
-            here.complain(f"run {run.id} {run.status}: {run.reason} (initlab-tui show {run.id})")
+            output.error(f"run {run.id} {run.status}: {run.reason} (initlab-tui show {run.id})")
     ids = [run.id for run in trained.runs]
     span = str(ids[0]) if len(ids) == 1 else f"{ids[0]} to {ids[-1]}"
     if trained.interrupted:
         stopped = sum(run.status is RunStatus.STOPPED for run in trained.runs)
         remaining = sum(run.status.is_active for run in trained.runs)
         more = f", {remaining} still stopping" if remaining else ""
-        here.hint(f"stopped {stopped} of {len(ids)} runs{more}; their results are kept: initlab-tui runs")
+        output.hint(f"stopped {stopped} of {len(ids)} runs{more}; their results are kept: initlab-tui runs")
     else:
-        here.hint(f"runs {span}: initlab-tui show {ids[0]}; all runs: initlab-tui leaderboard")
+        output.hint(f"runs {span}: initlab-tui show {ids[0]}; all runs: initlab-tui leaderboard")
