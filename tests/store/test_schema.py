@@ -72,7 +72,7 @@ def test_a_migrated_store_has_the_schema_of_a_new_one(store: Store, name: str, t
         assert sql.connection(old).execute("PRAGMA foreign_key_check").fetchall() == []
 
 
-def test_a_run_with_an_unreadable_spec_keeps_its_hash_when_hashes_are_computed_anew(store: Store) -> None:
+def test_a_run_with_an_unreadable_spec_keeps_its_hash_when_hashes_are_computed_again(store: Store) -> None:
     specs = [RunSpec(seed=1), RunSpec(seed=2), RunSpec(epochs=3)]
     readable, broken, other = queue.enqueue(store, None, specs, Requirements("cpu", 1, None, Path("/")))
     connection = sql.connection(store)
