@@ -1,4 +1,4 @@
-"""The real program on a real pseudo-terminal: keys go in, and what comes out is drawn and timed."""
+"""The real program on a pseudo-terminal: keys go in, and its frames are rendered and timed."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ KEYS = MappingProxyType(
     }
 )
 POLL_SECONDS = 0.005
-# Textual asks whether the terminal can hold back a frame until it is whole, as most can, and marks the end of each.
+# Textual asks whether the terminal supports synchronized output, as most do, and then marks the end of each frame.
 ASKS_FOR_FRAMES, HAS_FRAMES, END_OF_FRAME = b"\x1b[?2026$p", b"\x1b[?2026;2$y", b"\x1b[?2026l"
-# Modes of the keyboard, which pyte would take for text.
+# Keyboard modes that pyte does not know and would render as text.
 UNKNOWN_TO_PYTE = re.compile(rb"\x1b\[[<>=]\d*u|\x1b\]22;[^\x07]*\x07")
 
 
@@ -52,10 +52,10 @@ class Box:
 
 
 class Terminal:
-    """A program on a terminal of its own.
+    """A program on its own terminal.
 
-    What it writes is taken off by a thread that notes when it came; it is drawn only when asked for, so that
-    drawing takes no time from what is measured. All times are those of `time.perf_counter`.
+    A thread reads its output and records the times; frames are rendered only on request, so that rendering does not
+    slow down what is measured. All times are those of `time.perf_counter`.
     """
 
     def __init__(self, command: Sequence[str], home: Path, columns: int = 120, rows: int = 36) -> None:
@@ -77,14 +77,14 @@ class Terminal:
             env={**environment, "TERM": "xterm-256color", "COLORTERM": "truecolor"},
         )
         os.close(slave)
-        self._taker = threading.Thread(target=self._take, daemon=True)
-        self._taker.start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
-    def _take(self) -> None:
+    def _read(self) -> None:
         while True:
             try:
                 data = os.read(self._master, 1 << 16)
-            except OSError:  # how a pseudo-terminal says that the other side is gone
+            except OSError:  # the program has closed the terminal
                 return
             self._chunks.append((time.perf_counter(), data))
             self.written += len(data)
@@ -96,48 +96,48 @@ class Terminal:
         return psutil.Process(self._process.pid)
 
     def press(self, *keys: str) -> float:
-        """Press keys, named or typed as they are; returns when."""
+        """Press keys, given by name or as text, and return the time."""
         data = b"".join(KEYS.get(key, key.encode()) for key in keys)
         now = time.perf_counter()
         os.write(self._master, data)
         return now
 
     def frames(self) -> Iterator[float]:
-        """Draw, one after the other, the frames that have come since; yields when each was whole."""
+        """Render the frames received since the last call, and yield the time when each was complete."""
         while self._drawn < len(self._chunks):
             at, data = self._chunks[self._drawn]
             self._drawn += 1
-            *whole, self._rest = (self._rest + data).split(END_OF_FRAME)
-            for frame in whole:
+            *complete, self._rest = (self._rest + data).split(END_OF_FRAME)
+            for frame in complete:
                 self._stream.feed(UNKNOWN_TO_PYTE.sub(b"", frame))
                 yield at
 
-    def until(self, holds: Callable[[Self], bool], seconds: float = 60.0) -> float:
-        """When the first frame was whole on which `holds`; frames after it are left to be drawn.
+    def until(self, condition: Callable[[Self], bool], seconds: float = 60.0) -> float:
+        """Return when the first frame was complete for which `condition` holds; later frames are not rendered yet.
 
         Raises:
-            TimeoutError: with what is on the screen.
+            TimeoutError: with the text on the screen.
         """
         deadline = time.perf_counter() + seconds
         while time.perf_counter() < deadline:
             for at in self.frames():
-                if holds(self):
+                if condition(self):
                     return at
             if self._process.poll() is not None:
                 break
             time.sleep(POLL_SECONDS)
-        raise TimeoutError("\n".join([f"not within {seconds:.0f} s, or ended:", *self.lines]))
+        raise TimeoutError("\n".join([f"not within {seconds:.0f} s, or the program exited:", *self.lines]))
 
     def shows(self, text: str, seconds: float = 60.0) -> float:
-        """When the first frame was whole that holds `text`."""
+        """Return when the first frame was complete that contains `text`."""
         return self.until(lambda terminal: any(text in line for line in terminal.lines), seconds)
 
     def rest(self, seconds: float) -> None:
-        """Wait so long, then draw what has come."""
+        """Wait for `seconds`, then render the frames received."""
         self.changes(lambda _: None, seconds)
 
     def changes(self, look: Callable[[Self], T], seconds: float) -> list[tuple[float, T]]:
-        """Wait so long, then draw what was not yet drawn: when what `look` sees changed, and to what."""
+        """Wait for `seconds`, render the frames received, and return when the result of `look` changed, and to what."""
         time.sleep(seconds)
         before, found = look(self), []
         for at in self.frames():
@@ -149,11 +149,11 @@ class Terminal:
 
     @property
     def lines(self) -> list[str]:
-        """What is on the screen."""
+        """The lines on the screen."""
         return list(self._screen.display)
 
     def box(self, title: str) -> Box:
-        """The pane whose upper border has this title."""
+        """Return the pane with this title in its upper border."""
         lines = self.lines
         top, line = next((n, line) for n, line in enumerate(lines) if f"─ {title} " in line)
         left = line.rindex("╭", 0, line.index(title))
@@ -162,13 +162,13 @@ class Terminal:
         return Box(left + 1, top + 1, right, bottom)
 
     def text(self, box: Box) -> tuple[str, ...]:
-        """What is in a pane, its lower border included, which counts what is shown."""
+        """Return the text in a pane, including its lower border, which shows counts."""
         return tuple(line[box.left : box.right] for line in self.lines[box.top : box.bottom + 1])
 
     def cursor_row(self, box: Box) -> int | None:
-        """The only row of a pane whose background, near its left side, is not that of the others."""
-        grounds = [self._screen.buffer[row][box.left + 3].bg for row in range(box.top, box.bottom)]
-        rare = [row for row, ground in enumerate(grounds, box.top) if grounds.count(ground) == 1]
+        """Return the only row of a pane with a background of its own near the left edge, or None."""
+        backgrounds = [self._screen.buffer[row][box.left + 3].bg for row in range(box.top, box.bottom)]
+        rare = [row for row, background in enumerate(backgrounds, box.top) if backgrounds.count(background) == 1]
         return rare[0] if len(rare) == 1 else None
 
     def bold_row(self, box: Box, until: str) -> int | None:
@@ -178,7 +178,7 @@ class Terminal:
         return next((row for row in rows if self._screen.buffer[row][box.left + 1].bold), None)
 
     def close(self) -> None:
-        """Ask the program to leave, and see that it does."""
+        """Terminate the program; kill it if it does not exit."""
         if self._process.poll() is None:
             self._process.terminate()
         try:
@@ -186,7 +186,7 @@ class Terminal:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._taker.join(5)
+        self._reader.join(5)
         os.close(self._master)
 
     def __enter__(self) -> Self:
