@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 
 from initlab_tui.domain.catalog.datasets import DATASETS
+from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.services import preflight
 from initlab_tui.services.dataset_facts import DatasetFacts, dataset_facts
@@ -58,3 +61,12 @@ def test_float_pixels_count_with_their_size_in_the_memory_estimate() -> None:
     wide = DatasetFacts(None, (28, 28), 10, 60_000, 10_000, 0.112, pixel_bytes=4)
     extra = preflight.run_bytes(RunSpec(), wide) - preflight.run_bytes(RunSpec(), facts)
     assert extra == 2 * 3 * 70_000 * 784
+
+
+def test_of_several_optimizers_the_one_that_needs_the_most_memory_must_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    specs = [RunSpec.checked(hidden="3000,3000", optimizer=name) for name in ("adam", "sgd")]
+    needed = [preflight.run_bytes(spec, dataset_facts("digits", None)) for spec in specs]
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=sum(needed) // 2))
+    assert preflight.check(specs[1:], None, Path("/")).run_bytes == needed[1]
+    with pytest.raises(InvalidInputError, match=r"hidden 3000,3000 .* of memory"):
+        preflight.check(specs, None, Path("/"))
