@@ -1,4 +1,4 @@
-"""The terms that `explain` knows: the layer metrics, the theory behind them, the diagnoses and the statistics.
+"""The terms that `explain` prints: layer metrics, the theory behind them, diagnoses and statistics.
 
 Throughout: z = x·W + b are a layer's pre-activations, φ its activation, σw² = fan_in · Var(W), σb² the variance of
 the biases, 0 in this program's networks; q is the mean square of z, L the loss, δ = ∂L/∂z.
@@ -87,8 +87,9 @@ _THEORY = (
         "chi1",
         "factor on the squared difference of two nearly equal inputs at one layer",
         "χ1 = σw² E[φ'(√q* z)²], z ~ N(0, 1): the correlation map's slope at 1; for ReLU χ1 = σw²/2",
-        "Below 1 (order) inputs become alike and gradients vanish; above 1 (chaos) near inputs diverge and gradients "
-        "explode. The edge of chaos, χ1 = 1, allows the deepest networks: σw² = 2 for ReLU; 1 for tanh without biases.",
+        "Below 1 (order) inputs become more similar and gradients vanish; above 1 (chaos) nearby inputs diverge and "
+        "gradients explode. The edge of chaos, χ1 = 1, allows the deepest networks: σw² = 2 for ReLU; 1 for tanh "
+        "without biases.",
         f"{_POOLE}; {_SCHOENHOLZ}",
         ("edge_of_chaos", "χ1"),
     ),
@@ -97,7 +98,7 @@ _THEORY = (
         "correlation of two inputs' pre-activations, from that at the layer below",
         "c' = (σw² E[φ(u)φ(v)] + σb²) / q', u and v Gaussian of mean square q and correlation c",
         "c = 1, equal inputs, is always a fixed point. At q = q* the slope there is χ1: above 1 it repels, and inputs "
-        "go to a correlation below 1 instead.",
+        "approach a correlation below 1 instead.",
         _POOLE,
     ),
 )
@@ -107,7 +108,7 @@ _DIAGNOSES = (
         "healthy",
         "diagnosis: none of the problems was found",
         "signal and gradient constant through depth; units alive, unsaturated and different",
-        "Nothing was found that prevents training. That does not make this initializer the best: compare. The first "
+        "Nothing was found that prevents training. Other initializers may still be better: compare them. The first "
         "problem in this order is reported: symmetric, exploding beyond floats, dead, saturated, vanishing_forward "
         "or exploding by layers, vanishing_backward or exploding gradient, exploding loss.",
         "this program's",
@@ -157,7 +158,7 @@ _DIAGNOSES = (
         "diagnosis: the units of a layer are the same, and stay the same",
         f"duplicate_units above {DUPLICATES.high:g} in a hidden layer: with equal rows of the kernel above, equal "
         "outputs and gradients, so equal updates",
-        "However wide, the layer is worth one unit. Draw the weights at random; biases may all be 0.",
+        "However wide it is, the layer is equivalent to one unit. Draw the weights at random; biases may all be 0.",
         "Goodfellow, Bengio & Courville 2016, Deep Learning, section 8.4",
     ),
 )
@@ -167,8 +168,8 @@ _STATISTICS = (
         "t_interval",
         "95 % interval of a mean over seeds",
         "mean ± t(0.975, n - 1) · s/√n, s the standard deviation with n - 1",
-        "95 % of such intervals contain the mean over all seeds if values are about normal. It covers the spread of "
-        "the seeds on this one test set, and does not exist for one seed.",
+        "95 % of such intervals contain the mean over all seeds if the values are approximately normal. It covers the "
+        "variation over seeds on this test set, and does not exist for a single seed.",
         _STUDENT,
         ("interval", "confidence_interval"),
     ),
@@ -176,8 +177,8 @@ _STATISTICS = (
         "paired_difference",
         "difference of two initializers, seed by seed",
         "d_i = accuracy of one - accuracy of the other with seed i; mean(d) ± t(0.975, n - 1) · s_d/√n",
-        "Both get the data in the same order, so what a seed does to both cancels. If the interval contains 0, these "
-        "seeds do not distinguish the two.",
+        "Both get the data in the same order, so the common effect of a seed cancels. If the interval contains 0, "
+        "these seeds do not distinguish the two.",
         _STUDENT,
         ("vs",),
     ),
@@ -231,16 +232,16 @@ def _normalized(name: str) -> str:
     return "_".join(name.lower().replace("-", " ").split())
 
 
-# A heading that is also a term's name, as `dead`, means the term.
+# If a heading is also the name of a term, such as `dead`, it means the term.
 _BY_HEADING = {_normalized(metric.heading): GLOSSARY[metric.name] for metric in LAYER_METRICS.values()}
 _BY_NAME = _BY_HEADING | {name: term for term in GLOSSARY.values() for name in (term.name, *term.also)}
 
 
 def find(name: str) -> Term:
-    """Return the term of a name as a person may write it: `dead share`, `dead-share` and `Dead_Share` are one.
+    """Return the term with this name in any spelling: `dead share`, `dead-share` and `Dead_Share` are the same.
 
     Raises:
-        ValueError: if there is none, with the nearest names.
+        ValueError: if there is none; the message has the nearest names.
     """
     written = _normalized(name)
     if written in _BY_NAME:

@@ -43,7 +43,7 @@ _layer_metrics = {
             "standard deviation of a layer's pre-activations, over inputs and units",
             "std(z) over the (inputs, units) array; √q in theory, with centred weights and zero biases",
             "Constant through depth is good. It includes differences between units that are the same for every input: "
-            "sigmoid's mean of ½ can keep it up where nothing of the input is left.",
+            "because of sigmoid's mean of ½, it may be large although nothing of the input is left.",
             _POOLE,
             also=("std", "z_std"),
             heading="z σ",
@@ -54,7 +54,7 @@ _layer_metrics = {
             "mean of the activations",
             "mean of a layer's output, over inputs and units",
             "mean(φ(z)) over the (inputs, units) array",
-            "0 for odd activations such as tanh; above 0 for ReLU, where it makes the inputs of the next layer alike.",
+            "0 for odd activations such as tanh; above 0 for ReLU, which makes the inputs of the next layer similar.",
             _GLOROT,
             also=("mean", "act_mean"),
             heading="act μ",

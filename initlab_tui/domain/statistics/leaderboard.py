@@ -1,4 +1,4 @@
-"""From single runs to the leaderboard: groups over seeds, estimates, paired differences, ranks."""
+"""Builds the leaderboard from runs: groups over seeds, estimates, paired differences and ranks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WORST_FIRST = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the leaderboard needs of a run; accuracies are fractions, None where nothing was measured.
+    """The values of a run for the leaderboard; accuracies are fractions, None if nothing was measured.
 
     `spec_hash` is passed in because computing it takes a while; `fingerprint` distinguishes datasets of the same
     name; `diagnosis` is that of the layers at step 0, empty if they were not measured.
