@@ -44,9 +44,6 @@ def train(submission: Submission, store_path: Path, console: Console, *, detach:
     """
     with Store.open(store_path) as store:
         ids = submit.submit(store, submission).ids
-        if not detach:
-            # For the intervals: while the workers start, not when somebody waits for the leaderboard.
-            importlib.import_module("scipy.special")
         interrupted = not detach and _follow_to_the_end(store, ids, console)
         return Trained(tuple(list_runs(store, ids)), interrupted)
 
@@ -55,6 +52,8 @@ def _follow_to_the_end(store: Store, ids: Sequence[int], console: Console) -> bo
     """Follow the runs until all have ended, and return whether Ctrl+C was pressed."""
     with display(console, len(ids)) as shown:
         try:
+            # The leaderboard needs it for intervals: import it now, while the workers start.
+            importlib.import_module("scipy.special")
             _show(store, ids, shown)
         except KeyboardInterrupt:
             queue.stop(store, ids)

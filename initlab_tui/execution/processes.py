@@ -1,4 +1,4 @@
-"""What the operating system knows of a process: when it was started, whether it runs, how it ended."""
+"""Information about processes: their start time, whether they are running, and their exit status."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def born(pid: int) -> float | None:
         return None
 
 
-def lives(pid: int | None, birth: float | None) -> bool:
+def is_running(pid: int | None, birth: float | None) -> bool:
     """Return whether the process that was started at `birth`, as `born` returns it, is still running."""
     if pid is None or birth is None:
         return False
@@ -32,7 +32,7 @@ def lives(pid: int | None, birth: float | None) -> bool:
 
 
 def describe_exit(code: int) -> str:
-    """Return a process's exit status in words."""
+    """Return the exit status of a process as text."""
     if code >= 0:
         return f"exit code {code}"
     hint = ", possibly out of memory" if -code == signal.SIGKILL else ""

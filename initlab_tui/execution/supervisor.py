@@ -138,7 +138,7 @@ def _is_dead(worker: RegisteredWorker, silent: float) -> bool:
     # is all there is.
     if worker.host != socket.gethostname():
         return silent > SILENT_SECONDS
-    if processes.lives(worker.monitor_pid, worker.monitor_born) or processes.lives(worker.pid, worker.born):
+    if processes.is_running(worker.monitor_pid, worker.monitor_born) or processes.is_running(worker.pid, worker.born):
         return False
     # A newly registered worker has no monitor for a moment.
     return worker.monitor_pid is not None or silent > SPAWN_SECONDS
