@@ -44,7 +44,7 @@ def read(name_or_path: str) -> Recipe:
         InvalidInputError: if there is none, or naming every mistake in it.
     """
     if is_file(name_or_path):
-        return parse(text(name_or_path), Path(name_or_path).stem, name_or_path).on(absolute)
+        return parse(text(name_or_path), Path(name_or_path).stem, name_or_path).with_datasets(absolute)
     return parse(text(name_or_path), name_or_path, f"{name_or_path}{SUFFIX}")
 
 

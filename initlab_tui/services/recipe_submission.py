@@ -50,7 +50,7 @@ def prepare_recipe(
     reason = _unreadable(recipe, data_dir, quiet=quiet)
     instead_of = recipe.datasets if reason else ()
     substitute = recipe.substitute_dataset
-    used = recipe.on(lambda _: substitute) if reason and substitute else recipe
+    used = recipe.with_datasets(lambda _: substitute) if reason and substitute else recipe
     submissions = tuple(
         submit.prepare(experiment.comparison, data_dir, import_folder, resources, recipe=recipe.origin, quiet=quiet)
         for experiment in used.experiments

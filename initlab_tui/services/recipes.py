@@ -153,7 +153,7 @@ def _variants(recipe: Recipe) -> Iterator[_Variant]:
     yield _Variant.of(recipe, recipe.origin)
     substitute = recipe.substitute_dataset
     if substitute:
-        yield _Variant.of(recipe.on(lambda _: substitute), recipe.origin, recipe.datasets)
+        yield _Variant.of(recipe.with_datasets(lambda _: substitute), recipe.origin, recipe.datasets)
 
 
 def _spec_hashes(comparison: Comparison) -> Iterator[str]:

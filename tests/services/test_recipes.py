@@ -97,7 +97,7 @@ def test_a_recipe_that_was_not_run_has_no_runs_and_no_verdict(bench: Bench) -> N
 
 def test_runs_on_the_substitute_count_only_without_runs_on_the_dataset_itself(bench: Bench) -> None:
     accuracies = {initializer.name: 0.1 * index for index, initializer in enumerate(LADDER.experiments[0].initializers)}
-    substitute = train(bench, LADDER.on(lambda _: "mnist").experiments[0].comparison, accuracies)
+    substitute = train(bench, LADDER.with_datasets(lambda _: "mnist").experiments[0].comparison, accuracies)
     result = recipes.evaluate_stored(bench.store, LADDER)
     assert (result.comparisons, result.instead_of) == ((substitute,), ("fashion_mnist",))
     assert result.claims[1].reason == "not run on the dataset of the claim"
@@ -148,7 +148,7 @@ def test_a_comparison_has_a_recipes_origin_if_it_has_all_groups_of_an_experiment
     more = (*sgd.initializers, Initializer.parse("zeros"))
     assert recipes.origin_of(sgd.model_copy(update={"initializers": more, "seeds": (7,)}), DEEP) == DEEP.origin
     assert recipes.origin_of(sgd.model_copy(update={"initializers": sgd.initializers[:1]}), DEEP) is None
-    assert recipes.origin_of(LADDER.on(lambda _: "mnist").experiments[0].comparison, LADDER) == LADDER.origin
+    assert recipes.origin_of(LADDER.with_datasets(lambda _: "mnist").experiments[0].comparison, LADDER) == LADDER.origin
 
 
 def test_the_version_of_a_recipe_changes_with_its_claims_but_not_with_its_seeds() -> None:

@@ -244,7 +244,7 @@ async def test_additional_initializers_do_not_affect_a_recipes_claims(bench: Ben
 async def test_on_the_substitute_dataset_only_claims_about_any_dataset_are_evaluated(bench: Bench) -> None:
     ladder = loader.read("ladder")
     accuracies = {str(name): 0.2 + 0.1 * index for index, name in enumerate(ladder.experiments[0].initializers)}
-    for _ in bench.queue(with_seeds(ladder.on(lambda _: "mnist"), 2)):
+    for _ in bench.queue(with_seeds(ladder.with_datasets(lambda _: "mnist"), 2)):
         run = bench.begin()
         progress.record(bench.store, run, [Evaluated(STEPS // 2, 1.0, 0.5)])  # after the first of its two epochs
         bench.end(run, with_accuracies(accuracies)(run))

@@ -267,7 +267,7 @@ class Recipe(Frozen):
         """
         return self._changed(lambda one: {"seeds": seeds_from(str(one.seeds[0]), seeds)})
 
-    def on(self, dataset_of: Callable[[str], str]) -> Recipe:
+    def with_datasets(self, dataset_of: Callable[[str], str]) -> Recipe:
         """Return the recipe with the dataset of each experiment replaced by the result of `dataset_of`."""
         return self._changed(
             lambda one: {"base": one.base.model_copy(update={"dataset": dataset_of(one.base.dataset)})}
