@@ -40,7 +40,7 @@ from initlab_tui.training.xla_cache import XlaCache, default_folder
 if TYPE_CHECKING:
     from initlab_tui.training.compiled_trainer import CompiledTrainerCache, DeviceDataset
 
-NICENESS = 5  # so that the screen stays quick
+NICENESS = 5  # keeps the screen responsive
 POLL_SECONDS = 0.1
 RESERVE_BYTES = 1 << 20
 KEPT_DATASETS = 2
@@ -74,7 +74,7 @@ class Worker:
                 self._perform(run)
                 last_work = time.monotonic()
                 continue
-            # Read each time: a face may ask for a preparation, or shorten the idle time to dismiss the worker.
+            # Read each time, because the lab may request a preparation, or shorten the idle time to dismiss the worker.
             registered = workers.read_worker(self.store, self.id)
             wanted, idle = registered.preparation, registered.idle_seconds
             if wanted and wanted != self._prepared and idle > 0:
@@ -85,13 +85,13 @@ class Worker:
                 time.sleep(POLL_SECONDS)
 
     def _prepare(self, preparation: Preparation) -> None:
-        """Compile the network that a face expects to train next."""
+        """Compile the network that the lab expects to train next."""
         self._prepared = preparation
         try:
             spec = RunSpec.from_json(preparation.spec)
             self._programs.get(spec, self._data(spec.dataset, preparation.data_file))
         except Exception:
-            # Nobody waits for this: the run itself will report what is wrong.
+            # Not reported here, because the run itself will fail with the same error.
             traceback.print_exc()
 
     def _perform(self, run: Run) -> None:

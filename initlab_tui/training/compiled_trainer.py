@@ -186,8 +186,8 @@ class CompiledTrainer:
         """Add the gradient of (l2 / 2) × the sum of the squared kernels, if there is an l2 penalty."""
         if not self._l2:
             return gradients
-        of_all = zip(gradients, self.model.trainable_variables, self._kernels, strict=True)
-        return [gradient + self._l2 * one.value if is_kernel else gradient for gradient, one, is_kernel in of_all]
+        triples = zip(gradients, self.model.trainable_variables, self._kernels, strict=True)
+        return [gradient + self._l2 * each.value if is_kernel else gradient for gradient, each, is_kernel in triples]
 
     def _chunk_body(
         self, images: tf.Tensor, labels: tf.Tensor, order: tf.Tensor, first: tf.Tensor, count: tf.Tensor
@@ -199,7 +199,7 @@ class CompiledTrainer:
             loss, correct = self._step(tf.gather(images, batch), tf.gather(labels, batch))
             return taken + 1, losses.write(taken, loss), corrects.write(taken, correct)
 
-        # A compiled program is for chunks of any length; eagerly, places without a value cost more than a step.
+        # A compiled program must work for chunks of any length; in eager mode, unused elements cost more than a step.
         size = int(count) if tf.executing_eagerly() else MAX_CHUNK
         per_step = [tf.TensorArray(tf.float32, size=size, element_shape=()) for _ in range(2)]
         _, losses, corrects = tf.while_loop(lambda taken, *_: taken < count, step, (tf.constant(0), *per_step))
@@ -258,7 +258,7 @@ class Compiled:
 class CompiledTrainerCache:
     """The trainers compiled in this process; the least recently used are dropped first.
 
-    `cache` keeps what XLA compiled on disk for other processes.
+    `cache` stores the programs that XLA compiled on disk, for other processes.
     """
 
     def __init__(self, cache: XlaCache | None = None) -> None:
