@@ -28,7 +28,7 @@ from initlab_tui.store.database import Store
 
 MNIST = Path(__file__).parents[2] / "shared" / "data"
 
-# Fixtures that many tests share and that are costly to set up: their tests run in one process of pytest-xdist.
+# Expensive fixtures shared by many tests: pytest-xdist runs the tests of each in one process.
 SHARED_FIXTURES = ("warm_store", "programs", "hashes", "session", "wide_networks")
 
 settings.register_profile("any machine", deadline=None)  # the time per example depends on what else is running
@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep what the tests cache apart from the user's own, in one folder for all processes of a test run."""
+    """Use a cache folder for the tests alone, shared by all processes of a test run."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
@@ -147,8 +147,8 @@ def initlab_process(tmp_path: Path) -> Command:
     return run
 
 
-class TensorFlowHere:
-    """Answers in this process, which has loaded TensorFlow, where `tensorflow_process` would start another."""
+class InProcessTensorFlow:
+    """Runs the TensorFlow helper in this process, where `tensorflow_process` would start a new one."""
 
     DEVNULL = subprocess.DEVNULL
 
@@ -157,16 +157,16 @@ class TensorFlowHere:
         from initlab_tui.training import tensorflow_helper
 
         module = command.index(tensorflow_helper.__name__)
-        urllib.request.install_opener(None)  # it would keep the proxies of another test
+        urllib.request.install_opener(None)  # an opener keeps the proxies of an earlier test
         with mock.patch.dict(os.environ, env, clear=True), contextlib.redirect_stdout(io.StringIO()):
             tensorflow_helper.main(command[module + 1 :])
         return subprocess.CompletedProcess(command, 0)
 
 
 @pytest.fixture
-def tensorflow_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests that ask TensorFlow something and are not about the process that answers: starting it takes seconds."""
-    monkeypatch.setattr(tensorflow_process, "subprocess", TensorFlowHere)
+def tensorflow_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the TensorFlow helper in this process, because starting another takes seconds."""
+    monkeypatch.setattr(tensorflow_process, "subprocess", InProcessTensorFlow)
 
 
 def command_line(arguments: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""How long it takes from a command, or from a key, to the first curve and to the leaderboard.
+"""The time from a command or a key to the first curve and to the leaderboard.
 
     python -m tests.benchmarks.startup [--repeats 5]
 
@@ -26,7 +26,7 @@ from pathlib import Path
 from tests.benchmarks.screen import BARS, end_workers, lab, machine
 from tests.benchmarks.terminal import Terminal
 
-OPEN_SECONDS = 10.0  # that the lab is open before `r`
+OPEN_SECONDS = 10.0  # the lab is open before `r` is pressed
 POLL_SECONDS = 0.01
 STAGES = """
 import json, sys, time
@@ -139,7 +139,7 @@ def wait_until(holds: Callable[[], bool], seconds: float = 120.0) -> float:
 
 @contextlib.contextmanager
 def home_with(cache: Path | None) -> Iterator[Path]:
-    """Make an empty home; with a copy of `cache`, the cache folder of another."""
+    """Yield an empty home folder, with a copy of the cache folder `cache` if there is one."""
     with tempfile.TemporaryDirectory(prefix="initlab-startup-") as folder:
         if cache:
             shutil.copytree(cache, Path(folder) / ".cache")

@@ -26,7 +26,7 @@ def files(tmp_path: Path) -> None:
     np.savez(tmp_path / "few.npz", **{**good, "y_train": labels[:40]})  # type: ignore[arg-type]
 
 
-@pytest.mark.usefixtures("tensorflow_here")
+@pytest.mark.usefixtures("tensorflow_in_process")
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -106,7 +106,7 @@ def test_control_characters_do_not_reach_the_terminal(initlab: Command) -> None:
     assert (result.code, "\x1b" in result.err, "a\\x1b[31mb" in result.err) == (2, False, True)
 
 
-@pytest.mark.usefixtures("tensorflow_here")
+@pytest.mark.usefixtures("tensorflow_in_process")
 def test_without_a_network_the_error_names_the_file_its_folder_and_the_digits(initlab: Command, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     # No server listens at this proxy, so every download fails at once.

@@ -235,7 +235,7 @@ def test_initializers_terms_and_datasets_are_listed(initlab: Command) -> None:
     assert "mnist.npz" in mnist["otherwise"]
 
 
-@pytest.mark.usefixtures("tensorflow_here")
+@pytest.mark.usefixtures("tensorflow_in_process")
 def test_doctor_reports_whether_this_machine_is_ready(initlab: Command, tmp_path: Path) -> None:
     report = initlab("doctor", "--json")
     assert report.code == 0
@@ -246,7 +246,7 @@ def test_doctor_reports_whether_this_machine_is_ready(initlab: Command, tmp_path
     assert document["store"]["exists"] is False and not default_store(tmp_path).exists()
 
 
-@pytest.mark.usefixtures("tensorflow_here")
+@pytest.mark.usefixtures("tensorflow_in_process")
 def test_doctor_reports_a_file_that_is_not_a_store(initlab: Command, tmp_path: Path) -> None:
     (tmp_path / "lab.db").write_text("text that is long enough not to look like an empty file " * 10)
     page = initlab("doctor", "--store", "lab.db")
@@ -276,7 +276,7 @@ def test_runs_left_without_a_worker_are_reported_resumed_and_retried(initlab: Co
     assert initlab("retry", "2", "--store", "lab.db").code == 2
 
 
-@pytest.mark.usefixtures("tensorflow_here")
+@pytest.mark.usefixtures("tensorflow_in_process")
 def test_a_damaged_store_is_an_error_and_doctor_reports_it(initlab: Command, tmp_path: Path) -> None:
     path = tmp_path / "lab.db"
     with Store.open(path) as store:

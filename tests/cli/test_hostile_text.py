@@ -142,14 +142,16 @@ def test_a_recipe_file_is_escaped(initlab: Command, tmp_path: Path, text: str) -
 
 
 def test_recipe_toml_is_escaped_on_a_terminal_and_unchanged_in_a_pipe(initlab: Command, tmp_path: Path) -> None:
-    (tmp_path / "mine.toml").write_text(hostile_recipe())
-    assert initlab("recipe", "show", "mine.toml", "--toml").out == hostile_recipe()
+    text = f"# \x1b]52;c;aGk=\x07\n{hostile_recipe()}"
+    (tmp_path / "mine.toml").write_text(text)
+    assert initlab("recipe", "show", "mine.toml", "--toml").out == text
     controller, terminal = pty.openpty()
     arguments = command_line(["recipe", "show", "mine.toml", "--toml"])
     subprocess.run(arguments, stdout=terminal, cwd=tmp_path, env=command_environment(tmp_path), check=True)
     shown = os.read(controller, 1 << 16).decode()
     os.close(terminal)
     os.close(controller)
+    assert shown.startswith("# \\x1b]52;c;aGk=\\x07") and "\x1b" not in shown
     assert "\\u202ex\\u2066" in shown and not set(BIDI) - {"x"} & set(shown)
 
 

@@ -10,7 +10,7 @@ from initlab_tui.domain.layers.diagnosis import DIAGNOSES
 from tests.conftest import Command
 
 
-@pytest.mark.usefixtures("tensorflow_here")
+@pytest.mark.usefixtures("tensorflow_in_process")
 def test_predicted_and_measured_statistics_are_shown_with_a_diagnosis_and_nothing_is_written(
     initlab: Command, tmp_path: Path
 ) -> None:
@@ -36,7 +36,7 @@ def test_predicted_and_measured_statistics_are_shown_with_a_diagnosis_and_nothin
     assert not list(tmp_path.rglob("*.db"))
 
 
-@pytest.mark.usefixtures("tensorflow_here")
+@pytest.mark.usefixtures("tensorflow_in_process")
 def test_inspect_explains_its_diagnosis_and_accepts_the_options_of_run(initlab: Command) -> None:
     """A `run` command line can be tried with `inspect` first."""
     inspect = ["inspect", "--initializer", "random_normal:stddev=1.0", "--hidden", "64,64", "--activation", "tanh"]

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from initlab_tui.recipes import loader
-from tests.conftest import Command, command_line
+from tests.conftest import Command
 
 MINE = """\
 title = "Zeros against He, twice"
@@ -144,7 +141,7 @@ def test_packaged_recipes_are_listed_and_shown(initlab: Command) -> None:
     assert initlab("recipe", "table").out.startswith("| recipe | claim |")
 
 
-@pytest.mark.usefixtures("tensorflow_here")
+@pytest.mark.usefixtures("tensorflow_in_process")
 def test_without_the_dataset_the_substitute_is_used_for_claims_about_any_dataset(warm: Command, tmp_path: Path) -> None:
     text = MINE.replace("[[experiments]]", "[[experiments]]\n#", 1).replace(
         'title = "Zeros', 'substitute_dataset = "digits"\ntitle = "Z'
@@ -171,17 +168,6 @@ def test_control_characters_in_a_recipe_file_are_escaped(initlab: Command, tmp_p
     shown = initlab("recipe", "show", "mine.toml")
     assert shown.code == 0, shown.err
     assert "\x1b" not in shown.out and "\\x1b[31m[red]Zeros" in shown.out and "\\x1b[2J settings" in shown.out
-
-
-def test_recipe_toml_is_printed_on_a_terminal_without_control_characters(mine: Path) -> None:
-    mine.write_text(f"# \x1b]52;c;aGk=\x07\n{MINE}")
-    terminal, stdout = pty.openpty()
-    shown = subprocess.run(command_line(["recipe", "show", str(mine), "--toml"]), stdout=stdout, cwd=mine.parent)
-    os.close(stdout)
-    printed = os.read(terminal, 4096)
-    os.close(terminal)
-    assert shown.returncode == 0
-    assert printed.startswith(rb"# \x1b]52;c;aGk=\x07") and b"\x1b" not in printed
 
 
 @pytest.mark.parametrize(

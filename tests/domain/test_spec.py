@@ -85,7 +85,7 @@ def test_a_spec_stored_without_l2_is_grouped_with_specs_that_have_none() -> None
 
 
 def test_a_spec_hash_is_the_same_in_every_version() -> None:
-    # Stores keep it: old and new runs form one group only as long as it does not change.
+    # Stores contain the hash: old and new runs form one group only if it never changes.
     assert RunSpec(seed=1).spec_hash == RunSpec(seed=2).spec_hash == "143757514795575a"
     deep = RunSpec.checked(hidden=(100, 50), initializer="random_normal:stddev=1.0", l2=0.1)
     assert deep.spec_hash == "b7f735c685b8e3fc"
@@ -180,7 +180,7 @@ def test_a_comparison_is_the_product_of_its_axes_seed_by_seed() -> None:
     )
     runs = list(comparison.runs())
     assert len(runs) == len(set(runs)) == 2**6
-    # One compiled network after the other, and within it whole seeds: what is compiled and what is paired.
+    # Each network is compiled once, so its runs are consecutive; within them, paired runs of a seed are too.
     compiled = [key for key, _ in itertools.groupby(runs, lambda run: (run.hidden, run.activation, run.optimizer))]
     assert len(compiled) == 8
     assert [run.seed for run in runs[:8]] == [0, 0, 0, 0, 1, 1, 1, 1]

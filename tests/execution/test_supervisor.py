@@ -40,7 +40,7 @@ def test_an_unknown_device_is_refused_with_the_available_ones(monkeypatch: pytes
         plan(1, "gpu:2", None, None, GB)
 
 
-def test_one_worker_for_each_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_gpu_gets_one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     assert plan(1000, None, None, None, GB).workers == 2
     assert plan(1000, None, None, None, GB).device == "auto"

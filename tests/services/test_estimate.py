@@ -35,7 +35,7 @@ def done(
     threads: int = 1,
     status: RunStatus = RunStatus.DONE,
 ) -> Run:
-    """A stored run that trained at `speed` samples per second."""
+    """Store a run that trained at `speed` samples per second, and return it."""
     (run_id,) = queue.enqueue(store, None, [spec], Requirements(device, threads, None, Path("/")))
     record = json.dumps({"weights": WEIGHTS, "compile_seconds": compiling})
     execute(
@@ -124,7 +124,7 @@ def test_each_network_is_compiled_once_and_the_weakest_basis_is_named(store: Sto
     assert found.basis == "scaled from run 1"
 
 
-def test_more_work_takes_longer_and_more_workers_less(store: Store) -> None:
+def test_the_estimate_grows_with_the_work_and_shrinks_with_the_workers(store: Store) -> None:
     for runs in ([], [done(store, varied(hidden=(7,)))]):
         changes: dict[str, list[object]] = {
             "epochs": [1, 2, 50],
@@ -149,20 +149,20 @@ def test_a_custom_dataset_counts_with_its_own_size(store: Store) -> None:
     assert many == pytest.approx(10 * few)
 
 
-def test_nothing_takes_no_time() -> None:
+def test_no_runs_take_no_time() -> None:
     assert expected([]) == Expected(0.0, "nothing to train")
 
 
 def test_only_the_newest_runs_are_read(store: Store) -> None:
-    asked = 0
+    read_runs = 0
     run = done(store)
 
     def past() -> Iterator[Run]:
-        nonlocal asked
+        nonlocal read_runs
         for number in range(10_000, 0, -1):
-            asked += 1
+            read_runs += 1
             yield dataclasses.replace(run, id=number)
 
     specs = [varied(seed=seed, hidden="20") for seed in range(100)]
     assert expected_seconds(specs, SHAPE, CLASSES, IMAGES, 2, past()).basis.startswith("scaled from run 10000")
-    assert asked == RECENT
+    assert read_runs == RECENT

@@ -22,7 +22,7 @@ def old(tmp_path: Path) -> Store:
     return open_unfinished(tmp_path)
 
 
-def test_they_open_with_their_status_reason_and_curve(old: Store) -> None:
+def test_unfinished_runs_open_with_their_status_reason_and_curve(old: Store) -> None:
     runs = list_runs(old)
     assert [(run.id, run.status, run.step) for run in runs] == [
         (1, RunStatus.PAUSED, 660),
@@ -49,7 +49,7 @@ def test_only_the_paused_run_is_resumed_and_only_the_others_are_retried(old: Sto
     assert claimed is not None and (claimed.id, claimed.step) == (1, 660)
 
 
-def test_resuming_or_retrying_the_wrong_ones_is_refused_with_the_reason(old: Store) -> None:
+def test_resuming_or_retrying_the_wrong_runs_is_refused_with_the_reason(old: Store) -> None:
     with pytest.raises(InvalidInputError, match=r"run 3 is crashed: .* initlab-tui retry 3"):
         control_runs.resume(old, [1, 3])
     with pytest.raises(InvalidInputError, match="run 1 is paused: only failed, crashed and stopped runs"):

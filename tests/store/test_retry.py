@@ -1,4 +1,4 @@
-"""A retry queues the spec of a run again in its comparison, and leaves the run itself as it is."""
+"""A retry queues the spec of a run again in its comparison, and leaves the run itself unchanged."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ids(store: Store) -> list[int]:
 
 
 def end(store: Store, status: RunStatus) -> int:
-    """Let a worker take the next run and end it; return its id."""
+    """Claim and release the next queued run, and return its id."""
     run = queue.claim(store, workers.register(store, "cpu", 2))
     assert run is not None
     progress.release(store, run, status, "as the test wants")

@@ -1,4 +1,4 @@
-"""The exact schema, which a new store and a store of version 0.1.0 have alike, and the migration of spec hashes."""
+"""The exact schema of new and migrated stores, and the migration of spec hashes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ INDICES = {
 
 
 def columns(store: Store) -> dict[str, list[tuple[object, ...]]]:
-    """Return name, type, whether NULL is allowed, default and place in the primary key of each table's columns."""
+    """Return each table's columns: name, type, NOT NULL, default and position in the primary key."""
     tables = sql.connection(store).execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
     return {
         table: [column[1:] for column in sql.connection(store).execute(f"PRAGMA table_info({table})")]
@@ -76,11 +76,11 @@ def test_a_run_with_an_unreadable_spec_keeps_its_hash_when_hashes_are_computed_a
     specs = [RunSpec(seed=1), RunSpec(seed=2), RunSpec(epochs=3)]
     readable, broken, other = queue.enqueue(store, None, specs, Requirements("cpu", 1, None, Path("/")))
     connection = sql.connection(store)
-    connection.execute("UPDATE runs SET spec_hash = 'of a version before'")
+    connection.execute("UPDATE runs SET spec_hash = 'of an earlier version'")
     connection.execute("""UPDATE runs SET spec = '{"activation": "gone"}' WHERE id = ?""", (broken,))
     migrations.rehash_specs(connection)
     assert dict(connection.execute("SELECT id, spec_hash FROM runs")) == {
         readable: RunSpec().spec_hash,
-        broken: "of a version before",
+        broken: "of an earlier version",
         other: RunSpec(epochs=3).spec_hash,
     }

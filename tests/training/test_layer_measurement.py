@@ -44,7 +44,7 @@ def build(hidden: str, activation: str) -> tuple[keras.Model, Probe]:
     return model, Probe(model, activation, IMAGES, LABELS)
 
 
-built_once = functools.cache(build)  # the first measurement traces: it takes far longer than the others
+built_once = functools.cache(build)  # the first measurement takes far longer, because it is traced
 
 
 def probed(written: str, hidden: str, activation: str = "relu") -> tuple[keras.Model, Probe]:

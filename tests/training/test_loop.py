@@ -296,7 +296,7 @@ HASHED = [
 
 @pytest.fixture(scope="module")
 def hashes() -> list[dict[str, str]]:
-    """The weights that each of two processes trains from the specs, one in the opposite order of the other."""
+    """The hashes of the trained weights in two processes, which train the specs in opposite orders."""
     orders = [HASHED, HASHED[::-1]]
     processes = [
         subprocess.Popen([sys.executable, "-c", TRAIN_AND_HASH, *specs], stdout=subprocess.PIPE, text=True)

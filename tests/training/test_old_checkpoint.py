@@ -28,7 +28,7 @@ def losses(events: list[Event]) -> list[float]:
     return [loss for step, loss in train_losses.items() if step > 660] + tests
 
 
-def test_it_continues_to_the_result_of_an_uninterrupted_run(
+def test_the_run_continues_to_the_result_of_an_uninterrupted_run(
     tmp_path: Path, digits: DeviceDataset, programs: CompiledTrainerCache
 ) -> None:
     run = find_run(open_unfinished(tmp_path), 1)
@@ -40,7 +40,7 @@ def test_it_continues_to_the_result_of_an_uninterrupted_run(
     assert isinstance(resumed[0], Started) and resumed[0].step == 660
     assert resumed[-1] == whole[-1] == Finished("done")
     assert len(losses(resumed)) == 1100 + 25
-    # The same on the machine that wrote the checkpoint; elsewhere the first 660 steps differ in their last digits.
+    # Identical on the machine that wrote the checkpoint; elsewhere the first 660 steps differ in the last digits.
     np.testing.assert_allclose(losses(resumed), losses(whole), rtol=1e-3)
 
 

@@ -405,13 +405,6 @@ async def test_the_chart_closes(key: str) -> None:
         assert not isinstance(shown.pilot.app.screen, ChartScreen)
 
 
-async def test_every_key_has_a_help_text_and_none_needs_alt() -> None:
-    names = [name for key in CHART for name in key.keys.split(",")]
-    assert len(set(names)) == len(names)
-    assert not [name for name in names if "alt" in name]
-    assert all(key.help and key.label for key in CHART)
-
-
 async def test_the_footer_fits_eighty_columns() -> None:
     async with chart(three_curves(), HE, size=(80, 24)) as shown:
         labels = [key for key in CHART if key.show]

@@ -119,6 +119,11 @@ def test_no_pane_overrides_a_key_of_the_lab_or_of_its_table(keys: Sequence[Key])
 
 
 @pytest.mark.parametrize("keys", [keys for _, keys in OWNERS], ids=OWNER_IDS)
+def test_every_key_has_a_label_and_a_help_text(keys: Sequence[Key]) -> None:
+    assert all(key.label and key.help for key in keys)
+
+
+@pytest.mark.parametrize("keys", [keys for _, keys in OWNERS], ids=OWNER_IDS)
 def test_no_key_uses_alt(keys: Sequence[Key]) -> None:
     assert not [name for name in names(keys) if "alt" in name or "meta" in name]
 

@@ -66,7 +66,7 @@ async def read_claims(lab: Lab) -> str:
     return flat(lab.text)
 
 
-async def test_no_prediction_is_shown_of_an_initializer_that_the_recipe_does_not_select(
+async def test_no_prediction_is_shown_for_an_initializer_that_the_recipe_does_not_select(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_lab(store) as lab:

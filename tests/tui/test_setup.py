@@ -150,7 +150,7 @@ async def test_enter_goes_to_the_next_parameter_and_from_the_last_back_to_the_li
         assert ticked(lab) == [DEFAULT[0], first, second, DEFAULT[1], DEFAULT[2]]
 
 
-async def test_a_number_is_called_invalid_only_after_a_pause_in_typing(
+async def test_a_number_is_marked_invalid_only_after_a_pause_in_typing(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_lab(store, VERY_WIDE) as lab:
@@ -271,7 +271,7 @@ async def test_a_comparison_over_several_activations_and_optimizers_opens_with_a
 
 
 def ticked_values(lab: Lab) -> list[str]:
-    """The ticked values in the list of a field, if one is open."""
+    """Return the ticked values in the open list of a field."""
     prompts = [str(option.prompt) for choices in lab.app.screen.query(ChoiceList) for option in choices.options]
     return [prompt.removeprefix("☒ ") for prompt in prompts if prompt.startswith("☒")]
 

@@ -13,14 +13,14 @@ from tests.sample_recipe import TEXT
 
 
 def recipe_with(bounds: str) -> Recipe:
-    """TEXT with one claim that has these fields."""
+    """Return the sample recipe with one claim that has these fields."""
     head = TEXT[: TEXT.index("[[claims]]")]
     claim = f'[[claims]]\nstatement = "c"\nkind = "published"\nsource = "s"\n{bounds}'
     return parse(head + claim, "mine", "mine.toml")
 
 
 def metrics(recipe: Recipe, **accuracies: Sequence[float | None]) -> list[RunMetrics]:
-    """The accuracy after the last epoch, by initializer and seed; None for a run without a result."""
+    """Return the metrics of runs with these final accuracies by initializer and seed; None is no result."""
     runs = ((name, spec, accuracies[spec.initializer.name][spec.seed]) for name, spec in recipe.specs())
     return [
         RunMetrics(name, spec, {} if value is None else {"test_accuracy": [0.1, 0.2, value], "test_loss": [2.3] * 3})

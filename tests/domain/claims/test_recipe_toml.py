@@ -1,4 +1,4 @@
-"""Recipe files: what they may hold, and the line of every mistake."""
+"""Parsing recipe files; an error names its line and field."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def recipe(text: str = TEXT) -> Recipe:
 
 
 def test_a_file_without_experiments_is_one_comparison() -> None:
-    made = recipe()
-    (experiment,) = made.experiments
+    parsed = recipe()
+    (experiment,) = parsed.experiments
     assert experiment.comparison.seeds == (0, 1, 2)
     assert experiment.comparison.base.hidden == (16, 16, 16)
-    assert [(str(spec.initializer), spec.seed) for _, spec in made.specs()][:2] == [("zeros", 0), ("he_normal", 0)]
-    assert [experiment.seeds for experiment in made.with_seeds("5").experiments] == [(0, 1, 2, 3, 4)]
-    assert Recipe.from_json(made.to_json()) == made
+    assert [(str(spec.initializer), spec.seed) for _, spec in parsed.specs()][:2] == [("zeros", 0), ("he_normal", 0)]
+    assert [experiment.seeds for experiment in parsed.with_seeds("5").experiments] == [(0, 1, 2, 3, 4)]
+    assert Recipe.from_json(parsed.to_json()) == parsed
 
 
 def test_an_experiment_can_compare_optimizers_and_a_claim_can_name_one() -> None:
@@ -29,9 +29,9 @@ def test_an_experiment_can_compare_optimizers_and_a_claim_can_name_one() -> None
     with pytest.raises(InvalidInputError, match=r"group initializer he_normal is 2 groups: add experiment, hidden"):
         recipe(several)
     named = several.replace('group = "he_normal"', 'group = { initializer = "he_normal", optimizer = "sgd" }')
-    made = recipe(named.replace('against = "zeros"', 'against = { initializer = "zeros", optimizer = "sgd" }'))
-    assert [spec.optimizer for _, spec in made.specs()] == ["adam"] * 6 + ["sgd"] * 6
-    assert made.origin != recipe().origin
+    parsed = recipe(named.replace('against = "zeros"', 'against = { initializer = "zeros", optimizer = "sgd" }'))
+    assert [spec.optimizer for _, spec in parsed.specs()] == ["adam"] * 6 + ["sgd"] * 6
+    assert parsed.origin != recipe().origin
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_an_ambiguous_group_is_refused() -> None:
         recipe(TEXT.replace("seeds = 3", 'seeds = 3\nhidden = ["8", "16"]'))
 
 
-def test_lines_of_keys_and_tables() -> None:
+def test_the_line_of_every_key_and_table_is_found() -> None:
     found = lines(
         'a = """\nb = 1\n[c]\n"""\nd.e = [\n  "x = 1",\n]\n[[f]]\ng = 1\n[f.h]\ni = 1\n[[f]] # again\ng = 2\n[[f.j]]\n'
     )

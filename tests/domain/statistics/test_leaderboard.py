@@ -44,7 +44,7 @@ def test_ten_thousand_runs_are_ranked(groups: int, seeds: int) -> None:
     assert (len(rows), rows[0].n, rows[0].run_ids[0]) == (groups, seeds, (groups - 1) * seeds)
 
 
-def test_ranked_by_mean_accuracy_over_seeds() -> None:
+def test_groups_are_ranked_by_mean_accuracy_over_seeds() -> None:
     rows = leaderboard(
         [
             outcome(1, "zeros", 0, 0.1),
@@ -58,7 +58,7 @@ def test_ranked_by_mean_accuracy_over_seeds() -> None:
     assert rows[0].run_ids == (2, 4)
 
 
-def test_broken_groups_rank_last_and_are_not_dropped() -> None:
+def test_groups_without_a_result_rank_last_but_are_kept() -> None:
     rows = leaderboard(
         [
             outcome(1, "ones", 0, 0.99, RunStatus.DIVERGED),
@@ -152,7 +152,7 @@ def test_runs_on_different_data_are_ranked_separately() -> None:
     assert [row.rank for row in rows] == [1, 1, 1]
 
 
-def test_queued_runs_join_the_board_of_their_dataset() -> None:
+def test_queued_runs_join_the_leaderboard_of_their_dataset() -> None:
     rows = leaderboard([outcome(1, "zeros", 0, 0.1), outcome(2, "zeros", 1, None, RunStatus.QUEUED, fingerprint=None)])
     assert [(row.n, row.statuses) for row in rows] == [(1, ((RunStatus.QUEUED, 1), (RunStatus.DONE, 1)))]
 

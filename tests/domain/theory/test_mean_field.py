@@ -195,7 +195,7 @@ def test_tanh_is_critical_at_one_without_biases_and_on_its_line_with_them() -> N
 @pytest.mark.parametrize(
     ("activation", "q", "sigma_w2"), [("gelu", (3 + math.sqrt(17)) / 2, 1.98305826), ("swish", 14.32017362, 1.98800468)]
 )
-def test_half_stable_points_of_gelu_and_swish(activation: str, q: float, sigma_w2: float) -> None:
+def test_gelu_and_swish_have_half_stable_critical_points(activation: str, q: float, sigma_w2: float) -> None:
     """Roberts, Yaida & Hanin 2022, chapter 5: both χ1 and the slope of the length map are 1 at this point."""
     assert chi1(activation, q, sigma_w2) == pytest.approx(1, rel=1e-8)
     above, below = (length_map(activation, q * factor, sigma_w2) for factor in (1 + 1e-4, 1 - 1e-4))
