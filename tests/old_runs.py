@@ -1,8 +1,8 @@
 """A store of version 0.1.0 (schema 3) with runs that did not finish, and the checkpoint of one of them.
 
-That version wrote both on the digits. Of a comparison of he_normal over three seeds, run 1 was paused at step 660 of
-1,760, run 2 was stopped, and the worker of run 3 was killed; run 4 asked for more images in a batch than there are and
-failed. Names of the host and of folders were replaced, the log was left out, and most training metrics were removed.
+That version wrote both on the digits. In a comparison of he_normal over three seeds, run 1 was paused at step 660 of
+1,760, run 2 was stopped, and the worker of run 3 was killed; run 4 failed because its batch is larger than the dataset.
+Names of the host and of folders were replaced, the log was left out, and most training metrics were removed.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, default=Path("../shared/data"))
     file = parser.parse_args().data_dir / "mnist.npz"
     data, programs = DeviceDataset(arrays.load("mnist", file)), CompiledTrainerCache()
-    print("MNIST, relu      epochs  training     of it measuring  times  each, median    at step 0")
+    print("MNIST, relu      epochs  training  share measuring  number  each, median    at step 0")
     for hidden, epochs in RUNS:
         measure(RunSpec.checked(dataset="mnist", hidden=hidden, epochs=epochs, initializer="he_normal"), data, programs)
 

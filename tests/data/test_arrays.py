@@ -42,20 +42,20 @@ def test_the_bundled_digits_equal_those_of_scikit_learn() -> None:
 
 def test_an_npz_file_is_read_unchanged(tmp_path: Path) -> None:
     arrays = valid_arrays() | {"y_train": (np.arange(50) % 5).reshape(50, 1)}
-    np.savez(tmp_path / "own.npz", **arrays)
-    own = load("npz:own", tmp_path / "own.npz")
-    assert np.array_equal(own.x_train, arrays["x_train"])
-    assert own.y_train.tolist() == (np.arange(50) % 5).tolist()
-    assert (own.classes, own.shape, own.pixel_scale) == (5, (4, 4), 1 / 255)
+    np.savez(tmp_path / "custom.npz", **arrays)
+    custom = load("npz:custom", tmp_path / "custom.npz")
+    assert np.array_equal(custom.x_train, arrays["x_train"])
+    assert custom.y_train.tolist() == (np.arange(50) % 5).tolist()
+    assert (custom.classes, custom.shape, custom.pixel_scale) == (5, (4, 4), 1 / 255)
 
 
 def test_float_pixels_are_not_rescaled(tmp_path: Path) -> None:
     arrays = valid_arrays()
     arrays |= {key: arrays[key] / 7.0 for key in ("x_train", "x_test")}
-    np.savez(tmp_path / "own.npz", **arrays)
-    own = load("npz:own", tmp_path / "own.npz")
-    np.testing.assert_allclose(own.x_train, arrays["x_train"], rtol=1e-6)
-    assert own.pixel_scale == 1.0
+    np.savez(tmp_path / "custom.npz", **arrays)
+    custom = load("npz:custom", tmp_path / "custom.npz")
+    np.testing.assert_allclose(custom.x_train, arrays["x_train"], rtol=1e-6)
+    assert custom.pixel_scale == 1.0
 
 
 def test_real_mnist_has_the_published_class_counts(mnist_folder: Path) -> None:
@@ -107,10 +107,10 @@ def _with_nan(arrays: Arrays) -> Arrays:
 def test_an_invalid_npz_file_is_refused_with_the_reason(
     tmp_path: Path, change: Callable[[Arrays], Arrays], words: str
 ) -> None:
-    file = tmp_path / "own.npz"
+    file = tmp_path / "custom.npz"
     np.savez(file, **valid_arrays() | change(valid_arrays()))
     with pytest.raises(InvalidInputError) as caught:
-        load("npz:own", file)
+        load("npz:custom", file)
     assert str(file) in str(caught.value)
     assert words in str(caught.value)
 
@@ -135,28 +135,28 @@ def test_a_known_dataset_with_other_classes_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_not_an_npz_archive_is_refused(
     tmp_path: Path, write: Callable[[Path], None], words: str
 ) -> None:
-    file = tmp_path / "own.npz"
+    file = tmp_path / "custom.npz"
     write(file)
     with pytest.raises(InvalidInputError) as caught:
-        load("npz:own", file)
+        load("npz:custom", file)
     assert words in str(caught.value)
 
 
 @pytest.mark.parametrize("kept", [0.2, 0.5, 0.9, 0.999])
 def test_a_truncated_npz_is_refused(tmp_path: Path, kept: float) -> None:
-    file = tmp_path / "own.npz"
+    file = tmp_path / "custom.npz"
     np.savez_compressed(file, **valid_arrays())
     whole = file.read_bytes()
     file.write_bytes(whole[: int(kept * len(whole))])
     with pytest.raises(InvalidInputError, match="x_train"):
-        load("npz:own", file)
+        load("npz:custom", file)
 
 
 def test_an_npz_with_flipped_bits_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "own.npz"
+    file = tmp_path / "custom.npz"
     np.savez(file, **valid_arrays())
     content = bytearray(file.read_bytes())
     content[300] ^= 0xFF  # inside x_train: the archive's checksum fails
     file.write_bytes(content)
     with pytest.raises(InvalidInputError, match="cannot be read"):
-        load("npz:own", file)
+        load("npz:custom", file)

@@ -25,8 +25,8 @@ def touch(path: Path) -> Path:
 def test_the_data_folder_comes_before_the_caches(home: Path) -> None:
     keras = touch(home / ".keras/datasets/mnist.npz")
     assert locate("mnist", None).file == keras
-    own = touch(home / "data/mnist.npz")
-    assert locate("mnist", home / "data").file == own
+    in_data_folder = touch(home / "data/mnist.npz")
+    assert locate("mnist", home / "data").file == in_data_folder
     # A dataset that is not in the data folder is still found in Keras's cache.
     assert locate("mnist", home).file == keras
 

@@ -27,12 +27,12 @@ def test_every_packaged_recipe_records_a_result_for_each_claim(name: str) -> Non
 def test_a_recipe_has_the_name_of_its_file_and_absolute_dataset_paths(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = loader.text("zero-symmetry").replace('dataset = "mnist"', 'dataset = "npz:own.npz"')
+    text = loader.text("zero-symmetry").replace('dataset = "mnist"', 'dataset = "npz:custom.npz"')
     (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     recipe = loader.read("mine.toml")
     assert recipe.name == "mine"
-    assert recipe.datasets == (f"npz:{tmp_path / 'own.npz'}",)
+    assert recipe.datasets == (f"npz:{tmp_path / 'custom.npz'}",)
 
 
 def test_a_file_that_is_too_large_to_be_a_recipe_is_refused(tmp_path: Path) -> None:

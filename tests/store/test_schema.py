@@ -55,8 +55,8 @@ def indices(store: Store) -> dict[str, tuple[str, list[str]]]:
 
 
 def test_a_new_store_has_exactly_this_schema(store: Store) -> None:
-    names = {table: [str(name) for name, *_ in each] for table, each in columns(store).items()}
-    assert names == {table: each.split() for table, each in COLUMNS.items()}
+    names = {table: [str(name) for name, *_ in rows] for table, rows in columns(store).items()}
+    assert names == {table: text.split() for table, text in COLUMNS.items()}
     assert indices(store) == INDICES
     assert migrations.version(sql.connection(store)) == len(migrations.MIGRATIONS)
     assert sql.connection(store).execute("PRAGMA journal_mode").fetchone() == ("wal",)

@@ -357,7 +357,7 @@ async def test_a_file_that_was_not_read_yet_has_no_prediction(store: Store, tmp_
     async with open_lab(store) as lab:
         assert "Predicted before training" in lab.setup
         await lab.set_field("dataset", "npz:")
-        await lab.set_field("file", str(tmp_path / "own.npz"))
+        await lab.set_field("file", str(tmp_path / "custom.npz"))
         await lab.until(lambda: "duration unknown until the file is read" in lab.setup)
         assert "Predicted before training" not in lab.setup
 
