@@ -12,28 +12,34 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
-import json
 import math
 import os
-import platform
 import random
 import re
 import sqlite3
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
-import psutil
-
-from initlab_tui.domain.comparison import Comparison
-from initlab_tui.domain.spec import RunSpec
 from initlab_tui.store.database import Store
+from tests.benchmarks.figures import Timed, figure, machine, section, times
+from tests.benchmarks.lab_terminal import (
+    command,
+    cpu_seconds,
+    end_workers,
+    lab,
+    pane_text,
+    settled_lab,
+    shows_rows,
+    shows_setup,
+    store_folder,
+    timed_start,
+)
+from tests.benchmarks.large_store import INITIALIZERS, SEEDS, fill
 from tests.benchmarks.terminal import Box, Terminal
 from tests.database import execute
 
@@ -46,16 +52,9 @@ class Minimal(App):
         yield Static("painted")
 Minimal().run()
 """
-BARS = re.compile("[▁-█]")  # sparklines, which are drawn later, when their curves have been read
 BRAILLE = re.compile("[\u2801-\u28ff]")
-
-
-@dataclass(frozen=True)
-class Timed:
-    """The duration of something, and the processor time that the program spent in it."""
-
-    seconds: float
-    cpu: float
+ONE_COMPARISON = "cifar10 40,40 0.0007"  # a filter that leaves the groups of one comparison
+TYPED = ("he_normal fashion 0.0023", "lecun 200,200 cifar10", "diverged")
 
 
 @dataclass(frozen=True)
@@ -75,112 +74,6 @@ class Effort:
 QUICK = Effort(starts=1, keys=12, rounds=1, window=4.0, groups=100, steps=50, sorts=3, charts=1)
 
 
-# Output.
-
-
-def section(title: str) -> None:
-    load = f"(load {os.getloadavg()[0]:.1f})"
-    print(f"\n{title:<54} {load:>8} {'median':>9} {'p95':>9} {'max':>9} {'CPU':>8}   target", flush=True)
-
-
-def figure(what: str, measured: str, target: str = "", met: bool | None = None) -> None:
-    """Print one line of the table."""
-    verdict = "" if met is None else "met" if met else "NOT MET"
-    print(f"  {what:<61} {measured:>38}   {target:<17} {verdict}".rstrip(), flush=True)
-
-
-def times(what: str, timed: Sequence[Timed], limited: str = "", most: float = 0.0) -> None:
-    """Print one line of the table; `limited` is median, p95 or max, which should be at most `most` seconds."""
-    seconds = [each.seconds for each in timed]
-    found = {"median": statistics.median(seconds), "p95": p95(seconds), "max": max(seconds)}
-    words = [f"{1000 * value:6,.0f} ms" for value in found.values()]
-    cpu = statistics.median(each.cpu for each in timed)
-    words.append(f"{1000 * cpu:5,.0f} ms" if cpu else " " * 8)
-    target = f"{limited} <= {1000 * most:.0f} ms" if limited else ""
-    figure(f"{what}, {len(timed)} ×", " ".join(words), target, found[limited] <= most if limited else None)
-
-
-def p95(values: Sequence[float]) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
-
-
-def machine() -> str:
-    """Return a line that describes the machine."""
-    models = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    return (
-        f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores of {next(iter(models), platform.machine())}, "
-        f"load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}, Textual {version('textual')}"
-    )
-
-
-# The program and its output.
-
-
-@contextlib.contextmanager
-def place() -> Iterator[Path]:
-    """Yield a folder for a store; at the end, every process that was started for it is terminated."""
-    with tempfile.TemporaryDirectory(prefix="initlab-screen-") as folder:
-        try:
-            yield Path(folder)
-        finally:
-            # Idle workers were dismissed when the lab was closed.
-            end_workers(Path(folder))
-
-
-def end_workers(folder: Path, patience: float = 0.0) -> None:
-    """Wait until the workers and process monitors of the stores in `folder` have ended, and terminate the others."""
-    mine = [process for process in psutil.process_iter(["cmdline"]) if names(process, folder)]
-    _, left = psutil.wait_procs(mine, patience)
-    for process in left:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.terminate()
-    for process in psutil.wait_procs(left, 10)[1]:
-        process.kill()
-
-
-def names(process: psutil.Process, folder: Path) -> bool:
-    """Return whether the process was started with a path in `folder`; a zombie's command line is None."""
-    return any(str(folder) in argument for argument in process.info["cmdline"] or ())
-
-
-def command(store: Path, data_dir: Path, *arguments: str) -> list[str]:
-    places = ["--store", str(store), "--data-dir", str(data_dir.resolve())]
-    return [sys.executable, "-m", "initlab_tui", *places, *arguments]
-
-
-def lab(store: Path, data_dir: Path) -> Terminal:
-    return Terminal(command(store, data_dir), store.parent)
-
-
-def cpu_seconds(terminal: Terminal) -> float:
-    """Return the processor time of the program on the terminal so far."""
-    spent = terminal.process.cpu_times()
-    return spent.user + spent.system
-
-
-def timed_start(terminal: Terminal, holds: Callable[[Terminal], bool]) -> Timed:
-    """Return the time from the start of the program to the first frame for which `holds` returns True."""
-    return Timed(terminal.until(holds) - terminal.started, cpu_seconds(terminal))
-
-
-def shows_setup(terminal: Terminal) -> bool:
-    """Return whether the setup is painted with its fields."""
-    text = "\n".join(terminal.lines)
-    return all(word in text for word in ("1 Setup", "Learning rate", "he_normal"))
-
-
-def shows_rows(terminal: Terminal) -> bool:
-    """Return whether the leaderboard has rows."""
-    text = "\n".join(terminal.lines)
-    return "3 Results" in text and "▸" in text
-
-
-def pane_text(terminal: Terminal, box: Box) -> tuple[str, ...]:
-    """Return the text of a pane without sparklines, including anything that covers it."""
-    return tuple(BARS.sub(" ", line) for line in terminal.text(box))
-
-
 # 1. The first paint.
 
 
@@ -191,7 +84,7 @@ def starts(data_dir: Path, effort: Effort) -> None:
         began = time.perf_counter()
         subprocess.run(BARE, check=True)
         bare.append(Timed(time.perf_counter() - began, 0.0))
-        with place() as folder:
+        with store_folder() as folder:
             with Terminal([sys.executable, "-c", MINIMAL], folder) as terminal:
                 minimal.append(timed_start(terminal, lambda shown: "painted" in shown.lines[0]))
             with lab(folder / "lab.db", data_dir) as terminal:
@@ -217,7 +110,7 @@ def has_tensorflow(terminal: Terminal) -> bool:
 
 def focus(data_dir: Path, effort: Effort) -> None:
     """Measure Tab from field to field, and the keys that go to another pane, in an idle lab."""
-    with place() as folder:
+    with store_folder() as folder:
         fill(folder / "lab.db", groups=40, steps=50)
         section("2. Moving the focus, in an idle lab")
         with settled_lab(folder / "lab.db", data_dir) as terminal:
@@ -252,7 +145,7 @@ def training(data_dir: Path, effort: Effort) -> None:
     if not (data_dir / "mnist.npz").is_file():
         print(f"\n3. During training: skipped, there is no {data_dir / 'mnist.npz'} (pass its folder with --data-dir)")
         return
-    with place() as folder:
+    with store_folder() as folder:
         store = folder / "lab.db"
         fill(store, groups=40, steps=50)
         options = ["--dataset", "mnist", "--epochs", "100000", "--seeds", "2", "--detach"]
@@ -272,15 +165,6 @@ def wait_for_training(connection: sqlite3.Connection) -> None:
     while len(steps_so_far(connection)) < min(2, os.cpu_count() or 1) or not all(steps_so_far(connection).values()):
         time.sleep(0.2)
     time.sleep(2)
-
-
-@contextlib.contextmanager
-def settled_lab(store: Path, data_dir: Path) -> Iterator[Terminal]:
-    """Yield the lab after its output has settled."""
-    with lab(store, data_dir) as terminal:
-        terminal.until(shows_rows)
-        terminal.rest(3)
-        yield terminal
 
 
 def response_times(terminal: Terminal, effort: Effort) -> None:
@@ -379,103 +263,10 @@ def next_records(connection: sqlite3.Connection) -> dict[int, tuple[float, int]]
 
 # 4. A large store.
 
-DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10")
-HIDDEN = ((24, 24), (40, 40), (72, 72), (96, 96), (200, 200))
-RATES = (0.0007, 0.0013, 0.0023, 0.0031, 0.0047, 0.0053, 0.0061, 0.0079, 0.0083, 0.0091)
-INITIALIZERS = (
-    *("glorot_normal", "glorot_uniform", "he_normal", "he_uniform", "he_fan_avg", "lecun_normal", "lecun_uniform"),
-    *("random_normal:stddev=0.05", "random_normal:stddev=1.0", "truncated_normal"),
-)
-SEEDS = 5
-ONE_COMPARISON = "cifar10 40,40 0.0007"  # a filter that leaves the groups of one comparison
-TYPED = ("he_normal fashion 0.0023", "lecun 200,200 cifar10", "diverged")
-RECORD = {
-    "versions": {"initlab-tui": "0.1.0", "python": "3.11.7", "tensorflow": "2.20.0", "keras": "3.12.0", "numpy": "2.3"},
-    "platform": "Linux-6.1-x86_64-with-glibc2.36",
-    "host": "lab",
-    "device": "cpu",
-    "threads": 1,
-    "execution": "xla",
-    "note": "",
-    "weights": 269_322,
-    "compile_seconds": 3.2,
-    "data_file": None,
-    "data_fingerprint": "1f5e8a3b0c7d2e46",
-    "resumed_at_step": None,
-}
-
-
-def fill(path: Path, groups: int, steps: int) -> None:
-    """Write a store of `groups` × 5 runs with `steps` training steps each, by SQL, because workers would take days."""
-    bases = [
-        RunSpec(dataset=dataset, hidden=hidden, learning_rate=rate)
-        for rate, hidden, dataset in itertools.product(RATES, HIDDEN, DATASETS)
-    ][: -(-groups // len(INITIALIZERS))]
-    Store.open(path).close()
-    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
-        for number, base in enumerate(bases, 1):
-            comparison = Comparison.checked(base=base, initializers=INITIALIZERS, seeds=range(SEEDS))
-            insert = "INSERT INTO comparisons (id, created, comparison) VALUES (?, ?, ?)"
-            connection.execute(insert, (number, 1e9, comparison.to_json()))
-            names = ", ".join(run_row(number, base))
-            marks = ", ".join("?" * len(run_row(number, base)))
-            rows = [tuple(run_row(number, spec).values()) for spec in comparison.runs()]
-            connection.executemany(f"INSERT INTO runs ({names}) VALUES ({marks})", rows)  # noqa: S608 - no outside text
-        fill_curves(connection, steps)
-
-
-def run_row(comparison_id: int, spec: RunSpec) -> dict[str, object]:
-    """Return the row of a finished run; four in a hundred diverged and two failed."""
-    chance = random.Random(f"{spec.spec_hash} {spec.seed}")
-    status = chance.choices(("done", "diverged", "failed"), (94, 4, 2))[0]
-    done = status == "done"
-    return {
-        "comparison_id": comparison_id,
-        "spec": spec.to_json(),
-        "spec_hash": spec.spec_hash,
-        "seed": spec.seed,
-        "import_folder": "/",
-        "device": "cpu",
-        "threads": 1,
-        "status": status,
-        "reason": "" if done else f"{status} at step 300",
-        "created": 1e9,
-        "started": 1e9,
-        "ended": 1e9 + 5,
-        "busy_seconds": chance.uniform(2, 6),
-        "train_seconds": chance.uniform(1, 2),
-        "samples": 64_000,
-        "step": 500,
-        "total_steps": 500,
-        "steps_per_epoch": 100,
-        "test_loss": chance.uniform(0.1, 0.6) if done else None,
-        "test_accuracy": chance.uniform(0.8, 0.98) if done else 0.1,
-        "fingerprint": f"{spec.dataset}-1f5e8a3b0c7d2e46",
-        "record": json.dumps(RECORD),
-    }
-
-
-def fill_curves(connection: sqlite3.Connection, steps: int) -> None:
-    """Write a training point for each step, a test point for each 25th, and the events of each run."""
-    connection.execute("CREATE TEMP TABLE grid (split TEXT, step INTEGER, loss REAL)")
-    points = [("test", step, 2.3 / (1 + step / 30)) for step in range(0, steps + 1, 25)]
-    points += [("train", step, 2.3 / (1 + step / 20)) for step in range(1, steps + 1)]
-    connection.executemany("INSERT INTO grid VALUES (?, ?, ?)", points)
-    # In the order of the primary key; each run has a different curve.
-    connection.execute(
-        "INSERT INTO metrics SELECT id, split, grid.step, "
-        "iif(status = 'diverged' AND grid.step > 300, NULL, loss * (1 + id % 17 / 10.0)), "
-        "coalesce(test_accuracy, 0.1) * (1 - loss / 3) FROM runs CROSS JOIN grid ORDER BY id"
-    )
-    for kind in ("queued", "claimed", "started"):
-        connection.execute("INSERT INTO events (run_id, at, kind) SELECT id, created, ? FROM runs", (kind,))
-    connection.execute("INSERT INTO events (run_id, at, kind, detail) SELECT id, ended, status, reason FROM runs")
-    connection.execute("DROP TABLE grid")
-
 
 def large(data_dir: Path, effort: Effort) -> None:
     """Measure start-up, sorting, filtering, charts and memory with thousands of runs."""
-    with place() as folder:
+    with store_folder() as folder:
         store = folder / "lab.db"
         began = time.perf_counter()
         fill(store, effort.groups, effort.steps)

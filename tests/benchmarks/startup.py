@@ -23,7 +23,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.benchmarks.screen import BARS, end_workers, lab, machine
+from tests.benchmarks.figures import machine
+from tests.benchmarks.lab_terminal import BARS, end_workers, lab
 from tests.benchmarks.terminal import Terminal
 
 OPEN_SECONDS = 10.0  # the lab is open before `r` is pressed
