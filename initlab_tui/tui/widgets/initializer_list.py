@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from rich.text import Text
-from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.geometry import Size
 from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Input, Label, ListItem, ListView, Static
@@ -105,7 +105,7 @@ class ParameterInput(FieldInput):
 
 
 class InitializerItem(ListItem):
-    """A line of the list, with its parameters under it while they are edited."""
+    """A line of the list, with its parameters under it while they are edited. It draws its first line itself."""
 
     def __init__(self, line: Line) -> None:
         super().__init__()
@@ -114,31 +114,39 @@ class InitializerItem(ListItem):
         self._is_restored = False
         self._complaint: Timer | None = None
 
-    def compose(self) -> ComposeResult:
-        yield Static("", classes="name")
-
     def on_mount(self) -> None:
         self.show()
+
+    def render(self) -> Text:
+        mark = "☒" if self.line.ticked else "☐"
+        return Text(plain(f"{mark} {self.line.shown}"), "bold" if self.line.ticked else "")
 
     def show(self, *, is_typing: bool = False) -> None:
         """Show the current state of the line; with `is_typing`, why it is invalid only after a pause."""
         if self._complaint:
             self._complaint.stop()
         trouble = self.line.trouble if self.line.ticked or self.is_open else ""
-        mark = "☒" if self.line.ticked else "☐"
-        style = "bold" if self.line.ticked else ""
-        name = Text(plain(f"{mark} {self.line.shown}"), style)
-        self.query_one(".name", Static).update(name, layout=False)
+        self.refresh()
         if trouble and is_typing and not self.has_class("-wrong"):
             self._complaint = self.set_timer(TYPING_SECONDS, self.show)
             return
         self.set_class(bool(trouble), "-wrong")
         text = Text(f"✗ {plain(trouble)}" if trouble else "")
-        for shown in self.query(".reason").results(Static):
-            shown.update(text)
-            return
-        if trouble:
+        shown = self.query(".reason").results(Static)
+        reason = next(iter(shown), None)
+        if reason:
+            reason.update(text)
+        elif trouble:
             self.mount(Static(text, classes="reason"))
+        self._leave_room()
+
+    def _leave_room(self) -> None:
+        """Keep the first line free above the parameters and the reason."""
+        for number, child in enumerate(self.children):
+            child.styles.margin = (0 if number else 1, 0, 0, 0)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return max(1, super().get_content_height(container, viewport, width))
 
     @property
     def is_open(self) -> bool:
@@ -152,7 +160,8 @@ class InitializerItem(ListItem):
             self._is_restored = False
             editor = Vertical(*(_parameter(self.line.name, key, value) for key, value in self.line.values.items()))
             editor.add_class("editor")
-            await self.mount(editor, after=0)
+            await self.mount(editor, before=0 if self.children else None)
+            self._leave_room()
             self.call_after_refresh(self.scroll_visible, animate=False)
         self.screen.set_focus(self.query(ParameterInput).first())
 
@@ -195,8 +204,7 @@ class InitializerList(ListView, can_focus_children=True):
 
     DEFAULT_CSS = """
     InitializerList { height: 1fr; min-height: 4; background: transparent; scrollbar-size-vertical: 1; }
-    InitializerItem { height: auto; background: transparent; }
-    InitializerItem .name { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    InitializerItem { height: auto; background: transparent; text-wrap: nowrap; text-overflow: ellipsis; }
     InitializerItem .reason { color: $text-error; height: auto; display: none; padding-left: 2; }
     InitializerItem.-wrong .reason { display: block; }
     InitializerItem Vertical { height: auto; }
