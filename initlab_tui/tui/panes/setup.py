@@ -48,7 +48,8 @@ class Setup(Vertical):
 
     DEFAULT_CSS = """
     Setup > Horizontal { height: 1fr; }
-    Setup #fields, Setup #choice { padding: 0 1; height: 1fr; scrollbar-size-vertical: 1; }
+    Setup #fields { padding: 0 1; height: 1fr; scrollbar-size-vertical: 1; }
+    Setup #choice { padding: 0 0 0 1; height: 1fr; }
     Setup #summary { height: auto; color: $text; padding: 0 1; }
     Setup #predictions { height: auto; max-height: 9; scrollbar-size-vertical: 1; }
     Setup #preview { height: auto; }
