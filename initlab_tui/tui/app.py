@@ -221,5 +221,5 @@ def _settings(store: Store, demo: Comparison | None) -> Settings:
     if last is None:
         return Settings()
     comparison, device = last
-    # Without a GPU the device was not chosen by anyone.
+    # Without a GPU nobody chose the device.
     return Settings(comparison, AUTO if device == "cpu" and not supervisor.gpus() else device)

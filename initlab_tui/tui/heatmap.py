@@ -1,4 +1,4 @@
-"""One metric of every layer over the steps, as pure data: the values, and where each lies on the scale."""
+"""One metric of every layer over the steps, as pure data: the values, and the place of each on the scale."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from initlab_tui.store.layer_statistics import StoredMeasurement
 
 @dataclass(frozen=True)
 class HeatMap:
-    """Rows of layers, the first at the top, and columns of steps; `values` by row and column, NaN for none."""
+    """Rows of layers, the first at the top, and columns of steps; `values` by row and column; NaN if there is none."""
 
     metric: LayerMetric
     layers: tuple[str, ...]

@@ -10,10 +10,10 @@ from textual.binding import Binding, BindingType
 
 @dataclass(frozen=True)
 class Key:
-    """What one action is bound to and what is said of it.
+    """An action, its keys and its texts.
 
-    `keys` are Textual's names, the first being the one that is shown; `label` stands in the footer where `show`
-    is true, `help` is the sentence for the help and the palette.
+    `keys` are Textual's names of keys, of which the footer shows the first; `label` is in the footer if `show` is true,
+    and `help` is the sentence in the help and the palette.
     """
 
     keys: str
@@ -25,7 +25,7 @@ class Key:
 
     @property
     def shown(self) -> str:
-        """The keys as people write them: `r, F5, ^r`."""
+        """The keys as they are written for people: `r, F5, ^r`."""
         return ", ".join(_shown(key) for key in self.keys.split(","))
 
 
@@ -62,7 +62,7 @@ def _shown(key: str) -> str:
 
 
 def bindings(keys: Iterable[Key]) -> list[BindingType]:
-    """The table's part as Textual binds it."""
+    """Return Textual's bindings for the keys of a table."""
     made: list[BindingType] = []
     for key in keys:
         for number, name in enumerate(key.keys.split(",")):
@@ -74,7 +74,7 @@ def bindings(keys: Iterable[Key]) -> list[BindingType]:
                     show=key.show and number == 0,
                     key_display=_shown(name),
                     tooltip=key.help,
-                    # A form's field takes letters for itself: what runs from anywhere goes first.
+                    # Keys that work everywhere come before the text field that has the focus.
                     priority=key.priority or name in PRIORITY,
                 )
             )
@@ -89,7 +89,7 @@ LAB = (
     Key("x", "stop", "Stop", "stop the running comparison; recorded metrics are kept"),
     Key("X", "stop_all", "Stop all", "stop all runs that are queued, running or paused", show=False),
     Key("c", "chart", "Chart", "draw the marked groups and runs in one chart, or all that are shown"),
-    Key("e", "recipes", "Recipes", "choose a published experiment to fill the setup", show=False),
+    Key("e", "recipes", "Recipes", "fill the setup from a published experiment", show=False),
     Key("v", "claims", "Claims", "compare the claims of recipes with your results", show=False),
     Key("1,f2", "pane('setup')", "Setup", "go to the setup", show=False),
     Key("2,f3", "pane('training')", "Training", "go to the training", show=False),
@@ -104,14 +104,19 @@ EVERYWHERE = (
 
 SETUP = (
     Key("space", "tick", "Tick", "select the initializer, or deselect it"),
-    Key("enter", "edit", "Edit", "edit the initializer's parameters in place; esc closes them"),
+    Key(
+        "enter",
+        "edit",
+        "Edit",
+        "edit the initializer's parameters; enter accepts them, esc restores the old ones",
+    ),
     Key("plus", "another", "Another", "add the same initializer again, to compare other parameters"),
     Key("tab", "fields", "Fields", "go to the fields", show=False, priority=True),
     Key("minus,delete", "remove", "Remove", "remove a line that was added with +", show=False),
 )
 
 FIELD = (
-    # These take effect before the field gets what is typed after them.
+    # With priority: they take effect before the field reads the next key.
     Key("enter,tab", "app.focus_next", "Next", "go to the next field", priority=True),
     Key("ctrl+u", "delete_left_all", "Clear", "delete everything left of the cursor", priority=True),
     Key("escape", "leave", "List", "go back to the list of initializers", priority=True),
@@ -160,7 +165,7 @@ RESULTS = (
     Key("o", "only", "Only last", "show only the newest comparison, or all", show=False),
     Key("i", "details", "Details", "show the details of the run, or of the group's first run", show=False),
     Key("l", "layers", "Layers", "show the layers of the run, or of the group's first run, as a heat map", show=False),
-    Key("R", "retry", "Retry", "queue the failed, crashed and stopped ones of the marked runs again", show=False),
+    Key("R", "retry", "Retry", "queue the marked runs again that failed, crashed or were stopped", show=False),
     Key("d,delete", "delete", "Delete", "delete the marked runs, or those under the cursor", show=False),
     Key("u,ctrl+z", "undo", "Undo", "restore the runs that were deleted last", show=False),
     Key("n", "rename", "Name", "name the marked runs, or those under the cursor", show=False),

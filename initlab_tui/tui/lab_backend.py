@@ -38,7 +38,7 @@ DISMISS_SECONDS = 2.0  # quitting waits no longer than this for another process'
 
 
 class StoreThread:
-    """Runs functions one after the other, on one thread that owns a connection to the store."""
+    """Runs functions one after another on a thread that owns a connection to the store."""
 
     def __init__(self, path: Path, name: str) -> None:
         self._path = path
@@ -109,7 +109,7 @@ class LabBackend:
 
     async def page(self, run_id: int) -> RenderableType | None:
         """Return the page of a run's details, or None if there is no such run."""
-        from initlab_tui.reports.run_page import run_page  # the first paint does without
+        from initlab_tui.reports.run_page import run_page  # not needed for the first paint
 
         def read(store: Store) -> RenderableType | None:
             found = stored_runs.details(store, run_id)
@@ -121,7 +121,7 @@ class LabBackend:
         """Load the packaged recipes."""
 
         def read() -> Sequence[Recipe]:
-            from initlab_tui.services import recipes  # the first paint does without
+            from initlab_tui.services import recipes  # not needed for the first paint
 
             return recipes.packaged()
 
@@ -133,12 +133,12 @@ class LabBackend:
         """Evaluate the packaged and custom recipes that were run, in one comparison or in all of them."""
 
         def prepare() -> Callable[[Store], list[RecipeResult]]:
-            from initlab_tui.services import recipes  # the first paint does without
+            from initlab_tui.services import recipes  # not needed for the first paint
 
             recipes.packaged_variants()
             return lambda store: recipes.all_results(store, runs, comparison_id, custom)
 
-        # Parse the recipes on another thread, so that the reading thread can read curves meanwhile.
+        # Parse the recipes on another thread, so that the reading thread can still read curves.
         return await self._reading.do(await asyncio.to_thread(prepare))
 
     async def launch(self, comparison: Comparison, device: str | None, recipe: Recipe | None = None) -> DatasetFacts:
@@ -151,7 +151,7 @@ class LabBackend:
         """
 
         def prepare() -> submit.Submission:
-            from initlab_tui.services import recipes  # the first paint does without
+            from initlab_tui.services import recipes  # not needed for the first paint
 
             origin = recipes.origin_of(comparison, recipe) if recipe else None
             resources = Resources(device=device)

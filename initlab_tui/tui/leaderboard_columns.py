@@ -1,4 +1,4 @@
-"""The columns of the results table: which are shown, how wide they are, and the order of the groups."""
+"""The columns of the results table: which are shown, their widths, and the order of the groups."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Heading:
         return plain(self.of_run(run))
 
     def width(self, shown: Sequence[Group], *, sorts: bool) -> int:
-        """The cells that it needs to show these groups; `sorts` leaves room for the arrow in its title."""
+        """Return the cells that these groups need; with `sorts` there is space for the arrow in the title."""
         longest = max((cell_len(self.group_text(group)) for group in shown), default=0)
         return max(len(self.title) + sorts, self.least, min(longest, self.most))
 
@@ -93,7 +93,7 @@ ACCURACY_TREND = Heading("acc curve", "train acc", _nothing, ACCURACY.order, rig
 TRENDS = (LOSS_TREND, ACCURACY_TREND)
 STATUS = _heading(columns.STATUS, lambda run: run.status, most=24)
 DIAGNOSIS = _heading(columns.DIAGNOSIS, lambda run: run.diagnosis.replace("_", " "), most=20)
-# The signs of the diagnoses, where there is no room for the words.
+# The signs of the diagnoses, if there is no space for the words.
 DIAGNOSIS_SIGN = replace(
     DIAGNOSIS,
     title="init",

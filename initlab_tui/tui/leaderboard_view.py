@@ -1,4 +1,4 @@
-"""What the results pane shows, as pure data: groups of runs, filter and order."""
+"""The content of the results pane as pure data: groups of runs, filter and order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Group:
 
     @cached_property
     def name(self) -> str:
-        """The initializer, and the name that the runs were given, unless they have different names."""
+        """The initializer, and the name of the runs if they all have the same."""
         given = {run.name for run in self.runs if run.name}
         initializer = initializer_name(self.row.spec.initializer)
         return plain(f"{initializer} “{given.pop()}”" if len(given) == 1 else initializer)

@@ -1,4 +1,4 @@
-"""How the status of a run is shown: a sign, its name, and a colour that only repeats them."""
+"""The appearance of a run's status: a sign, its name, and a colour that repeats them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The training curves for the sparklines: cached, and drawn as bars with gaps; the app reads them from the store."""
+"""The training curves for the sparklines: a cache of those that the app has read, and their bars with gaps."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 class Trends:
-    """The trends of the runs that were on the screen, and which of them to read next."""
+    """The trends of the runs that were on the screen, and the runs to read next."""
 
     def __init__(self) -> None:
         self._kept: dict[int, Trend] = {}
@@ -61,7 +61,7 @@ class Trends:
     def get(self, run: Run) -> Trend | None:
         """Return the known trend of a run; if it is missing or out of date, the next `take` asks for it."""
         known = self._kept.get(run.id)
-        # Once more after the end: the last measurement comes after the last step.
+        # Read once more after the end: the last measurement follows the last step.
         if run.step and (known is None or (known.step, known.is_ended) != (run.step, run.status.is_ended)):
             self._wanted[run.id] = run
         return known

@@ -55,19 +55,19 @@ class Launcher:
         setup.show_summary(f"{_amount(comparison)}, about {about(expected.seconds)} ({expected.basis})")
 
     def prepare(self) -> None:
-        """Have idle workers compile the form's network, once it stays as it is for a while."""
+        """Have idle workers compile the form's network, once it has not changed for a while."""
         _: Worker[None] = self._screen.run_worker(self._prepare, group="prepare", exclusive=True)
 
     async def _prepare(self) -> None:
         await asyncio.sleep(PREPARE_SECONDS)
         comparison = self._screen.setup.comparison
         if comparison:
-            # An unusable store is reported by what is written to it on request.
+            # An unusable store is reported by the next action that writes to it.
             with contextlib.suppress(InvalidInputError, StoreError):
                 await self._backend.prepare(comparison)
 
     def _facts_of(self, dataset: str) -> DatasetFacts | None:
-        """Return what the catalog knows of a dataset, or what was found when it was last read."""
+        """Return what the catalog knows of a dataset, or the facts from the last time it was read."""
         entry = DATASETS.get(dataset)
         return self._facts.get(dataset, facts_of(entry) if entry else None)
 
@@ -132,7 +132,7 @@ def _amount(comparison: Comparison) -> str:
 
 
 def _checking(comparison: Comparison) -> str:
-    """Return what is being done before the runs are queued."""
+    """Return the text that is shown while the runs are checked."""
     imported = next((initializer for initializer in comparison.initializers if initializer.is_imported), None)
     if imported:
         return f"checking the data, and drawing from {imported} with TensorFlow …"

@@ -36,7 +36,7 @@ class RecipeActions:
         self._opened: dict[str, Recipe] = {}
 
     def choose(self) -> None:
-        """Let the person choose a recipe, and fill the form from it."""
+        """Ask for a recipe, and fill the form from it."""
         self._screen.run_worker(self._choose(), group="recipes")
 
     async def _choose(self) -> None:

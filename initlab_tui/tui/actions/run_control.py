@@ -57,7 +57,7 @@ class RunControl:
         self._screen.write(lambda store: queue.stop(store, [run_id]), "Skipping {}.")
 
     def retry(self, ids: Sequence[int]) -> None:
-        """Queue those of the runs again that failed, crashed or were stopped."""
+        """Queue the failed, crashed and stopped ones of these runs again."""
         runs = [run for run in self._screen.runs if run.id in ids]
         if any(run.status.can_be_retried for run in runs):
             self._screen.run_worker(self._retry(runs), group="write")
@@ -90,7 +90,7 @@ class RunControl:
         self._stop(self._screen.active)
 
     def _stop(self, runs: Sequence[Run]) -> None:
-        """Stop runs; ask first if they have trained for a while, because stopping cannot be undone."""
+        """Stop runs; ask first if they have trained for a while, since stopping cannot be undone."""
         ids, trained = [run.id for run in runs], sum(run.seconds for run in runs)
 
         def answered(answer: str | None) -> None:

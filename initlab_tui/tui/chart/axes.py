@@ -31,7 +31,7 @@ class Viewport:
         return self.top - self.bottom
 
     def zoomed(self, factor: float, x: float, y: float, *, steps_only: bool = False) -> Viewport:
-        """Scale width and height by `factor`; the point (x, y) keeps its place."""
+        """Scale width and height by `factor`; the point (x, y) stays where it is."""
         left, right = (x + (side - x) * factor for side in (self.left, self.right))
         if steps_only:
             return Viewport(left, right, self.bottom, self.top)
@@ -69,7 +69,7 @@ class Viewport:
         return self.panned((step - (self.left + self.right) / 2) / self.width, 0)
 
     def is_readable_in(self, home: Viewport) -> bool:
-        """Whether it overlaps `home`, and is neither too small nor too large to read values off."""
+        """Whether it overlaps `home`, and is neither too small nor too large for reading values."""
         overlaps = self.left < home.right and home.left < self.right
         overlaps = overlaps and self.bottom < home.top and home.bottom < self.top
         shares = (self.width / home.width, self.height / home.height)
@@ -78,7 +78,7 @@ class Viewport:
 
 @dataclass(frozen=True)
 class Axes:
-    """What the axes show: `home` shows all curves, `held` are the sides that the person chose.
+    """What the axes show: `home` shows all curves, `held` are the limits that the user chose.
 
     The other sides follow the curves as they grow. `value_limits` is a range that the value axis never leaves.
     """
@@ -101,7 +101,7 @@ class Axes:
         return replace(self.home, **self.held) if self.home else None
 
     def holding(self, wanted: Viewport) -> Axes:
-        """Keep to `wanted` as far as it is readable; an axis that it does not change still follows the curves."""
+        """Show `wanted`, if it is readable; an axis that it does not change still follows the curves."""
         before = self.viewport
         if before is None or self.home is None:
             return self
@@ -116,18 +116,18 @@ class Axes:
         return replace(self, held=held)
 
     def with_values_released(self) -> Axes:
-        """Keep the chosen steps only: the values are of another kind now."""
+        """Keep only the chosen steps: the values now have another meaning."""
         return replace(self, held={side: at for side, at in self.held.items() if side in ("left", "right")})
 
 
 def enclosing(points: Sequence[Points]) -> Viewport | None:
-    """The viewport that holds all points, with room for a sign at the right; None where there are none."""
+    """The viewport that holds all points, with space for a sign at the right; None if there are none."""
     finite = [(x[np.isfinite(y)], y[np.isfinite(y)]) for x, y in points]
     finite = [(x, y) for x, y in finite if len(x)]
     if not finite:
         return None
     left, right = min(x[0] for x, _ in finite), max(x[-1] for x, _ in finite)
     bottom, top = min(y.min() for _, y in finite), max(y.max() for _, y in finite)
-    # A single point or a constant has no extent of its own.
+    # A single point or a constant has no extent.
     width, height = max(right - left, 1.0), top - bottom or max(abs(top) / 5, 1e-6)
     return Viewport(float(left), float(right + 0.05 * width), float(bottom - 0.05 * height), float(top + 0.05 * height))

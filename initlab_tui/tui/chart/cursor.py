@@ -1,4 +1,4 @@
-"""The cursor of a chart, which stands at a step at which a line has a value."""
+"""The cursor of a chart: a step at which a line has a value."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from initlab_tui.tui.chart.curves import Array
 
 @dataclass(frozen=True)
 class Cursor:
-    """A place among `steps`, which grow while runs train; `chosen` is None while it follows the last step."""
+    """A position in `steps`, which grow while runs train; `chosen` is None while it follows the last step."""
 
     steps: Array = field(default_factory=lambda: np.empty(0))
     chosen: float | None = None
 
     @property
     def step(self) -> float | None:
-        """The step at which it stands; None where no line has a value."""
+        """The step of the cursor; None if no line has a value."""
         return float(self.steps[self._index]) if len(self.steps) else None
 
     @property

@@ -1,4 +1,4 @@
-"""The curves of the charted runs: which are known, and which have to be read."""
+"""The curves of the charted runs: which are known, and which must be read."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ class CurveCache:
         self._stale: set[tuple[int, str]] = set()
 
     def mark_stale(self, run_ids: Iterable[int]) -> bool:
-        """Note that these runs recorded more; True if any of them is charted."""
+        """Mark the curves of these runs as stale; return whether any of them is charted."""
         charted = set(self._run_ids) & set(run_ids)
         self._stale |= {(run_id, split) for run_id in charted for split in SPLITS}
         return bool(charted)
 
     def is_complete(self, split: str) -> bool:
-        """Whether every run's curve of this split was read at least once."""
+        """Return whether the curve of every run on this split was read at least once."""
         return all((run_id, split) in self._curves for run_id in self._run_ids)
 
     def to_read(self, split: str) -> list[int]:
-        """The runs whose curve is not known or has grown."""
+        """Return the runs with a curve that is unknown or stale."""
         keys = [(run_id, split) for run_id in self._run_ids]
         return [key[0] for key in keys if key not in self._curves or key in self._stale]
 
     async def read(self, run_id: int, split: str) -> str:
-        """Read one curve; return what went wrong, or an empty string."""
-        # Before reading: what is recorded meanwhile makes the curve stale again.
+        """Read one curve; return the error, or an empty string."""
+        # Before reading: a point that is recorded during the reading makes the curve stale again.
         self._stale.discard((run_id, split))
         try:
             self._curves[run_id, split] = await self._load(run_id, split)

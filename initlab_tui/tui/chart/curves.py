@@ -91,7 +91,7 @@ def _half_width(rows: Array) -> Array | None:
 
 
 def logged(values: Array) -> Array:
-    """The decimal logarithm; NaN where there is none."""
+    """Return the decimal logarithm; NaN for values that have none."""
     with np.errstate(all="ignore"):
         return np.where(np.isfinite(values) & (values > 0), np.log10(values), np.nan)
 

@@ -1,4 +1,4 @@
-"""Lines and bands as the dots of braille characters, and where a line's sign can stand."""
+"""Lines and bands as the dots of braille characters, and the positions for a line's sign."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from initlab_tui.tui.chart.curves import Array, Points
 
 Dots = NDArray[np.bool_]
 
-# A braille character has two dots across and four down, each with its bit.
+# A braille character has two by four dots, one bit for each.
 ACROSS, DOWN = 2, 4
 BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
@@ -23,7 +23,7 @@ def line_dots(x: Array, y: Array, viewport: Viewport, columns: int, rows: int) -
     sides = np.interp(np.arange(ACROSS * columns + 1), across, down, np.nan, np.nan)
     highest, lowest = np.fmin(sides[:-1], sides[1:]), np.fmax(sides[:-1], sides[1:])
     inside = (across >= 0) & (across < ACROSS * columns)
-    # Between the sides of a column of dots a line may turn, or end.
+    # A line may bend or end within a column of dots.
     np.fmin.at(highest, across[inside].astype(int), down[inside])
     np.fmax.at(lowest, across[inside].astype(int), down[inside])
     level = np.arange(DOWN * rows)[:, None]

@@ -13,12 +13,12 @@ from initlab_tui.tui.chart.curves import Array, logged
 SMOOTHINGS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99)
 SPREADS = {"band": f"{CONFIDENCE:.0%} band", "seeds": "seeds", "mean": "mean"}
 SPLITS = ("test", "train")
-ACCURACY_LIMITS = (-2.0, 103.0)  # 0 to 100 %, with room to see a line that lies on either
+ACCURACY_LIMITS = (-2.0, 103.0)  # 0 to 100 %, with a margin that shows a line at either limit
 
 
 @dataclass(frozen=True)
 class Options:
-    """What is drawn of the series, and how; `log` makes the value axis logarithmic."""
+    """What is drawn of the series, and how; with `log` the value axis is logarithmic."""
 
     metric: str = "accuracy"
     split: str = "test"
@@ -45,7 +45,7 @@ class Options:
 
     @property
     def value_limits(self) -> tuple[float, float]:
-        """What the value axis never leaves, in its own units: an accuracy is between 0 and 100 %."""
+        """The limits of the value axis in its units: an accuracy is between 0 and 100 %."""
         if self.metric != "accuracy":
             return UNLIMITED
         lowest, highest = ACCURACY_LIMITS

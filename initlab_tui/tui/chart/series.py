@@ -1,4 +1,4 @@
-"""What a chart is asked to draw."""
+"""The series of a chart."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Series:
-    """One entry of the chart: a group of runs that differ in the seed alone, or one run."""
+    """One entry of the chart: a group of runs that differ only in the seed, or one run."""
 
     label: str
     runs: tuple[int, ...]

@@ -12,7 +12,7 @@ from initlab_tui.tui.chart.series import Series
 
 
 def title(options: Options, series: Sequence[Series], *, zoomed: bool, status: str) -> str:
-    """`test accuracy % · 2 groups · 95% band`, then what else differs from the default."""
+    """`test accuracy % · 2 groups · 95% band`, then the other choices that differ from the default."""
     several = any(len(each.runs) > 1 for each in series)
     kind = "group" if several else "run"
     words = [
@@ -28,7 +28,7 @@ def title(options: Options, series: Sequence[Series], *, zoomed: bool, status: s
 
 
 def why_empty(options: Options, lines: Sequence[Line]) -> str:
-    """The reason why nothing can be drawn, and the key that changes that."""
+    """Return why nothing can be drawn, and which key changes that."""
     if not any(line.runs for line in lines):
         return f"nothing recorded yet on {options.split}: press t for {options.other_split}"
     if not any(np.isfinite(values).any() for line in lines for _, values in line.runs):

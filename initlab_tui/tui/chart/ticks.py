@@ -1,4 +1,4 @@
-"""Where an axis has its ticks."""
+"""The ticks of an axis."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def log_ticks(low: float, high: float, most: int = 8) -> list[float]:
 
 
 def nice_ticks(low: float, high: float, most: int = 8, smallest: float = 0.0) -> list[float]:
-    """Multiples of 1, 2 or 5 times a power of ten between `low` and `high`, about `most` at the most."""
+    """Multiples of 1, 2 or 5 times a power of ten between `low` and `high`, at most about `most`."""
     rough = (high - low) / most
     power = 10.0 ** math.floor(math.log10(rough))
     distance = max(next(power * part for part in (1, 2, 5, 10) if power * part >= rough), smallest)

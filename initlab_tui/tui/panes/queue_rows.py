@@ -18,7 +18,7 @@ from initlab_tui.tui.widgets.table import GAP, Column
 RECENT = 200  # ended runs that are listed
 ORDER = (RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.QUEUED)
 MOST_INITIALIZER = 40
-SCROLLBAR = 1  # kept free, since the bar appears only once the rows are there
+SCROLLBAR = 1  # reserved, because the bar appears only after the rows
 COLUMNS = (
     Column("status", "status", 10),
     Column("run", "run", 4, right=True),
@@ -32,7 +32,7 @@ COLUMNS = (
 
 
 def columns(room: int) -> list[Column]:
-    """The columns in a table of `room` cells; the initializer takes what is left."""
+    """Return the columns for a table of `room` cells; the initializer gets the remaining cells."""
     spare = room - SCROLLBAR + GAP - sum(column.width + GAP for column in COLUMNS)
     return [
         replace(column, width=min(MOST_INITIALIZER, column.width + max(0, spare)))
@@ -73,7 +73,7 @@ def cells(run: Run | None) -> Sequence[Text]:
 
 
 def _duration(value: float) -> str:
-    """`59.5 s`, `12:59` or `1:02:59`: never more cells than the column has."""
+    """`59.5 s`, `12:59` or `1:02:59`: never wider than the column."""
     if value < 59.95:
         return seconds(value)
     minutes, rest = divmod(round(value), 60)
@@ -92,7 +92,7 @@ def progress(snapshot: StoreSnapshot) -> str:
 
 
 def time_left(runs: Sequence[Run]) -> str:
-    """The time that a comparison needs for its remaining steps, at the speed of its own runs so far."""
+    """Return the time for the remaining steps of a comparison, at the speed of its runs so far."""
     steps = sum(run.step for run in runs if run.total_steps)
     busy = sum(run.seconds for run in runs if run.total_steps)
     known = max((run.total_steps or 0 for run in runs), default=0)

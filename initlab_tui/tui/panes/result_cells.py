@@ -39,8 +39,8 @@ class ResultCells:
     def columns(self, room: int) -> list[Column]:
         """Choose the columns for the rows in a table of `room` cells.
 
-        The curves take what is left. If there is not enough room for all columns up to the curves, the names of the
-        initializers are cut.
+        The curves get the remaining cells. If the columns up to the curves do not fit, the initializers' names are
+        cut.
         """
         shown, choice = self._rows.groups, self._rows.choice
         self.headings = headings(shown)

@@ -46,14 +46,14 @@ class Results(Vertical):
     BINDINGS = bindings(RESULTS)
 
     class Requested(Message):
-        """The person asks to do something with runs: details, layers, retry, delete, undo, rename, tag or sort."""
+        """The user requests an action on runs: details, layers, retry, delete, undo, rename, tag or sort."""
 
         def __init__(self, action: str, ids: Sequence[int] = ()) -> None:
             super().__init__()
             self.action, self.ids = action, list(ids)
 
     class Counted(Message):
-        """The number of groups that are shown or marked changed; `text` says it in words."""
+        """The number of shown or marked groups changed; `text` is the new count in words."""
 
         def __init__(self, text: str) -> None:
             super().__init__()

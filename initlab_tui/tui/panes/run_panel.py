@@ -76,13 +76,13 @@ def _curves(run: Run, trend: Trend | None, room: int) -> Text:
 
 
 def _curve_width(run: Run, room: int) -> int:
-    """The same share of the room as the run has done of its steps, but enough to show a curve."""
+    """Return the width of the curve: in proportion to the steps done, but enough to show one."""
     most = max(8, room - LABEL - LAST_VALUE)
     return max(LEAST_CURVE, math.ceil(most * run.step / run.total_steps)) if run.total_steps else most
 
 
 def _story_lines(run: Run, room: int, indent: int, *, is_training: bool) -> Sequence[str]:
-    """What is happening to the run, in at most two lines; the end of a log is shown if there is a line left."""
+    """Return what is happening to the run in at most two lines, with the end of its log if one line is free."""
     story, log = _story(run, is_training=is_training)
     width = max(20, room - indent)
     lines = textwrap.wrap(story, width, max_lines=2, placeholder=" …", break_on_hyphens=False) or [""]
@@ -92,7 +92,7 @@ def _story_lines(run: Run, room: int, indent: int, *, is_training: bool) -> Sequ
 
 
 def _story(run: Run, *, is_training: bool) -> tuple[str, str]:
-    """What is happening to a run, or how it ended, and the last line of a failed worker's log; safe to print."""
+    """Return what is happening to a run, or how it ended, and the last line of a failed worker's log; safe to print."""
     log = ""
     if run.request:
         story = f"asked to {run.request}"

@@ -1,4 +1,4 @@
-"""What the keys of the results pane act on: the marked rows, else the row under the cursor."""
+"""The rows that the keys of the results pane act on: the marked ones, else the one under the cursor."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Selection:
         if key[0] == GROUP and key in self._rows.shown:
             group = self._rows.shown[key]
             fields = [f"{each.title} {group.fields[each.key]}" for each in shown if each.is_field]
-            # The mean would end where the first run was cut short.
+            # Otherwise the mean would end at the last step of a run that did not finish.
             whole = tuple(run.id for run in runs if run.status not in CUT_SHORT)
             return Series(" ".join([group.name, *fields]), whole or ids)
         of_run = next((group for group in self._rows.found if ids[0] in group.row.run_ids), None)

@@ -126,7 +126,7 @@ class Setup(Vertical):
     def _edited(self, event: Message) -> None:
         event.stop()
         if self._is_filling:
-            return  # half of the form is still that of the comparison before
+            return  # half of the form still belongs to the previous comparison
         self._refused = ()
         self.check(is_typing=isinstance(self.screen.focused, FieldInput))
         file = self._field("file")

@@ -24,7 +24,7 @@ WIDTH_WITH_LAYERS = 128
 
 
 class Training(Vertical):
-    """The queue; `trends` has the training curves, and the app reads those that are requested there."""
+    """The queue; `trends` has the training curves, from which the app reads the requested ones."""
 
     DEFAULT_CSS = """
     Training #now { height: 7; padding: 0 1; }
@@ -34,7 +34,7 @@ class Training(Vertical):
     BINDINGS = bindings(TRAINING)
 
     class Requested(Message):
-        """The person asks to do something with a run: skip, retry, details or layers."""
+        """The user requests an action on a run: skip, retry, details or layers."""
 
         def __init__(self, action: str, run_id: int) -> None:
             super().__init__()

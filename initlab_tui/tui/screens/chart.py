@@ -38,7 +38,7 @@ WIDE = 110
 
 
 class ChartScreen(Screen[None]):
-    """Draws series whose curves it reads with `load(run id, split)`; `refresh_runs` names runs that have grown."""
+    """Draws series with the curves that `load(run id, split)` reads; `refresh_runs` reports runs with new points."""
 
     BINDINGS = bindings(CHART)
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
@@ -90,7 +90,7 @@ class ChartScreen(Screen[None]):
     # Reading the curves
 
     def follow(self, snapshot: StoreSnapshot) -> None:
-        """Draw what was recorded since."""
+        """Draw the new points."""
         self.refresh_runs(snapshot.changed)
 
     def refresh_runs(self, run_ids: Iterable[int]) -> None:
@@ -115,7 +115,7 @@ class ChartScreen(Screen[None]):
 
     async def _read_curves(self) -> None:
         split = ""
-        # The split may be changed while reading; runs that only grew have their timer.
+        # The split may change during the reading; runs with new points are read by the timer.
         while split != self.options.split and self._is_open:
             split = self.options.split
             self._read_at = monotonic()
@@ -202,14 +202,14 @@ class ChartScreen(Screen[None]):
         room = self._room_for_reading()
         entries = entries_at(self._step, self.series, self._lines, self.options.metric, self._colours)
         words = reading_text(self._heading(), entries, room, self._first_entry)
-        # These change the layout; a new text must not, or each move of the cursor would repaint the screen.
+        # Only these change the layout: otherwise each move of the cursor would repaint the screen.
         reading.display = bool(self._lines)
         reading.styles.width = room.width + 2
         reading.styles.height = words.plain.count("\n") + 1
         reading.update(words, layout=False)
 
     def _room_for_reading(self) -> Room:
-        """A column at the side of a wide screen, else some rows below the plot."""
+        """Return a column at the side of a wide screen, else rows below the plot."""
         width, height = self.size
         if width >= WIDE:
             return Room(min(width * 3 // 8, 64) - 2, height - 2, 1)
@@ -262,7 +262,7 @@ class ChartScreen(Screen[None]):
             self._hold(viewport.panned(PAN * across, PAN * up))
 
     def action_fit(self) -> None:
-        """Fit the value axis to the lines between the left and the right side."""
+        """Fit the value axis to the lines between the left and the right edge."""
         if viewport := self.axes.viewport:
             self._hold(viewport.fitted_to(self._points()))
 

@@ -1,4 +1,4 @@
-"""The help: every key, from the table that binds them, and what the words mean."""
+"""The help: every key, and the meaning of words and signs."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class LabScreen(Screen[None]):
 
     BINDINGS = bindings(LAB)
     AUTO_FOCUS = HOMES["setup"]
-    # Textual's own repaints the whole screen whenever another widget gets the focus.
+    # Textual repaints the whole screen when another widget gets the focus.
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide"), (160, "-very-wide")]
 
@@ -78,7 +78,7 @@ class LabScreen(Screen[None]):
         focused = {node.id for node in event.widget.ancestors}
         for pane in self._panes:
             if pane.has_class("-focused") != (pane.id in focused):
-                # Neither :focus-within nor an ordinary change of class: both restyle everything in the pane.
+                # Restyle only the pane: :focus-within or an ordinary change of class would restyle everything in it.
                 pane.set_class(pane.id in focused, "-focused", update=False)
                 self.app.stylesheet.apply(pane)
                 pane.refresh()

@@ -21,7 +21,7 @@ from initlab_tui.tui.store_monitor import StoreSnapshot
 from initlab_tui.tui.widgets.footer import KeyFooter
 from initlab_tui.tui.widgets.lines import Lines
 
-# Height shows the value as well as colour does: viridis, from dark to bright.
+# The height shows the same as the colour: viridis, from dark to bright.
 BARS = "▁▂▃▄▅▆▇█"
 COLOURS = ("#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#d0e11c", "#fde725")
 NAME, CELL = 10, 3
@@ -39,7 +39,7 @@ class LayersScreen(Screen[None]):
         self._run_id, self._title, self._read = run_id, title, read
         self._measured: list[StoredMeasurement] = []
         self._metric, self._row = list(LAYER_METRICS).index("preactivation_std"), 0
-        self._column: int | None = None  # None: the last, also when more come
+        self._column: int | None = None  # None: the last one, also after new measurements
 
     def compose(self) -> ComposeResult:
         yield Lines()
@@ -72,7 +72,7 @@ class LayersScreen(Screen[None]):
         self._draw()
 
     def action_metric(self, by: int) -> None:
-        # Skip metrics that this network does not have, as ReLU has no saturated outputs.
+        # Skip metrics that this network does not have: ReLU, for example, has no saturated outputs.
         for _ in LAYER_METRICS:
             self._metric = (self._metric + by) % len(LAYER_METRICS)
             if not self._measured or self._heat_map().is_drawn:
@@ -87,7 +87,7 @@ class LayersScreen(Screen[None]):
         self.query_one(Lines).show([Text(f"{self._title}{self._part()}", style="bold", no_wrap=True), *lines])
 
     def _part(self) -> str:
-        """Name the layers on the screen if not all are."""
+        """Return which layers are on the screen, if not all are."""
         count = len(self._measured[0].measurement.layers) if self._measured else 0
         rows = self._rows(count)
         return f", {rows.start + 1} to {rows.stop} of {count}" if len(rows) < count else ""
@@ -119,7 +119,7 @@ class LayersScreen(Screen[None]):
 
     @staticmethod
     def _window(count: int, room: int, cursor: int) -> range:
-        """Return as many numbers as fit, the cursor's among them."""
+        """Return as many numbers as fit, including that of the cursor."""
         first = min(max(0, cursor - room // 2), max(0, count - room))
         return range(first, min(count, first + max(1, room)))
 
@@ -137,7 +137,7 @@ class LayersScreen(Screen[None]):
         return text
 
     def _under_cursor(self, found: HeatMap) -> list[Text]:
-        """Describe what is under the cursor: the value and where it lies, and the network at that step."""
+        """Describe the cell under the cursor: its layer, step and value, and the network at that step."""
         measured = self._measured[self._at]
         value = figure_text(found.values[self._row][self._at])
         network = measured.measurement.network

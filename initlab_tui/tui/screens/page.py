@@ -37,5 +37,5 @@ class PageScreen(Screen[None]):
     async def load(self) -> None:
         """Read the page again and show it."""
         page = await self.read()
-        if self in self.app.screen_stack:  # it may have been closed meanwhile
+        if self in self.app.screen_stack:  # it may have been closed during the reading
             self.query_one("#page", Static).update(page)

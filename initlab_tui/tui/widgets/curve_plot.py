@@ -102,7 +102,7 @@ class PlotCanvas(Canvas):
     def _draw_cursor(self, column: int, style: str) -> None:
         for row in range(1, self._canvas_size.height - 1):
             character, was = self.get_pixel(column, row)
-            # Lines stay visible through the cursor; bands need not.
+            # Lines stay visible under the cursor; bands do not.
             if character == " " or was.startswith("dim"):
                 self._under_cursor.append((column, row, character, was))
                 self._buffer[row][column], self._styles[row][column] = "│", style
@@ -206,7 +206,7 @@ class CurvePlot(PlotWidget, can_focus=False):
             places = list(dots.sign_places(tag.x, tag.y, self._viewport, *self._cells))
             self._draw_tag(tag, places, taken)
             if self.app.no_color:
-                # Lines that meet at their ends get a second sign half way.
+                # Lines that meet at their ends get a second sign in the middle.
                 self._draw_tag(tag, places[len(places) // 2 :], taken)
 
     def _draw_tag(self, tag: Tag, places: Iterable[tuple[int, int]], taken: set[tuple[int, int]]) -> None:

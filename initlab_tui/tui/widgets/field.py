@@ -265,7 +265,7 @@ class ChoiceField(Field, Widget, can_focus=True):
             self.post_message(FieldInput.Left())
 
     async def _open(self) -> None:
-        from initlab_tui.tui.widgets.choice_list import ChoiceList  # the first paint does without
+        from initlab_tui.tui.widgets.choice_list import ChoiceList  # not needed for the first paint
 
         self._list = ChoiceList(self)
         await self.mount(self._list)

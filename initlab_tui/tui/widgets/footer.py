@@ -17,7 +17,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 GAP = 1  # empty cells between two keys
-# Actions that are shown in a terminal of any width, wherever they are bound.
+# Actions that are shown in a terminal of any width, if they are bound.
 ALWAYS = ("help", "quit", "close", "dismiss(None)")
 
 
@@ -61,7 +61,7 @@ class KeyFooter(Widget):
         self.call_after_refresh(self._bindings_changed, self.screen)
 
     def _bindings_changed(self, screen: Screen[object]) -> None:
-        # Nothing has the focus while the terminal's window is not in front.
+        # While the terminal's window is inactive, no widget has the focus.
         if not self.app.app_focus or screen is not self.app.screen:
             return
         keys = tuple(_active_keys(screen))

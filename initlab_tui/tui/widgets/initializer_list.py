@@ -184,7 +184,7 @@ class InitializerItem(ListItem):
             return
         self.line.values[event.input.name] = event.value.strip()
         if self.line.name == OWN and event.value:
-            self.line.ticked = True  # who names an initializer means to use it
+            self.line.ticked = True  # naming an initializer selects it
         self.show(is_typing=True)
         self.post_message(InitializerList.Changed())
 
@@ -265,7 +265,7 @@ class InitializerList(ListView, can_focus_children=True):
             self.run_worker(item.open())
 
     def on_list_view_selected(self, event: ListView.Selected) -> None:
-        # Enter edits here; this comes by a click.
+        # By a click: enter edits the parameters.
         event.stop()
         if isinstance(event.item, InitializerItem):
             self._tick(event.item)
@@ -327,7 +327,7 @@ class InitializerList(ListView, can_focus_children=True):
 
 
 def lines(ticked: Sequence[Initializer]) -> list[Line]:
-    """Return the lines of the catalogue, with those of `ticked` selected; a second one of a name follows the first."""
+    """Return the lines of the catalogue, with those in `ticked` selected; several with one name follow each other."""
     made = []
     for name in CATALOGUE:
         own = [initializer for initializer in ticked if initializer.name == name]

@@ -14,13 +14,13 @@ from initlab_tui.reports.format import number
 from initlab_tui.tui.chart.curves import Line
 from initlab_tui.tui.chart.series import Series
 
-# One sign for each series, so that colour is never the only difference.
+# A sign for each series, so that colour is never the only difference.
 SIGNS = "123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A series in the legend: sign, name, how many of its seeds have started, and the value at the cursor."""
+    """A series in the legend: sign, name, the number of its seeds that have started, and the value at the cursor."""
 
     sign: str
     style: str
@@ -38,7 +38,7 @@ class Room:
     columns: int
 
     def fitting(self, count: int) -> int:
-        """How many of `count` entries are shown at a time; one place is kept for “… more” where not all fit."""
+        """Return how many of `count` entries are shown at a time; if not all fit, one place is kept for “… more”."""
         places = max((self.rows - 1) * self.columns, 2)
         return count if count <= places else places - 1
 
@@ -86,7 +86,7 @@ def _cut(label: str, width: int) -> str:
 
 
 def value_text(mean: float, half: float | None, metric: str) -> str:
-    """`95.2 ± 0.3` in percent, or a loss with four digits; a dash where there is no value."""
+    """`95.2 ± 0.3` in percent, or a loss with four digits; a dash if there is no value."""
     if not math.isfinite(mean):
         return "–"
     if metric == "accuracy":

@@ -13,8 +13,8 @@ from initlab_tui.tui.chart.options import Options
 from initlab_tui.tui.widgets.curve_plot import CurvePlot, Tag
 from initlab_tui.tui.widgets.legend import sign
 
-# Six colours that stay six in 256 and in 16 colours, light ones for dark themes and dark ones for light themes;
-# where the theme is the terminal's own, so are the colours.
+# Six colours that differ in 256 and in 16 colours too: light ones for dark themes, dark ones for light themes, and
+# the terminal's own colours for its own theme.
 PALETTES = {
     "dark": ("#0087ff", "#ffaf00", "#5fd75f", "#ff5f5f", "#d75fd7", "#5fd7d7"),
     "light": ("#005fd7", "#af5f00", "#008700", "#d70000", "#8700af", "#008787"),
