@@ -34,7 +34,7 @@ WORDS = (
     ("execution", "xla: compiled, fastest; graph: TensorFlow graph; eager: step by step, as lectures write it"),
     ("seed", "fixes the random weights and the order of the data: runs with the same seed can be paired"),
     ("acc %", "accuracy on the test set after the last step: mean over n seeds ± half the 95 % t interval"),
-    ("vs #1", "difference to #1 in points, paired by seed; ?: its 95 % interval contains 0, not decided"),
+    ("vs #1", "difference to #1 in points, paired by seed; ?: undecided, its 95 % interval contains 0"),
     ("claims ✓ ✗ ?", "reproduced, not reproduced, undecided: by the 95 % interval over the seeds"),
     ("loss", "cross-entropy on the test set; guessing gives ln(classes), 2.303 for ten classes"),
     ("train loss ▇▃▁", "training loss over the steps, from 0 to its maximum; a gap where it was not finite"),
