@@ -402,3 +402,26 @@ async def test_a_field_shows_no_control_characters(bench: Bench) -> None:
         await lab.press("enter")
         assert lab.text_of("#setup").count("[red]x[/red]") >= 2
         assert lab.control_characters == set()
+
+
+def styles_of(lab: Lab, text: str) -> set[str]:
+    """Return the styles, without colours, in which a text is drawn."""
+    strips = lab.app.screen._compositor.render_strips()
+    found = [segment.style for strip in strips for segment in strip if text in segment.text and segment.style]
+    names = ("bold", "underline", "reverse")
+    return {name for style in found for name in names if getattr(style, name)}
+
+
+async def test_the_cursor_is_visible_without_colours(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with open_lab(store) as lab:
+        await lab.point_to("glorot_uniform")
+        assert "underline" in styles_of(lab, "☒ glorot_uniform")
+        assert "underline" not in styles_of(lab, "☒ he_normal")
+        lab.field("activation").focus()
+        await lab.pilot.pause()
+        assert styles_of(lab, "Activation") == {"bold"}
+        assert "reverse" in styles_of(lab, "relu")
+        await lab.press("enter", "down")
+        assert "underline" in styles_of(lab, "☐ tanh")
+        assert "underline" not in styles_of(lab, "☒ relu")

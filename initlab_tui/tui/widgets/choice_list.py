@@ -26,7 +26,7 @@ class ChoiceList(OptionList, can_focus=False):
             background: $block-cursor-background;
             text-style: $block-cursor-text-style;
         }
-        &:ansi > .option-list--option-highlighted { text-style: reverse; }
+        &:ansi > .option-list--option-highlighted { text-style: bold underline; }
     }
     """
 

@@ -205,6 +205,7 @@ class InitializerList(ListView, can_focus_children=True):
     DEFAULT_CSS = """
     InitializerList { height: 1fr; min-height: 4; background: transparent; scrollbar-size-vertical: 1; }
     InitializerItem { height: auto; background: transparent; text-wrap: nowrap; text-overflow: ellipsis; }
+    InitializerList:ansi:focus > InitializerItem.-highlight { text-style: bold underline; }
     InitializerItem .reason { color: $text-error; height: auto; display: none; padding-left: 2; }
     InitializerItem.-wrong .reason { display: block; }
     InitializerItem Vertical { height: auto; }
