@@ -13,7 +13,8 @@ from textual.message import Message
 from textual.pilot import Pilot
 from textual.screen import Screen
 
-from initlab_tui.tui.widgets.table import Column, Table
+from initlab_tui.tui.widgets.table import Table
+from initlab_tui.tui.widgets.table_columns import Column
 
 pytestmark = pytest.mark.asyncio
 

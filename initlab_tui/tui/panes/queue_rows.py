@@ -13,7 +13,7 @@ from initlab_tui.reports.format import about, initializer_name, number, percent,
 from initlab_tui.store.runs import Run
 from initlab_tui.tui.status_style import STATUS_STYLES
 from initlab_tui.tui.store_monitor import StoreSnapshot
-from initlab_tui.tui.widgets.table import GAP, Column
+from initlab_tui.tui.widgets.table_columns import GAP, Column
 
 RECENT = 200  # ended runs that are listed
 ORDER = (RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.QUEUED)

@@ -22,7 +22,7 @@ from initlab_tui.tui.leaderboard_view import Choice, Group
 from initlab_tui.tui.panes.result_rows import RUN, ResultRows
 from initlab_tui.tui.status_style import STATUS_STYLES
 from initlab_tui.tui.trends import Trend, Trends, bars
-from initlab_tui.tui.widgets.table import GAP, Column
+from initlab_tui.tui.widgets.table_columns import GAP, Column
 
 SIGNS = Column("signs", "", 3)
 MOST_TREND = 24

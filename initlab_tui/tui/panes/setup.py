@@ -25,7 +25,8 @@ from initlab_tui.reports.escape import plain
 from initlab_tui.tui.messages import TYPING_SECONDS
 from initlab_tui.tui.panes.setup_fields import SEVERAL, field_name, form_fields, form_texts, parse_form
 from initlab_tui.tui.widgets.field import Field, FieldInput, Form, FormField
-from initlab_tui.tui.widgets.initializer_list import InitializerList, lines
+from initlab_tui.tui.widgets.initializer_line import lines
+from initlab_tui.tui.widgets.initializer_list import InitializerList
 
 FIRST = Comparison(
     base=RunSpec(hidden=(64,) * 10, batch_size=32, epochs=5),

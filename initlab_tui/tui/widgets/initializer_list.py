@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from rich.text import Text
 from textual.binding import Binding
@@ -14,65 +14,12 @@ from textual.timer import Timer
 from textual.widgets import Input, Label, ListItem, ListView, Static
 
 from initlab_tui.domain.catalog.initializers import CATALOGUE
-from initlab_tui.domain.initializer import IMPORT_PREFIX, Initializer
+from initlab_tui.domain.initializer import Initializer
 from initlab_tui.reports.escape import plain
-from initlab_tui.reports.format import initializer_name
 from initlab_tui.tui.keys import PARAMETER, SETUP, bindings
 from initlab_tui.tui.messages import TYPING_SECONDS
 from initlab_tui.tui.widgets.field import FieldInput
-
-OWN = "your own"
-PATH = "import"
-
-
-@dataclass
-class Line:
-    """One initializer of the list: its parameters as typed, and whether it is selected."""
-
-    name: str
-    values: dict[str, str] = field(default_factory=dict)
-    ticked: bool = False
-    added: bool = False
-
-    @classmethod
-    def of(cls, initializer: Initializer, *, ticked: bool, added: bool = False) -> Line:
-        if initializer.is_imported:
-            return cls(OWN, {PATH: str(initializer).removeprefix(IMPORT_PREFIX)}, ticked, added)
-        return cls(initializer.name, {key: str(value) for key, value in initializer.parameters}, ticked, added)
-
-    @property
-    def words(self) -> str:
-        """The initializer as written on the command line."""
-        if self.name == OWN:
-            return IMPORT_PREFIX + self.values[PATH]
-        pairs = ",".join(f"{key}={value}" for key, value in self.values.items())
-        return f"{self.name}:{pairs}" if pairs else self.name
-
-    def read(self) -> Initializer:
-        """Parse the initializer.
-
-        Raises:
-            ValueError: when a parameter is not what is allowed.
-        """
-        for key, value in self.values.items():
-            if not value.strip():
-                raise ValueError(f"{key} must have a value")
-        return Initializer.parse(self.words)
-
-    @property
-    def trouble(self) -> str:
-        """Why the initializer is invalid, or an empty string."""
-        try:
-            self.read()
-        except ValueError as error:
-            return str(error)
-        return ""
-
-    @property
-    def shown(self) -> str:
-        if self.name == OWN:
-            return f"{OWN}: {self.values[PATH] or 'package.module.Name'}"
-        return self.words.replace(":", " ", 1) if self.trouble else initializer_name(self.read())
+from initlab_tui.tui.widgets.initializer_line import OWN, Line, lines
 
 
 class ParameterInput(FieldInput):
@@ -325,16 +272,3 @@ class InitializerList(ListView, can_focus_children=True):
         """Move the cursor to a line."""
         self.index = self.items.index(item)
         self.focus()
-
-
-def lines(ticked: Sequence[Initializer]) -> list[Line]:
-    """Return the lines of the catalogue, with those in `ticked` selected; several with one name follow each other."""
-    made = []
-    for name in CATALOGUE:
-        own = [initializer for initializer in ticked if initializer.name == name]
-        made += [Line.of(initializer, ticked=True, added=number > 0) for number, initializer in enumerate(own)]
-        if not own:
-            made.append(Line.of(Initializer.parse(name), ticked=False))
-    imported = [initializer for initializer in ticked if initializer.is_imported]
-    made += [Line.of(initializer, ticked=True, added=True) for initializer in imported]
-    return [*made, Line(OWN, {PATH: ""})]

@@ -8,10 +8,9 @@ only change the order of the keys.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
-from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual import events
@@ -22,18 +21,9 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-GAP = 1  # empty cells between two columns
+from initlab_tui.tui.widgets.table_columns import GAP, Column, ColumnLayout
+
 K = TypeVar("K")
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column: its key, title and width in cells; numbers are aligned to the `right`."""
-
-    key: str
-    title: str
-    width: int
-    right: bool = False
 
 
 class Table(ScrollView, Generic[K], can_focus=True):
@@ -111,9 +101,8 @@ class Table(ScrollView, Generic[K], can_focus=True):
         frozen: int = 0,
     ) -> None:
         super().__init__(id=id)
-        self._frozen = frozen
         self._cells_of = cells
-        self._columns: tuple[Column, ...] = ()
+        self._layout = ColumnLayout(frozen=frozen)
         self._keys: Sequence[K] = ()
         self._drawn: dict[int, tuple[K, tuple[Text, ...]]] = {}
         self._width = 0
@@ -140,10 +129,9 @@ class Table(ScrollView, Generic[K], can_focus=True):
         The cursor stays on its row, even if the row moved; if the row is gone, it stays at its position.
         """
         before, held = self._keys, self.current
-        if tuple(columns) != self._columns or len(keys) != len(before):
-            self._columns = tuple(columns)
-            width = max(0, _edge(columns) - GAP)
-            self.virtual_size = Size(width, len(keys) + 1)
+        if tuple(columns) != self._layout.columns or len(keys) != len(before):
+            self._layout = replace(self._layout, columns=tuple(columns))
+            self.virtual_size = Size(self._layout.width, len(keys) + 1)
             self._drawn.clear()
             self.refresh()
         self._keys = keys
@@ -176,28 +164,10 @@ class Table(ScrollView, Generic[K], can_focus=True):
         now = self._draw(index)[1]
         for place, left in self._visible_columns():
             if old[1][place] != now[place]:
-                self.refresh(Region(left, line, self._columns[place].width, 1))
-
-    @property
-    def _frozen_count(self) -> int:
-        """The number of columns that stay in place: none if the widest other one would not fit next to them."""
-        widest = max((column.width for column in self._columns[self._frozen :]), default=0)
-        return self._frozen if _edge(self._columns[: self._frozen]) + widest <= self.size.width else 0
+                self.refresh(Region(left, line, self._layout.columns[place].width, 1))
 
     def _visible_columns(self) -> Iterator[tuple[int, int]]:
-        """Yield the place and the left edge of each column that is completely visible.
-
-        A column that does not fit is not shown at all: half a number would be a wrong number.
-        """
-        frozen = self._frozen_count
-        first = _edge(self._columns[:frozen])
-        left = 0
-        for place, column in enumerate(self._columns):
-            if place == frozen:
-                left -= self.scroll_offset.x
-            if (place < frozen or left >= first) and left + column.width <= self.size.width:
-                yield place, left
-            left += column.width + GAP
+        return self._layout.visible(self.size.width, self.scroll_offset.x)
 
     def _draw(self, index: int) -> tuple[K, tuple[Text, ...]]:
         if index not in self._drawn:
@@ -209,7 +179,7 @@ class Table(ScrollView, Generic[K], can_focus=True):
         """Draw one line of the screen: the titles, then the rows."""
         index = self.scroll_offset.y + y - 1
         if y == 0:
-            cells = [Text(column.title) for column in self._columns]
+            cells = [Text(column.title) for column in self._layout.columns]
             return self._strip(cells, self.get_component_rich_style("table--header"))
         if index >= len(self._keys):
             return Strip.blank(self.size.width, self.rich_style)
@@ -218,18 +188,7 @@ class Table(ScrollView, Generic[K], can_focus=True):
         return self._strip(self._draw(index)[1], style)
 
     def _strip(self, cells: Sequence[Text], style: Style) -> Strip:
-        segments: list[Segment] = []
-        console = self.app.console
-        end = 0
-        for place, left in self._visible_columns():
-            column, shown = self._columns[place], cells[place].copy()
-            shown.truncate(column.width, overflow="ellipsis")
-            room = column.width - shown.cell_len
-            segments.append(Segment(" " * (left - end + (room if column.right else 0))))
-            segments += [segment for segment in shown.render(console) if segment.text]
-            end = left + column.width - (0 if column.right else room)
-        strip = Strip(segments).apply_style(style).simplify()  # equal styles are written once
-        return strip.adjust_cell_length(self.size.width, style)
+        return self._layout.strip(cells, style, self.size.width, self.scroll_offset.x, self.app.console)
 
     def notify_style_update(self) -> None:
         self._drawn.clear()
@@ -276,29 +235,18 @@ class Table(ScrollView, Generic[K], can_focus=True):
 
     def action_sideways(self, by: int) -> None:
         """Scroll by a column."""
-        scrolled = self._columns[self._frozen_count :]
-        edges = [_edge(scrolled[:place]) for place in range(len(scrolled))]
-        here = self.scroll_offset.x
-        if by > 0:
-            goal = next((edge for edge in edges if edge > here), here)
-        else:
-            goal = max((edge for edge in edges if edge < here), default=0)
+        goal = self._layout.scroll_goal(self.size.width, self.scroll_offset.x, by)
         self.scroll_to(x=min(goal, self.max_scroll_x), animate=False, force=True)
 
     def on_click(self, event: events.Click) -> None:
         if event.y == 0:
             at = event.x - self.gutter.left
             for place, left in self._visible_columns():
-                if left <= at < left + self._columns[place].width + GAP:
-                    self.post_message(self.HeaderClicked(self, self._columns[place].key))
+                if left <= at < left + self._layout.columns[place].width + GAP:
+                    self.post_message(self.HeaderClicked(self, self._layout.columns[place].key))
             return
         index = self.scroll_offset.y + event.y - 1
         if index < len(self._keys):
             if index == self.cursor:
                 self.post_message(self.Chosen(self))
             self._move_by_user(index)
-
-
-def _edge(columns: Sequence[Column]) -> int:
-    """Return the left edge of the column that follows these."""
-    return sum(column.width + GAP for column in columns)
