@@ -19,7 +19,7 @@ from initlab_tui.reports.escape import plain
 from initlab_tui.tui.keys import PARAMETER, SETUP, bindings
 from initlab_tui.tui.messages import TYPING_SECONDS
 from initlab_tui.tui.widgets.field import FieldInput
-from initlab_tui.tui.widgets.initializer_line import OWN, Line, lines
+from initlab_tui.tui.widgets.initializer_line import OWN, PATH, Line, lines
 
 
 class ParameterInput(FieldInput):
