@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     _Mixin = Widget
 else:
-    _Mixin = object
+    _Mixin = object  # Textual reads styles and bindings of the first base class alone: that is the widget
 
 LABEL_WIDTH = 14
 
