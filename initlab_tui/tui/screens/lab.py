@@ -18,11 +18,12 @@ from textual.widgets import Static
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.reports.escape import plain
-from initlab_tui.reports.format import counted, initializer_name
+from initlab_tui.reports.format import counted
 from initlab_tui.store.database import Store, StoreError
 from initlab_tui.store.runs import Run
 from initlab_tui.tui.actions.edit_results import ResultEditor
 from initlab_tui.tui.actions.launch import Launcher
+from initlab_tui.tui.actions.pages import Pages
 from initlab_tui.tui.actions.recipes import RecipeActions
 from initlab_tui.tui.actions.run_control import RunControl
 from initlab_tui.tui.keys import LAB, bindings
@@ -61,6 +62,7 @@ class LabScreen(Screen[None]):
         self._recipes = RecipeActions(self, backend)
         self._control = RunControl(self, backend)
         self._editor = ResultEditor(self, backend)
+        self._pages = Pages(self, backend)
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="tabs"):
@@ -199,6 +201,10 @@ class LabScreen(Screen[None]):
         """Choose a recipe to fill the form from."""
         self._recipes.choose()
 
+    def action_chart(self) -> None:
+        """Draw the marked groups and runs, or all that are shown."""
+        self._pages.show_chart()
+
     def action_claims(self) -> None:
         """Show the recipes' claims next to the results."""
         self._recipes.show_claims()
@@ -239,18 +245,18 @@ class LabScreen(Screen[None]):
             case "retry":
                 self._control.retry([message.run_id])
             case "layers":
-                self._show_layers(message.run_id)
+                self._pages.show_layers(message.run_id)
             case "details":
-                self._show_details(message.run_id)
+                self._pages.show_details(message.run_id)
 
     @on(Results.Requested)
     def _results_requested(self, message: Results.Requested) -> None:
         ids = message.ids
         match message.action:
             case "layers":
-                self._show_layers(ids[0])
+                self._pages.show_layers(ids[0])
             case "details":
-                self._show_details(ids[0])
+                self._pages.show_details(ids[0])
             case "sort":
                 self._sort()
             case "retry":
@@ -270,34 +276,6 @@ class LabScreen(Screen[None]):
                 self.results.sort_by(key)
 
         self.app.push_screen(Choose("Sort by", self.results.sortable, self.results.choice.sort), answered)
-
-    # Screens over the lab; imports within functions keep the first paint fast.
-
-    def _show_details(self, run_id: int) -> None:
-        from initlab_tui.tui.screens.details import DetailsScreen
-
-        if isinstance(self.app.screen, DetailsScreen):  # the key was pressed again before the screen opened
-            return
-
-        def ids() -> list[int]:
-            return [run.id for run in self.runs]
-
-        self.app.push_screen(DetailsScreen(run_id, ids, self._backend.page, self._show_layers))
-
-    def _show_layers(self, run_id: int) -> None:
-        from initlab_tui.tui.screens.layers import LayersScreen
-
-        if isinstance(self.app.screen, LayersScreen):  # the key was pressed again before the screen opened
-            return
-        run = self.snapshot.runs.get(run_id) if self.snapshot else None
-        spec = f" {initializer_name(run.spec.initializer)} · seed {run.spec.seed}" if run else ""
-        self.app.push_screen(LayersScreen(run_id, plain(f"run {run_id}{spec}: layers"), self._backend.measurements))
-
-    def action_chart(self) -> None:
-        """Draw the marked groups and runs, or all that are shown."""
-        from initlab_tui.tui.screens.chart import ChartScreen
-
-        self.app.push_screen(ChartScreen(self.results.series, self._backend.curve))
 
 
 def _available(snapshot: StoreSnapshot) -> tuple[bool, bool]:
