@@ -43,14 +43,14 @@ class Heading:
     is_field: bool = False
 
     def group_text(self, group: Group) -> str:
-        """The text of a group's cell, safe to print."""
+        """Return the text of a group's cell, safe to print."""
         text = group.cells.get(self.title)
         if text is None:
             text = group.cells[self.title] = plain(self.of_group(group))
         return text
 
     def run_text(self, run: Run) -> str:
-        """The text of a run's cell, safe to print."""
+        """Return the text of a run's cell, safe to print."""
         return plain(self.of_run(run))
 
     def width(self, shown: Sequence[Group], *, sorts: bool) -> int:
@@ -114,7 +114,7 @@ TAGS = Heading(
 
 
 def headings(shown: Sequence[Group]) -> tuple[Heading, ...]:
-    """The columns that distinguish these groups, then the measured values."""
+    """Return the columns that distinguish these groups, then the measured values."""
     differing = [name for name in varying([group.row.spec for group in shown]) if name != "initializer"]
     # Datasets of one name may have different contents.
     contents = {group.row.fingerprint for group in shown if group.row.fingerprint}
@@ -127,7 +127,7 @@ def headings(shown: Sequence[Group]) -> tuple[Heading, ...]:
 
 
 def ordered(found: Sequence[Group], choice: Choice) -> list[Group]:
-    """The groups that pass the filter, in the chosen order; those without a value come last."""
+    """Return the groups that pass the filter, in the chosen order; those without a value come last."""
     kept = filtered(found, choice.words)
     heading = next((each for each in headings(kept) if each.key == choice.sort), RANK)
     if heading is RANK:

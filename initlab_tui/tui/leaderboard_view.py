@@ -79,6 +79,6 @@ class Choice:
 
 
 def filtered(found: Sequence[Group], words: str) -> list[Group]:
-    """The groups whose text contains every word of the filter."""
+    """Return the groups with every word of the filter in their text."""
     wanted = words.lower().split()
     return [group for group in found if all(word in group.text for word in wanted)]

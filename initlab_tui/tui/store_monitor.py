@@ -125,7 +125,7 @@ class StoreMonitor:
     def _ended(
         self, runs: Mapping[int, Run], active: tuple[Run, ...], changed: frozenset[int]
     ) -> tuple[EndedComparison, ...]:
-        """The comparisons that ended since the last poll, also those that began since."""
+        """Return the comparisons that ended since the last poll, including those that also began since."""
         still_active = {run.comparison_id for run in active}
         touched = {runs[run_id].comparison_id for run_id in changed if run_id in runs}
         ended = {number for number in touched - still_active if number is not None}

@@ -57,7 +57,7 @@ class Viewport:
         return replace(self, bottom=fitted.bottom, top=fitted.top) if fitted else self
 
     def anchor(self, step: float | None, values: Array) -> tuple[float, float]:
-        """The point to zoom at: the median of the visible `values` at `step`, else the middle."""
+        """Return the point to zoom at: the median of the visible `values` at `step`, else the middle."""
         x, y = (self.left + self.right) / 2, (self.bottom + self.top) / 2
         if step is None or not self.left <= step <= self.right:
             return x, y
@@ -69,7 +69,7 @@ class Viewport:
         return self.panned((step - (self.left + self.right) / 2) / self.width, 0)
 
     def is_readable_in(self, home: Viewport) -> bool:
-        """Whether it overlaps `home`, and is neither too small nor too large for reading values."""
+        """Return whether it overlaps `home`, and is neither too small nor too large for reading values."""
         overlaps = self.left < home.right and home.left < self.right
         overlaps = overlaps and self.bottom < home.top and home.bottom < self.top
         shares = (self.width / home.width, self.height / home.height)
@@ -89,7 +89,7 @@ class Axes:
 
     @classmethod
     def around(cls, points: Sequence[Points], held: Mapping[str, float], value_limits: tuple[float, float]) -> Axes:
-        """Axes that show all points; between finite limits all values are shown."""
+        """Return axes that show all points; between finite limits all values are shown."""
         home = enclosing(points)
         if home and np.isfinite(value_limits).all():
             home = replace(home, bottom=value_limits[0], top=value_limits[1])
@@ -121,7 +121,7 @@ class Axes:
 
 
 def enclosing(points: Sequence[Points]) -> Viewport | None:
-    """The viewport that holds all points, with space for a sign at the right; None if there are none."""
+    """Return the viewport that holds all points, with space for a sign at the right; None if there are none."""
     finite = [(x[np.isfinite(y)], y[np.isfinite(y)]) for x, y in points]
     finite = [(x, y) for x, y in finite if len(x)]
     if not finite:

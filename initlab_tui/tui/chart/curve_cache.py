@@ -51,5 +51,5 @@ class CurveCache:
         return ""
 
     def curves_of(self, series: Series, split: str) -> list[Curve]:
-        """The curves of a series' runs, all of which must have been read."""
+        """Return the curves of a series' runs, all of which must have been read."""
         return [self._curves[run_id, split] for run_id in series.runs]

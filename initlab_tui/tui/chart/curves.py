@@ -53,7 +53,7 @@ def _values(curve: Curve, metric: str) -> Array:
 
 
 def smooth(values: Array, weight: float) -> Array:
-    """Exponential moving average without bias towards zero, as TensorBoard computes it.
+    """Return the exponential moving average without bias towards zero, as TensorBoard computes it.
 
     A value that is not finite stays a gap and does not affect the values after it.
     """
@@ -105,5 +105,5 @@ def segments(x: Array, y: Array) -> Iterator[Points]:
 
 
 def cursor_steps(lines: Sequence[Line]) -> Array:
-    """All steps at which at least one line has a value: the cursor moves over these."""
+    """Return all steps at which at least one line has a value: the cursor moves over these."""
     return np.unique(np.concatenate([np.empty(0), *(each.steps[np.isfinite(each.mean)] for each in lines)]))

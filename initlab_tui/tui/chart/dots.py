@@ -18,7 +18,7 @@ BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 
 def line_dots(x: Array, y: Array, viewport: Viewport, columns: int, rows: int) -> Dots:
-    """The dots of a line without gaps, on a plot of this many characters; the topmost row first."""
+    """Return the dots of a line without gaps, on a plot of this many characters; the topmost row first."""
     across, down = _pixels(x, y, viewport, columns, rows)
     sides = np.interp(np.arange(ACROSS * columns + 1), across, down, np.nan, np.nan)
     highest, lowest = np.fmin(sides[:-1], sides[1:]), np.fmax(sides[:-1], sides[1:])
@@ -32,7 +32,7 @@ def line_dots(x: Array, y: Array, viewport: Viewport, columns: int, rows: int) -
 
 
 def band_dots(x: Array, low: Array, high: Array, viewport: Viewport, columns: int, rows: int) -> Dots:
-    """The dots that shade the area between two lines, thinly enough that other lines show through."""
+    """Return the dots that shade the area between two lines, thinly enough that other lines show through."""
     across, floor = _pixels(x, low, viewport, columns, rows)
     _, ceiling = _pixels(x, high, viewport, columns, rows)
     column = np.arange(ACROSS * columns)

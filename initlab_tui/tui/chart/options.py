@@ -40,7 +40,7 @@ class Options:
         return replace(self, spread=names[(names.index(self.spread) + 1) % len(names)])
 
     def on_axis(self, values: Array) -> Array:
-        """The values in the units of the value axis."""
+        """Return the values in the units of the value axis."""
         return logged(values) if self.log else values
 
     @property

@@ -12,7 +12,7 @@ from initlab_tui.tui.chart.series import Series
 
 
 def title(options: Options, series: Sequence[Series], *, zoomed: bool, status: str) -> str:
-    """`test accuracy % · 2 groups · 95% band`, then the other choices that differ from the default."""
+    """Return `test accuracy % · 2 groups · 95% band`, then the other choices that differ from the default."""
     several = any(len(each.runs) > 1 for each in series)
     kind = "group" if several else "run"
     words = [

@@ -6,7 +6,7 @@ import math
 
 
 def log_ticks(low: float, high: float, most: int = 8) -> list[float]:
-    """Exponents for the ticks of a logarithmic axis from 10**low to 10**high: decades, or 1, 2 and 5 of each."""
+    """Return exponents for the ticks of a logarithmic axis from 10**low to 10**high: decades, or 1, 2 and 5 of each."""
     decades = range(math.ceil(low), math.floor(high) + 1)
     if len(decades) > 2:
         return nice_ticks(low, high, most, smallest=1)
@@ -16,7 +16,7 @@ def log_ticks(low: float, high: float, most: int = 8) -> list[float]:
 
 
 def nice_ticks(low: float, high: float, most: int = 8, smallest: float = 0.0) -> list[float]:
-    """Multiples of 1, 2 or 5 times a power of ten between `low` and `high`, at most about `most`."""
+    """Return multiples of 1, 2 or 5 times a power of ten between `low` and `high`, at most about `most`."""
     rough = (high - low) / most
     power = 10.0 ** math.floor(math.log10(rough))
     distance = max(next(power * part for part in (1, 2, 5, 10) if power * part >= rough), smallest)

@@ -43,7 +43,7 @@ def columns(room: int) -> list[Column]:
 
 
 def order(snapshot: StoreSnapshot) -> list[int]:
-    """The runs by id: running, paused and queued ones, then those that ended, the newest first."""
+    """Return the runs by id: running, paused and queued ones, then those that ended, the newest first."""
     active = sorted(snapshot.active, key=lambda run: (ORDER.index(run.status), run.id))
     ended: list[int] = []
     for run in reversed(snapshot.runs.values()):
@@ -55,7 +55,7 @@ def order(snapshot: StoreSnapshot) -> list[int]:
 
 
 def cells(run: Run | None) -> Sequence[Text]:
-    """The cells of a run; empty ones if it is no longer in the store."""
+    """Return the cells of a run; empty ones if it is no longer in the store."""
     if run is None:
         return [Text("")] * len(COLUMNS)
     status = STATUS_STYLES[run.status]
@@ -73,7 +73,7 @@ def cells(run: Run | None) -> Sequence[Text]:
 
 
 def _duration(value: float) -> str:
-    """`59.5 s`, `12:59` or `1:02:59`: never wider than the column."""
+    """Return `59.5 s`, `12:59` or `1:02:59`: never wider than the column."""
     if value < 59.95:
         return seconds(value)
     minutes, rest = divmod(round(value), 60)
@@ -81,7 +81,7 @@ def _duration(value: float) -> str:
 
 
 def progress(snapshot: StoreSnapshot) -> str:
-    """`paused · 3/15 runs done · 20 s left` of the comparison that is running; `idle` if none is."""
+    """Return `paused · 3/15 runs done · 20 s left` of the comparison that is running; `idle` if none is."""
     if not snapshot.active:
         return "idle" if snapshot.workers else ""
     comparison_id = snapshot.active[0].comparison_id

@@ -66,7 +66,7 @@ class ResultCells:
         return room - SIGNS.width - sum(width + GAP for width in self._natural_widths(shown, choice).values())
 
     def _end_of_curves(self, widths: Mapping[str, int]) -> int:
-        """The right edge of the last curve."""
+        """Return the right edge of the last curve."""
         upto = self.headings[: self.headings.index(TRENDS[-1]) + 1]
         return SIGNS.width + sum(GAP + widths[each.key] for each in upto)
 
@@ -76,7 +76,7 @@ class ResultCells:
         return [(each.key, each.title) for each in headings(self._rows.groups) if each not in TRENDS]
 
     def cells(self, key: str, marked: bool) -> list[Text]:
-        """The cells of a row."""
+        """Return the cells of a row."""
         return self._run_cells(key, marked) if key[0] == RUN else self._group_cells(key, marked)
 
     def _group_cells(self, key: str, marked: bool) -> list[Text]:

@@ -46,20 +46,20 @@ class ResultRows:
                 self.keys += [f"{RUN}{run.id}" for run in group.runs]
 
     def toggled(self, key: str) -> Choice:
-        """The choice with a group opened, or closed if it is open."""
+        """Return the choice with a group opened, or closed if it is open."""
         return replace(self.choice, expanded=self.choice.expanded ^ {key})
 
     def sorted_by(self, column: str) -> Choice:
-        """The choice sorted by a column; in reverse if it is sorted by it already."""
+        """Return the choice sorted by a column; in reverse if it is sorted by it already."""
         again = column == self.choice.sort
         return replace(self.choice, sort=column, reverse=not self.choice.reverse if again else False)
 
     def run(self, key: str) -> Run | None:
-        """The run of a row; None if it is a group or no longer in the store."""
+        """Return the run of a row; None if it is a group or no longer in the store."""
         return self.snapshot.runs.get(int(key[1:])) if self.snapshot and key[0] == RUN else None
 
     def runs_of(self, key: str) -> list[Run]:
-        """The runs of a row in their current state."""
+        """Return the runs of a row in their current state."""
         if key[0] == RUN:
             run = self.run(key)
             return [run] if run else []
@@ -70,25 +70,25 @@ class ResultRows:
         return self.snapshot.runs.get(run.id, run) if self.snapshot else run
 
     def exists(self, key: str) -> bool:
-        """Whether the store still has the group or run of a row, shown or not."""
+        """Return whether the store still has the group or run of a row, shown or not."""
         if not self.snapshot or key[0] == RUN:
             return self.run(key) is not None
         return any(GROUP + group.key == key for group in (*self.snapshot.groups, *self.snapshot.newest))
 
     def with_any_of(self, keys: Sequence[str], run_ids: Collection[int]) -> set[str]:
-        """Those of the keys that show any of these runs."""
+        """Return the keys of the rows that show any of these runs."""
         rows = {f"{RUN}{run_id}" for run_id in run_ids}
         groups = (key for key in keys if key in self.shown)
         return rows | {key for key in groups if any(run_id in run_ids for run_id in self.shown[key].row.run_ids)}
 
     def conclusion(self) -> str:
-        """Whether the first group is better than the second; empty where groups were filtered or data differ."""
+        """Return whether the first group is better than the second; empty if groups were filtered or data differ."""
         rows = [group.row for group in self.groups] if not self.choice.words else []
         one_dataset = len({(row.spec.dataset, row.fingerprint) for row in rows}) == 1
         return conclusion(sorted(rows, key=lambda row: row.rank)) if one_dataset else ""
 
     def summary(self, marked: int) -> str:
-        """How many groups are shown and marked: `2 of 3 groups · comparison 4 only · 1 marked`."""
+        """Return how many groups are shown and marked: `2 of 3 groups · comparison 4 only · 1 marked`."""
         shown, found = len(self.shown), len(self.found)
         words = [f"{shown} of {found} groups" if shown != found else f"{found} groups"]
         if self.choice.newest_only and self.snapshot:

@@ -28,7 +28,7 @@ WITHOUT_RUN = (
 
 
 def run_panel(run: Run | None, trend: Trend | None, room: int, *, is_training: bool) -> list[Text]:
-    """The lines of a run, `room` cells wide; `is_training` is whether any run is running."""
+    """Return the lines of a run, `room` cells wide; `is_training` is whether any run is running."""
     if run is None:
         return list(Text(WITHOUT_RUN).split())
     text = Text(no_wrap=True, overflow="ellipsis")

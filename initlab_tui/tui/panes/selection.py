@@ -30,18 +30,18 @@ class Selection:
             self.marked = frozenset(key for key in self.marked if self._rows.exists(key))
 
     def keys(self, current: str | None) -> list[str]:
-        """The marked rows in the order of the table, else the row under the cursor."""
+        """Return the marked rows in the order of the table, else the row under the cursor."""
         if self.marked:
             order = {key: place for place, key in enumerate(self._rows.keys)}
             return sorted(self.marked, key=lambda key: order.get(key, len(order)))
         return [current] if current else []
 
     def run_ids(self, current: str | None) -> list[int]:
-        """The runs of the selected rows, each once."""
+        """Return the runs of the selected rows, each once."""
         return list(dict.fromkeys(run.id for key in self.keys(current) for run in self._rows.runs_of(key)))
 
     def series(self, shown: tuple[Heading, ...]) -> list[Series]:
-        """What the chart draws: the marked rows, else all groups in the table."""
+        """Return what the chart draws: the marked rows, else all groups in the table."""
         keys = self.keys(None) if self.marked else [key for key in self._rows.keys if key[0] == GROUP]
         return [self._series(key, runs, shown) for key in keys if (runs := self._rows.runs_of(key))]
 

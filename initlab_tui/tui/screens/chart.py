@@ -164,7 +164,7 @@ class ChartScreen(Screen[None]):
         self._write_reading()
 
     def _points(self) -> list[Points]:
-        """All points that are drawn as lines, in the units of the axes."""
+        """Return all points that are drawn as lines, in the units of the axes."""
         drawn = [(line.steps, line.mean) for line in self._lines]
         if self.options.spread == "seeds":
             drawn += [run for line in self._lines for run in line.runs]

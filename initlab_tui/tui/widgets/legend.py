@@ -46,7 +46,7 @@ class Room:
 def entries_at(
     step: float | None, series: Sequence[Series], lines: Sequence[Line], metric: str, colours: Sequence[str]
 ) -> list[Entry]:
-    """The series with their values at `step`, the best first; those without a value come last."""
+    """Return the series with their values at `step`, the best first; those without a value come last."""
     found = []
     for index, (each, line, colour) in enumerate(zip(series, lines, colours, strict=False)):
         mean, half = line.at(step) if step is not None else (math.nan, None)
@@ -58,7 +58,7 @@ def entries_at(
 
 
 def reading_text(heading: str, entries: Sequence[Entry], room: Room, first: int = 0) -> Text:
-    """The heading, the entries that fit, beginning with number `first`, and how many more there are."""
+    """Return the heading, the entries that fit, beginning with number `first`, and how many more there are."""
     shown = entries[first : first + room.fitting(len(entries))]
     each = (room.width - 2 * (room.columns - 1)) // room.columns
     longest = max((cell_len(entry.value) for entry in shown), default=0)
@@ -78,7 +78,7 @@ def _cell(entry: Entry, width: int, value_width: int) -> Text:
 
 
 def _cut(label: str, width: int) -> str:
-    """The label in `width` cells, shortened in the middle, since names tend to differ at the end."""
+    """Return the label in `width` cells, shortened in the middle, since names tend to differ at the end."""
     if cell_len(label) <= width:
         return label
     end = chop_cells(label[::-1], max(width // 2, 1))[0][::-1]
@@ -86,7 +86,7 @@ def _cut(label: str, width: int) -> str:
 
 
 def value_text(mean: float, half: float | None, metric: str) -> str:
-    """`95.2 ± 0.3` in percent, or a loss with four digits; a dash if there is no value."""
+    """Return `95.2 ± 0.3` in percent, or a loss with four digits; a dash if there is no value."""
     if not math.isfinite(mean):
         return "–"
     if metric == "accuracy":
@@ -95,5 +95,5 @@ def value_text(mean: float, half: float | None, metric: str) -> str:
 
 
 def sign(index: int) -> str:
-    """The sign of series number `index`."""
+    """Return the sign of series number `index`."""
     return SIGNS[index] if index < len(SIGNS) else "•"

@@ -23,7 +23,7 @@ PALETTES = {
 
 
 def line_colours(app: App[object], count: int) -> list[str]:
-    """A colour for each of `count` lines, repeating after six, that suits the theme."""
+    """Return a colour for each of `count` lines, repeating after six, that suits the theme."""
     palette = PALETTES["ansi" if app.native_ansi_color else "dark" if app.current_theme.dark else "light"]
     return [palette[index % len(palette)] for index in range(count)]
 
