@@ -40,7 +40,7 @@ from initlab_tui.tui.widgets.field import ChoiceField, FieldInput
 from initlab_tui.tui.widgets.footer import KeyFooter
 from initlab_tui.tui.widgets.initializer_list import InitializerList, ParameterInput
 from initlab_tui.tui.widgets.table import Table
-from tests.tui.conftest import VERY_WIDE, Bench, Lab, by_initializer, comparison, flat, open_lab
+from tests.tui.conftest import VERY_WIDE, Bench, Lab, Result, by_initializer, comparison, flat, open_lab
 
 OWNERS: list[tuple[type[DOMNode], Sequence[Key]]] = [
     (LabScreen, LAB),
@@ -268,3 +268,17 @@ async def test_the_footer_is_repainted_only_if_it_changes(store: Store) -> None:
             assert not painted
             await lab.press("escape")
             assert painted
+
+
+@pytest.mark.asyncio
+async def test_the_footer_is_right_after_a_dialog_during_which_the_runs_ended(bench: Bench) -> None:
+    bench.queue(comparison("zeros", seeds=1))
+    run = bench.begin()
+    async with open_lab(bench.store) as lab:
+        await lab.press("3")
+        await lab.until("x Stop")
+        await lab.press("s")
+        bench.end(run, Result())
+        await lab.until(lambda: not lab.app.lab.active)
+        await lab.press("escape")
+        await lab.until(lambda: "x Stop" not in lab.footer and "s Sort" in lab.footer)

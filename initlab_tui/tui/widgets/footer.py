@@ -62,7 +62,7 @@ class KeyFooter(Widget):
 
     def _bindings_changed(self, screen: Screen[object]) -> None:
         # While the terminal's window is inactive, no widget has the focus.
-        if not self.app.app_focus or screen is not self.app.screen:
+        if not self.app.app_focus:
             return
         keys = tuple(_active_keys(screen))
         if keys != self._keys:
