@@ -47,4 +47,6 @@ class Pages:
         """Draw the marked groups and runs, or all that are shown."""
         from initlab_tui.tui.screens.chart import ChartScreen
 
+        if isinstance(self._screen.app.screen, ChartScreen):
+            return
         self._screen.app.push_screen(ChartScreen(self._screen.results.series, self._backend.curve))
