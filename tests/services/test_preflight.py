@@ -63,7 +63,7 @@ def test_float_pixels_count_with_their_size_in_the_memory_estimate() -> None:
     assert extra == 2 * 3 * 70_000 * 784
 
 
-def test_of_several_optimizers_the_one_that_needs_the_most_memory_must_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_checked_for_the_optimizer_that_needs_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
     specs = [RunSpec.checked(hidden="3000,3000", optimizer=name) for name in ("adam", "sgd")]
     needed = [preflight.run_bytes(spec, dataset_facts("digits", None)) for spec in specs]
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=sum(needed) // 2))

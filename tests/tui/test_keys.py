@@ -271,7 +271,7 @@ async def test_the_footer_is_repainted_only_if_it_changes(store: Store) -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_footer_is_right_after_a_dialog_during_which_the_runs_ended(bench: Bench) -> None:
+async def test_the_footer_is_updated_after_a_dialog_during_which_the_runs_ended(bench: Bench) -> None:
     bench.queue(comparison("zeros", seeds=1))
     run = bench.begin()
     async with open_lab(bench.store) as lab:

@@ -142,7 +142,7 @@ def close_screen(terminal: Terminal) -> None:
 
 def return_to_lab(terminal: Terminal) -> None:
     """Close the screens over the lab, if there are any, and go to the setup pane."""
-    for _ in range(10):  # more than there are screens: a change on the screen may have another cause than the Esc
+    for _ in range(10):  # more rounds than screens: a change on the screen may have another cause than Esc
         with suppress(AssertionError):
             terminal.send("1")
             terminal.wait_for("space Tick", seconds=5)
