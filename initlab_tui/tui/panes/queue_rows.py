@@ -22,7 +22,7 @@ SCROLLBAR = 1  # reserved, because the bar appears only after the rows
 COLUMNS = (
     Column("status", "status", 10),
     Column("run", "run", 4, right=True),
-    Column("initializer", "initializer", 17),
+    Column("initializer", "initializer", 17, middle=True),
     Column("seed", "seed", 4, right=True),
     Column("done", "done", 5, right=True),
     Column("loss", "loss", 9, right=True),

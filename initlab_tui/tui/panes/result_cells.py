@@ -57,7 +57,10 @@ class ResultCells:
         arrow = "▲" if choice.reverse else "▼"
         titles = [each.title + (arrow if each.key == choice.sort else "") for each in self.headings]
         named = zip(self.headings, titles, strict=True)
-        return [SIGNS, *(Column(each.key, title, widths[each.key], each.right) for each, title in named)]
+        return [
+            SIGNS,
+            *(Column(each.key, title, widths[each.key], each.right, middle=each is NAME) for each, title in named),
+        ]
 
     def _natural_widths(self, shown: Sequence[Group], choice: Choice) -> dict[str, int]:
         return {each.key: each.width(shown, sorts=each.key == choice.sort) for each in self.headings}

@@ -6,13 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.cells import cell_len, chop_cells, set_cell_size
+from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from initlab_tui.reports.escape import plain
 from initlab_tui.reports.format import number
 from initlab_tui.tui.chart.curves import Line
 from initlab_tui.tui.chart.series import Series
+from initlab_tui.tui.widgets.lines import shortened
 
 # A sign for each series, so that colour is never the only difference.
 SIGNS = "123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -72,17 +73,9 @@ def reading_text(heading: str, entries: Sequence[Entry], room: Room, first: int 
 
 def _cell(entry: Entry, width: int, value_width: int) -> Text:
     name_width = max(width - value_width - 4, 0)
-    label = _cut(entry.label, name_width - cell_len(entry.started))
+    label = shortened(entry.label, name_width - cell_len(entry.started))
     name = set_cell_size(label + entry.started, name_width)
     return Text.assemble((f"{entry.sign}━ ", entry.style), name, " ", entry.value.rjust(value_width))
-
-
-def _cut(label: str, width: int) -> str:
-    """Return the label in `width` cells, shortened in the middle, since names tend to differ at the end."""
-    if cell_len(label) <= width:
-        return label
-    end = chop_cells(label[::-1], max(width // 2, 1))[0][::-1]
-    return set_cell_size(label, max(width - 1 - cell_len(end), 0)).rstrip() + "…" + end
 
 
 def value_text(mean: float, half: float | None, metric: str) -> str:

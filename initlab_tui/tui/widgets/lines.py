@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
+from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.text import Text
 from textual.geometry import Region
 from textual.strip import Strip
@@ -33,3 +34,11 @@ class Lines(Widget):
         shown.truncate(width, overflow="ellipsis")
         segments = [segment for segment in shown.render(self.app.console) if segment.text and segment.text != "\n"]
         return Strip(segments).apply_style(style).adjust_cell_length(width, style)
+
+
+def shortened(text: str, width: int) -> str:
+    """Return a text in `width` cells, shortened in the middle, since names tend to differ at the end."""
+    if cell_len(text) <= width:
+        return text
+    end = chop_cells(text[::-1], max(width // 2, 1))[0][::-1]
+    return set_cell_size(text, max(width - 1 - cell_len(end), 0)).rstrip() + "…" + end

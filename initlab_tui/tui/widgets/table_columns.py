@@ -11,17 +11,23 @@ from rich.style import Style
 from rich.text import Text
 from textual.strip import Strip
 
+from initlab_tui.tui.widgets.lines import shortened
+
 GAP = 1  # empty cells between two columns
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its key, title and width in cells; numbers are aligned to the `right`."""
+    """A column: its key, title and width in cells.
+
+    Numbers are aligned to the `right`. Names that differ at the end, and have no styles, are cut in the `middle`.
+    """
 
     key: str
     title: str
     width: int
     right: bool = False
+    middle: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,8 @@ class ColumnLayout:
         end = 0
         for place, left in self.visible(width, scrolled):
             column, shown = self.columns[place], cells[place].copy()
+            if column.middle:
+                shown = Text(shortened(shown.plain, column.width))
             shown.truncate(column.width, overflow="ellipsis")
             room = column.width - shown.cell_len
             segments.append(Segment(" " * (left - end + (room if column.right else 0))))
