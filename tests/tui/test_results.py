@@ -277,6 +277,6 @@ async def test_the_columns_up_to_the_curves_fit_into_120_columns_and_vs_shows_it
         heading, *rows = lab.text_of("#leaderboard").splitlines()
         assert heading.split()[-6:] == ["vs", "#1", "train", "loss", "train", "acc"]
         assert "random_normal σ=0.05 " in rows[1]
-        assert re.search(r"± \d+\.\d \? ", rows[1])
+        assert re.search(r"± \d+\.\d \?( |$)", rows[1])
         await lab.pilot.resize_terminal(*VERY_WIDE)
         await lab.until(lambda: "random_uniform minval=-0.5,maxval=0.5 " in lab.text_of("#leaderboard"))
