@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from initlab_tui.execution import processes
-from initlab_tui.store import paths, workers
+from initlab_tui.store import workers
 from initlab_tui.store.database import Store
+from initlab_tui.store.files import log_name
 
 RETRIES = 2
 WORKER = (sys.executable, "-m", "initlab_tui.execution.worker")
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> None:
 def _run(path: Path, worker_id: int) -> int:
     with Store.open(path) as store:
         worker = workers.read_worker(store, worker_id)
-        descriptor = os.open(worker.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, paths.PRIVATE_FILE)
+        descriptor = store.files.append(log_name(worker_id))
         try:
             process = subprocess.Popen(
                 [*WORKER, str(path), str(worker_id)],
@@ -66,14 +67,14 @@ def _successor(store: Store, worker_id: int, code: int, failed: int) -> int | No
     workers.mark_dead(store, worker_id, how)
     worker = workers.read_worker(store, worker_id)
     if code == 0:
-        worker.log.unlink(missing_ok=True)  # failed runs have the end of it in their records
+        store.files.remove(log_name(worker_id))  # failed runs have the end of it in their records
         return None
     # A worker that exits without claiming a run will do so again; one killed by a signal may succeed the next time.
     if failed and (code > 0 or failed > RETRIES):
         # Imported late: a worker waits for its monitor's imports.
         from initlab_tui.execution import supervisor
 
-        supervisor.fail_queued(store, supervisor.WorkerPlan(1, worker.threads, worker.device), how, log=worker.log)
+        supervisor.fail_queued(store, supervisor.WorkerPlan(1, worker.threads, worker.device), how, worker_id=worker_id)
         return None
     return workers.register_successor(store, worker)
 

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
@@ -86,6 +85,7 @@ def start_workers(store: Store, plan: WorkerPlan, idle: float = 0.0) -> list[int
     Each has a process monitor in its own session, so that neither Ctrl+C nor a lost connection ends it.
     """
     reap(store)
+    store.files.remove_left_over({worker.id for worker in workers.list_alive(store)})
     ids = workers.register_missing(
         store,
         plan.workers,
@@ -145,10 +145,10 @@ def _is_dead(worker: RegisteredWorker, silent: float) -> bool:
 
 
 def fail_queued(
-    store: Store, plan: WorkerPlan, how: str, *, log: Path | None = None, ids: Sequence[int] | None = None
+    store: Store, plan: WorkerPlan, how: str, *, worker_id: int | None = None, ids: Sequence[int] | None = None
 ) -> None:
     """Fail the queued runs, of `ids` or of all, whose workers cannot start and that no living worker could take."""
-    tail = log_tail(log) if log else ""
+    tail = "" if worker_id is None else log_tail(store, worker_id)
     last_line = f": {tail.splitlines()[-1]}" if tail.strip() else ""
     queue.fail_waiting(store, plan.device, plan.threads, f"no worker could be started: {how}{last_line}", tail, ids)
 

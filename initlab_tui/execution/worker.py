@@ -30,8 +30,9 @@ from initlab_tui.domain.initializer import IMPORT_PREFIX, Initializer
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution.recorder import Recorder
-from initlab_tui.store import paths, progress, queue, workers
+from initlab_tui.store import progress, queue, workers
 from initlab_tui.store.database import Store, is_disk_full
+from initlab_tui.store.files import checkpoint_name, reserve_name
 from initlab_tui.store.runs import Run
 from initlab_tui.store.workers import HEARTBEAT_SECONDS, Preparation, RegisteredWorker
 from initlab_tui.training.quick_import import quick_import
@@ -52,7 +53,7 @@ class Worker:
     def __init__(self, store: Store, worker_id: int, programs: CompiledTrainerCache) -> None:
         self.store, self.id, self._programs = store, worker_id, programs
         registered = workers.read_worker(store, worker_id)
-        self.device, self.threads, self.log = registered.device, registered.threads, registered.log
+        self.device, self.threads = registered.device, registered.threads
         self.terminated = False
         self._device_note = ""
         self._prepared: Preparation | None = None
@@ -96,26 +97,26 @@ class Worker:
 
     def _perform(self, run: Run) -> None:
         try:
-            with reserve(self.store.path, self.id):
-                status, reason, checkpoint = self._train(run)
-            self._release(run, status, reason, checkpoint)
+            with reserve(self.store, self.id):
+                status, reason = self._train(run)
+            self._release(run, status, reason)
         except progress.LostRunError as error:
             print(error, file=sys.stderr)
         except Exception as error:
             # Any error ends this run and is recorded with it; later runs are not affected.
             traceback.print_exc()
-            self._release(run, RunStatus.FAILED, failure_reason(error), None)
+            self._release(run, RunStatus.FAILED, failure_reason(error))
 
-    def _release(self, run: Run, status: RunStatus, reason: str, checkpoint: Path | None) -> None:
-        log = self.log if status is RunStatus.FAILED else None
+    def _release(self, run: Run, status: RunStatus, reason: str) -> None:
+        is_paused = status is RunStatus.PAUSED
         try:
-            progress.release(self.store, run, status, reason, log=log, checkpoint=checkpoint)
+            progress.release(self.store, run, status, reason, has_checkpoint=is_paused)
         except progress.LostRunError as error:
             print(error, file=sys.stderr)
-        if run.checkpoint and not checkpoint:
-            Path(run.checkpoint).unlink(missing_ok=True)
+        if run.checkpoint and not is_paused:
+            self.store.files.remove(checkpoint_name(run.id))
 
-    def _train(self, run: Run) -> tuple[RunStatus, str, Path | None]:
+    def _train(self, run: Run) -> tuple[RunStatus, str]:
         from initlab_tui.training.initializers import importing_from
         from initlab_tui.training.loop import train
 
@@ -124,7 +125,7 @@ class Worker:
             run.spec,
             self._data(run.spec.dataset, run.data_file),
             self._programs,
-            resume=load_checkpoint(run),
+            resume=load_checkpoint(self.store, run),
             wants_checkpoint=lambda: request == "pause",
         )
         with importing_from(run.import_folder), contextlib.closing(events), Recorder(self.store, run) as recorder:
@@ -136,13 +137,14 @@ class Worker:
                         request = recorder.add(event)
                     case Checkpointed():
                         recorder.write()
-                        return RunStatus.PAUSED, "", self._save(run, event)
+                        self._save(run, event)
+                        return RunStatus.PAUSED, ""
                     case Finished():
-                        return RunStatus(event.outcome), event.reason, None
+                        return RunStatus(event.outcome), event.reason
                 if request == "stop":
-                    return RunStatus.STOPPED, "on request", None
+                    return RunStatus.STOPPED, "on request"
                 if self.terminated:
-                    return RunStatus.STOPPED, "the worker was terminated (SIGTERM)", None
+                    return RunStatus.STOPPED, "the worker was terminated (SIGTERM)"
         raise AssertionError("train() ended without Finished")
 
     def _data(self, dataset: str, file: str | None) -> DeviceDataset:
@@ -177,29 +179,24 @@ class Worker:
             "resumed_at_step": event.step or None,
         }
 
-    def _save(self, run: Run, event: Checkpointed) -> Path:
-        path = paths.files_folder(self.store.path) / f"run-{run.id}.npz"
-        temporary = path.with_suffix(".tmp")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, paths.PRIVATE_FILE)
-        with os.fdopen(descriptor, "wb") as file:
+    def _save(self, run: Run, event: Checkpointed) -> None:
+        with self.store.files.replaced(checkpoint_name(run.id)) as file:
             np.savez(file, np.array(run.owner), np.array(event.step), *event.state)
-            file.flush()
-            os.fsync(file.fileno())
-        return temporary.replace(path)
 
 
-def load_checkpoint(run: Run) -> Checkpointed | None:
+def load_checkpoint(store: Store, run: Run) -> Checkpointed | None:
     """Read the checkpoint of a paused run; None if the run has none.
 
     Raises:
+        FileNotFoundError: if its file is gone.
         ValueError: if the file holds the checkpoint of another run.
     """
     if run.checkpoint is None:
         return None
-    with np.load(run.checkpoint, allow_pickle=False) as archive:
+    with store.files.opened(checkpoint_name(run.id)) as file, np.load(file, allow_pickle=False) as archive:
         owner, step, *state = (archive[f"arr_{number}"] for number in range(len(archive.files)))
     if str(owner) != run.checkpoint_owner:
-        raise ValueError(f"{run.checkpoint} is the checkpoint of another run")
+        raise ValueError(f"{checkpoint_name(run.id)} is the checkpoint of another run")
     return Checkpointed(int(step), tuple(state))
 
 
@@ -214,14 +211,13 @@ def custom_source(initializer: Initializer) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def reserve(store: Path, worker_id: int) -> Iterator[None]:
+def reserve(store: Store, worker_id: int) -> Iterator[None]:
     """Reserve a little disk space while training, so that a run's end can be recorded even on a full disk."""
-    path = paths.files_folder(store) / f"worker-{worker_id}.reserve"
     try:
-        path.write_bytes(bytes(RESERVE_BYTES))
+        store.files.create(reserve_name(worker_id), bytes(RESERVE_BYTES))
         yield
     finally:
-        path.unlink(missing_ok=True)
+        store.files.remove(reserve_name(worker_id))
 
 
 def failure_reason(error: Exception) -> str:

@@ -68,7 +68,11 @@ def submit(store: Store, submission: Submission, *, idle: float = 0.0) -> Submit
     """Queue the runs of a comparison and start workers, which end after `idle` seconds without work.
 
     If no worker can be started, or this is interrupted, the runs are stopped again.
+
+    Raises:
+        InvalidInputError: if others may write to the folder of the store's files; nothing is queued.
     """
+    store.files.check()
     ids = queue.enqueue(store, submission.comparison, submission.specs, submission.requirements, submission.recipe)
     try:
         workers = supervisor.start_workers(store, submission.plan, idle=idle)

@@ -9,6 +9,7 @@ from typing import Self
 
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.store import migrations, paths
+from initlab_tui.store.files import StoreFiles
 from initlab_tui.store.spec_cache import SpecCache
 
 BUSY_SECONDS = 30.0
@@ -24,7 +25,7 @@ class Store:
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self.path, self.specs = path, SpecCache()
+        self.path, self.specs, self.files = path, SpecCache(), StoreFiles(path)
         self._connection = connection
         self._inode = path.stat().st_ino
 

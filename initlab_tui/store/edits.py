@@ -5,13 +5,13 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.store import sql
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import note
+from initlab_tui.store.files import checkpoint_name
 from initlab_tui.store.runs import refuse_unknown
 
 MAX_CHARACTERS = 60
@@ -78,15 +78,14 @@ def purge(store: Store, older_than_seconds: float) -> int:
     """Permanently remove runs that were deleted at least this long ago, with all their data; return their number."""
     before = time.time() - older_than_seconds
     with sql.transaction(store) as connection:
-        rows = connection.execute("SELECT id, checkpoint FROM runs WHERE deleted <= ?", (before,)).fetchall()
-        if rows:
+        ids = [run_id for (run_id,) in connection.execute("SELECT id FROM runs WHERE deleted <= ?", (before,))]
+        if ids:
             # Record the event for no run, and before the events of the runs are removed, so that numbers only increase.
-            note(connection, None, "purged", f"{len(rows)} runs")
-        connection.executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id, _ in rows])
-    for _, checkpoint in rows:
-        if checkpoint:
-            Path(checkpoint).unlink(missing_ok=True)
-    return len(rows)
+            note(connection, None, "purged", f"{len(ids)} runs")
+        connection.executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id in ids])
+    for run_id in ids:
+        store.files.remove(checkpoint_name(run_id))
+    return len(ids)
 
 
 def fitting(field: str, text: str) -> str:

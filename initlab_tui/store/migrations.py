@@ -241,6 +241,11 @@ MIGRATIONS: tuple[Migration, ...] = (
     ),
     # The network that an idle worker should compile before its run is queued.
     ("ALTER TABLE workers ADD COLUMN preparation TEXT",),  # JSON: spec and data_file; NULL if nothing was requested
+    # Paths of files are made from ids and never read from the store, which may come from somebody else.
+    (
+        "ALTER TABLE workers DROP COLUMN log",
+        "UPDATE runs SET checkpoint = 'run-' || id || '.npz' WHERE checkpoint IS NOT NULL",
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""The paths of the store and its files, which only the user may read."""
+"""The path of the default store, and folders that only the user may read."""
 
 from __future__ import annotations
 
@@ -13,11 +13,6 @@ PRIVATE_FILE = 0o600
 def default_store() -> Path:
     """Return the path of the default store."""
     return platformdirs.user_data_path("initlab-tui") / "lab.db"
-
-
-def files_folder(store: Path) -> Path:
-    """Return the folder of a store's logs and checkpoints, which is next to the store."""
-    return store.with_name(f"{store.name}-files")
 
 
 def private_folder(folder: Path) -> Path:

@@ -6,7 +6,6 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from initlab_tui.domain.events import Evaluated, LayersMeasured, Started, Stepped, finite_or_none
@@ -14,6 +13,7 @@ from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.store import layer_statistics, sql
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import note
+from initlab_tui.store.files import checkpoint_name
 from initlab_tui.store.runs import Run
 from initlab_tui.store.worker_log import log_tail
 
@@ -102,10 +102,11 @@ def release(
     status: RunStatus,
     reason: str = "",
     *,
-    log: Path | None = None,
-    checkpoint: Path | None = None,
+    has_checkpoint: bool = False,
 ) -> None:
     """Release a claimed run, which has ended with `status` or is paused with its checkpoint.
+
+    A run that failed keeps the end of its worker's log.
 
     Raises:
         LostRunError: if the run no longer belongs to this worker.
@@ -119,9 +120,9 @@ def release(
             reason=reason,
             request=None,
             ended=None if status is RunStatus.PAUSED else now,
-            checkpoint=str(checkpoint) if checkpoint else None,
-            checkpoint_owner=run.owner if checkpoint else None,
-            log_tail=log_tail(log) if log else "",
+            checkpoint=checkpoint_name(run.id) if has_checkpoint else None,
+            checkpoint_owner=run.owner if has_checkpoint else None,
+            log_tail=log_tail(store, run.worker_id) if status is RunStatus.FAILED and run.worker_id else "",
         )
         connection.execute("UPDATE runs SET busy_seconds = busy_seconds + ? - timed_from WHERE id = ?", (now, run.id))
         note(connection, run.id, status, reason)

@@ -17,6 +17,7 @@ from initlab_tui.store import sql
 from initlab_tui.store.comparisons import insert_comparison
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import note
+from initlab_tui.store.files import checkpoint_name
 from initlab_tui.store.runs import Run, find_run, list_runs, refuse_unknown
 from initlab_tui.store.workers import HAS_WORKER
 
@@ -139,8 +140,8 @@ def stop(store: Store, ids: Sequence[int]) -> list[int]:
     before = list_runs(store, ids)
     asked = _request(store, ids, "stop", (RunStatus.QUEUED, RunStatus.PAUSED), RunStatus.STOPPED)
     for run in before:
-        if run.status is RunStatus.PAUSED and run.checkpoint:
-            Path(run.checkpoint).unlink(missing_ok=True)
+        if run.status is RunStatus.PAUSED:
+            store.files.remove(checkpoint_name(run.id))
     return asked
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.store import events, paths, sql
+from initlab_tui.store import events, sql
 from initlab_tui.store.database import Store
 from initlab_tui.store.worker_log import log_tail
 
@@ -53,7 +53,6 @@ class RegisteredWorker:
     born: float | None
     heartbeat: float
     preparation: Preparation | None
-    log: Path
 
 
 _COLUMNS = ", ".join(column.name for column in fields(RegisteredWorker))
@@ -93,7 +92,7 @@ def count_alive(store: Store) -> int:
 def register(store: Store, device: str, threads: int, *, visible_devices: str = "-1", idle_seconds: float = 0.0) -> int:
     """Register a worker that will be started on this host, and return its id."""
     with sql.transaction(store) as connection:
-        return _register(store, connection, device, threads, visible_devices, idle_seconds)
+        return _register(connection, device, threads, visible_devices, idle_seconds)
 
 
 def register_missing(
@@ -108,7 +107,7 @@ def register_missing(
             "SELECT count(*) FROM workers WHERE ended IS NULL AND device = ? AND threads = ?", (device, threads)
         ).fetchone()
         return [
-            _register(store, connection, device, threads, _least_used(connection, gpus), idle_seconds)
+            _register(connection, device, threads, _least_used(connection, gpus), idle_seconds)
             for _ in range(wanted - alive)
         ]
 
@@ -120,7 +119,7 @@ def register_successor(store: Store, worker: RegisteredWorker) -> int | None:
         if not connection.execute(query, (worker.id,)).fetchone():
             return None
         settings = (worker.device, worker.threads, worker.visible_devices, worker.idle_seconds)
-        return _register(store, connection, *settings)
+        return _register(connection, *settings)
 
 
 def set_monitor(store: Store, worker_id: int, pid: int, born: float | None) -> None:
@@ -179,19 +178,19 @@ def mark_dead(store: Store, worker_id: int, how: str) -> list[int]:
     now = time.time()
     with sql.transaction(store) as connection:
         row = connection.execute(
-            "UPDATE workers SET ended = ?, exit = ? WHERE id = ? AND ended IS NULL RETURNING log, heartbeat",
+            "UPDATE workers SET ended = ?, exit = ? WHERE id = ? AND ended IS NULL RETURNING heartbeat",
             (now, how, worker_id),
         ).fetchone()
         if row is None:
             return []
         # A death may be noticed much later, so the run's time ends with the last heartbeat.
-        last = min(now, row[1] + HEARTBEAT_SECONDS)
+        last = min(now, row[0] + HEARTBEAT_SECONDS)
         reason = f"worker {worker_id} died: {how}"
         crashed = connection.execute(
             "UPDATE runs SET status = ?, reason = ?, log_tail = ?, ended = ?, request = NULL, "
             "busy_seconds = busy_seconds + max(0, ? - timed_from) WHERE worker_id = ? AND status = 'running' "
             "RETURNING id",
-            (RunStatus.CRASHED, reason, log_tail(Path(row[0])), last, last, worker_id),
+            (RunStatus.CRASHED, reason, log_tail(store, worker_id), last, last, worker_id),
         ).fetchall()
         for (run_id,) in crashed:
             events.note(connection, run_id, RunStatus.CRASHED, reason)
@@ -200,13 +199,11 @@ def mark_dead(store: Store, worker_id: int, how: str) -> list[int]:
 
 def _worker(row: Sequence[Any]) -> RegisteredWorker:
     values = list(row)
-    preparation, log = values[-2:]
-    values[-2:] = [Preparation(**json.loads(preparation)) if preparation else None, Path(log)]
+    values[-1] = Preparation(**json.loads(values[-1])) if values[-1] else None
     return RegisteredWorker(*values)
 
 
 def _register(
-    store: Store,
     connection: sqlite3.Connection,
     device: str,
     threads: int,
@@ -222,12 +219,8 @@ def _register(
         "idle_seconds": idle_seconds,
         "started": now,
         "heartbeat": now,
-        "log": "",
     }
-    worker_id = sql.insert(connection, "workers", values)
-    log = paths.private_folder(paths.files_folder(store.path)) / f"worker-{worker_id}.log"
-    connection.execute("UPDATE workers SET log = ? WHERE id = ?", (str(log), worker_id))
-    return worker_id
+    return sql.insert(connection, "workers", values)
 
 
 def _least_used(connection: sqlite3.Connection, gpus: Sequence[str]) -> str:

@@ -28,6 +28,7 @@ from initlab_tui.store import layer_statistics, queue, workers
 from initlab_tui.store.curves import read_curve
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import read_events
+from initlab_tui.store.files import checkpoint_name
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import Run, find_run, list_runs
 from tests.conftest import ONE_THREAD, WarmStore
@@ -131,7 +132,8 @@ def test_pausing_and_resuming_gives_the_same_curves_as_an_uninterrupted_run(lab:
     queue.pause(lab, [run_id])
     wait_until(lambda: get_run(lab, run_id).status == "paused")
     paused = get_run(lab, run_id)
-    assert paused.checkpoint is not None and Path(paused.checkpoint).is_file()
+    checkpoint = lab.files.folder / checkpoint_name(run_id)
+    assert checkpoint.is_file() and checkpoint.stat().st_mode & 0o777 == 0o600
     assert 0 < paused.step < (paused.total_steps or 0)
     # Meanwhile its worker is free for other runs.
     assert wait_for(lab, enqueue(lab, seed=9)).status == "done"
@@ -141,7 +143,7 @@ def test_pausing_and_resuming_gives_the_same_curves_as_an_uninterrupted_run(lab:
     assert resumed.record["resumed_at_step"] == paused.step
     assert read_curve(lab, run_id, "train") == read_curve(lab, whole.id, "train")
     assert read_curve(lab, run_id, "test") == read_curve(lab, whole.id, "test")
-    assert not Path(paused.checkpoint).exists()
+    assert not checkpoint.exists()
 
 
 def test_divergence_is_recorded_as_the_runs_result(lab: Store) -> None:

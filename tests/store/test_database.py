@@ -20,10 +20,11 @@ from initlab_tui.domain.events import Evaluated, Started, Stepped, json_ready
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution import processes, supervisor
-from initlab_tui.store import migrations, paths, progress, queue, sql, workers
+from initlab_tui.store import migrations, progress, queue, sql, workers
 from initlab_tui.store.curves import read_curve, read_trend
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import note, read_events
+from initlab_tui.store.files import StoreFiles, checkpoint_name
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import Run, find_run, list_comparison_runs, list_runs
 from initlab_tui.store.sql import insert
@@ -58,6 +59,7 @@ def test_only_the_user_can_read_the_store(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "lab.db"
     with Store.open(path) as store:
         claimed(store)
+        store.files.check()
         modes = {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in path.parent.iterdir()}
     assert modes.pop("lab.db-files") == 0o700
     assert set(modes.values()) == {0o600}, modes
@@ -305,13 +307,12 @@ def test_a_pause_does_not_override_a_stop(store: Store) -> None:
     assert progress.record(store, run, [Stepped(1, (1.0,), (0.1,), 0.1, 10)]) == "stop"
 
 
-def test_stopping_a_paused_run_deletes_its_checkpoint(store: Store, tmp_path: Path) -> None:
+def test_stopping_a_paused_run_deletes_its_checkpoint(store: Store) -> None:
     run = claimed(store)
-    checkpoint = tmp_path / "run-1.npz"
-    checkpoint.touch()
-    progress.release(store, run, RunStatus.PAUSED, checkpoint=checkpoint)
+    store.files.create(checkpoint_name(run.id), b"state")
+    progress.release(store, run, RunStatus.PAUSED, has_checkpoint=True)
     queue.stop(store, [run.id])
-    assert status(store, run.id) == "stopped" and not checkpoint.exists()
+    assert status(store, run.id) == "stopped" and not any(store.files.folder.iterdir())
 
 
 def test_a_run_is_not_resumed_on_changed_data(store: Store) -> None:
@@ -325,7 +326,7 @@ def test_a_run_is_not_resumed_on_changed_data(store: Store) -> None:
 
 
 def test_two_stores_in_a_folder_have_separate_file_folders(tmp_path: Path) -> None:
-    assert paths.files_folder(tmp_path / "lab.db") != paths.files_folder(tmp_path / "lab.sqlite")
+    assert StoreFiles(tmp_path / "lab.db").folder != StoreFiles(tmp_path / "lab.sqlite").folder
 
 
 def test_the_duration_of_a_crashed_run_ends_at_the_last_heartbeat(store: Store) -> None:

@@ -11,6 +11,7 @@ from initlab_tui.store import edits, queue, sql
 from initlab_tui.store.curves import read_curve
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import read_events
+from initlab_tui.store.files import checkpoint_name
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import Run, find_run, list_comparison_runs, list_runs
 
@@ -101,16 +102,19 @@ def test_no_run_is_named_if_one_does_not_exist(store: Store) -> None:
 
 def test_purged_runs_lose_all_records_and_their_ids_are_not_reused(store: Store, tmp_path: Path) -> None:
     ids = ended_runs(store)
-    checkpoint = tmp_path / "run.npz"
-    checkpoint.touch()
-    sql.connection(store).execute("UPDATE runs SET checkpoint = ? WHERE id = ?", (str(checkpoint), ids[2]))
+    store.files.create(checkpoint_name(ids[2]), b"state")
+    precious = tmp_path / "precious"
+    precious.touch()
+    # A store from somebody else may name any file.
+    sql.connection(store).execute("UPDATE runs SET checkpoint = ?", (str(precious),))
     edits.delete(store, ids[1:])
     assert edits.purge(store, 3600) == 0
     sql.connection(store).execute("UPDATE runs SET deleted = deleted - 4000 WHERE id = ?", (ids[2],))
     newest = sql.connection(store).execute("SELECT max(id) FROM events").fetchone()
     assert edits.purge(store, 3600) == 1
     assert (read_curve(store, ids[2], "train").steps, read_events(store, ids[2])) == ((), [])
-    assert not checkpoint.exists()
+    assert precious.exists()
+    assert not any(store.files.folder.iterdir())
     with pytest.raises(InvalidInputError, match=f"no run {ids[2]} in"):
         edits.restore(store, [ids[2]])
     assert edits.purge(store, 0) == 1

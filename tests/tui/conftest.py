@@ -25,6 +25,7 @@ from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution import processes
 from initlab_tui.store import progress, queue, workers
 from initlab_tui.store.database import Store
+from initlab_tui.store.files import log_name
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import Run, find_run, list_runs
 from initlab_tui.tui.app import LabApp
@@ -103,14 +104,20 @@ class Bench:
         self._train(run, result or Result(), 0, round(share * STEPS))
         return run
 
-    def end(self, run: Run, result: Result, log: Path | None = None) -> None:
+    def end(self, run: Run, result: Result, log: str = "") -> None:
         """Record the rest of a run and its end."""
         now = find_run(self.store, run.id)
         assert now is not None
         self._train(run, result, now.step, len(result.curve))
         if result.status == "done":
             progress.record(self.store, run, [Evaluated(STEPS, GUESSING * (1 - result.accuracy), result.accuracy)])
-        progress.release(self.store, run, result.status, result.reason, log=log)
+        if log:
+            self.write_log(log)
+        progress.release(self.store, run, result.status, result.reason)
+
+    def write_log(self, text: str) -> None:
+        """Write the log of the worker."""
+        self.store.files.create(log_name(self._worker), text.encode())
 
     def _train(self, run: Run, result: Result, first: int, last: int) -> None:
         losses = result.curve[first:last]

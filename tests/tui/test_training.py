@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 
@@ -160,15 +159,14 @@ async def test_columns_and_curves_fit_a_resized_terminal(bench: Bench) -> None:
         assert "0.0 s" in queue_lines(lab)[0]
 
 
-async def test_a_run_that_failed_or_diverged_shows_the_reason(bench: Bench, tmp_path: Path) -> None:
-    log = tmp_path / "worker.log"
-    log.write_text("Traceback\nMemoryError: no memory\n")
+async def test_a_run_that_failed_or_diverged_shows_the_reason(bench: Bench) -> None:
+    bench.write_log("Traceback\nMemoryError: no memory\n")
     bench.queue(comparison("ones", "zeros", seeds=1))
     async with open_lab(bench.store, VERY_WIDE) as lab:
         bench.end(bench.begin(), Result(0.1, RunStatus.DIVERGED, LONG_REASON, (2.5, 9.0, math.nan)))
         await lab.until(lambda: any(line.startswith("~ diverged 1 ones") for line in queue_lines(lab)))
         run = bench.begin()
-        progress.release(bench.store, run, RunStatus.FAILED, "it broke", log=log)
+        progress.release(bench.store, run, RunStatus.FAILED, "it broke")
         await lab.until(lambda: "it broke log: MemoryError: no memory" in lab.training)
         await lab.until(lambda: "(diverged: 1, failed: 1)" in lab.notifications)
         await lab.press("2", "down")
@@ -196,11 +194,10 @@ async def test_the_final_notification_says_which_initializer_is_better_and_wheth
         assert "over 2 shared seeds: undecided," in lab.notifications
 
 
-async def test_hostile_reasons_and_logs_are_shown_as_plain_text(bench: Bench, tmp_path: Path) -> None:
-    log = tmp_path / "worker.log"
-    log.write_text(f"log {HOSTILE}\n")
+async def test_hostile_reasons_and_logs_are_shown_as_plain_text(bench: Bench) -> None:
+    bench.write_log(f"log {HOSTILE}\n")
     bench.queue(comparison(f"import:a.B:note={HOSTILE}", "zeros", seeds=1, dataset=f"npz:/{HOSTILE}.npz"))
-    progress.release(bench.store, bench.begin(), RunStatus.FAILED, f"reason {HOSTILE}", log=log)
+    progress.release(bench.store, bench.begin(), RunStatus.FAILED, f"reason {HOSTILE}")
     bench.end(bench.begin(), Result(0.5))
     bench.set(1, name=HOSTILE, tags=HOSTILE)
     async with open_lab(bench.store, VERY_WIDE) as lab:

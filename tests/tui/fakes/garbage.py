@@ -6,6 +6,7 @@ from initlab_tui.domain.events import Started
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.store import progress
 from initlab_tui.store.database import Store
+from initlab_tui.store.files import log_name
 from initlab_tui.store.runs import Run
 from tests.tui.fakes.claiming import claim
 
@@ -32,9 +33,9 @@ STARTED = Started(
 def write_garbage(store: Store, run: Run) -> None:
     """Record a failed run with garbage in every text."""
     progress.record_started(store, run, STARTED, {"note": GARBAGE, "device": GARBAGE, "versions": STARTED.versions})
-    log = store.path.with_name("garbage.log")
-    log.write_text(GARBAGE * 3)
-    progress.release(store, run, RunStatus.FAILED, GARBAGE, log=log)
+    assert run.worker_id is not None
+    store.files.create(log_name(run.worker_id), (GARBAGE * 3).encode())
+    progress.release(store, run, RunStatus.FAILED, GARBAGE)
 
 
 if __name__ == "__main__":
