@@ -7,21 +7,19 @@ Names of the host and of folders were replaced, the log was left out, and most t
 
 from __future__ import annotations
 
-import contextlib
 import gzip
-import sqlite3
 from pathlib import Path
 
 from initlab_tui.store.database import Store
+from initlab_tui.store.files import checkpoint_name
 
 FOLDER = Path(__file__).with_name("store")
 
 
 def open_unfinished(folder: Path) -> Store:
     """Open a copy of the store in `folder`, with its checkpoint."""
-    path, checkpoint = folder / "lab.db", folder / "run-1.npz"
+    path = folder / "lab.db"
     path.write_bytes(gzip.decompress((FOLDER / "schema-3-unfinished.gz").read_bytes()))
-    checkpoint.write_bytes((FOLDER / "schema-3-checkpoint.npz").read_bytes())
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("UPDATE runs SET checkpoint = ? WHERE checkpoint IS NOT NULL", (str(checkpoint),))
-    return Store.open(path)
+    store = Store.open(path)
+    store.files.create(checkpoint_name(1), (FOLDER / "schema-3-checkpoint.npz").read_bytes())
+    return store

@@ -21,6 +21,7 @@ from initlab_tui.services.resources import Resources
 if TYPE_CHECKING:
     from initlab_tui.cli.follow_runs import Trained
     from initlab_tui.domain.claims.recipe import Recipe
+    from initlab_tui.domain.custom_code import Consent
     from initlab_tui.services.recipe_submission import RecipeSubmission
     from initlab_tui.services.recipes import RecipeResult
 
@@ -108,6 +109,13 @@ def run(
     ] = None,
     every: Annotated[bool, options.flag("--all", "Run every packaged recipe.")] = False,
     seeds: options.RecipeSeeds = None,
+    allow_import: Annotated[
+        bool, options.flag("--allow-import", "Let the recipe run custom initializers from the current folder.")
+    ] = False,
+    allow_package: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Let the recipe run custom initializers from an installed package."),
+    ] = None,
     device: options.Device = None,
     workers: options.Workers = None,
     threads: options.Threads = None,
@@ -117,6 +125,7 @@ def run(
 ) -> None:
     """Run a recipe and report whether each claim is reproduced; the exit code does not depend on the verdicts."""
     from initlab_tui.cli import follow_runs
+    from initlab_tui.domain.custom_code import Consent
     from initlab_tui.recipes import loader
     from initlab_tui.reports import recipe_documents
 
@@ -126,9 +135,10 @@ def run(
     chosen = loader.packaged() if wanted is None else [loader.read(wanted)]
     chosen = chosen if seeds is None else [recipe.with_seeds(seeds) for recipe in chosen]
     path, folder = chosen_store(context, store), chosen_data_dir(context, data_dir)
+    consent = Consent(allow_import, frozenset(allow_package or ()))
     results, codes = [], []
     for recipe in chosen:
-        result, code = _run(recipe, path, folder, Resources(device, workers, threads))
+        result, code = _run(recipe, path, folder, Resources(device, workers, threads), consent)
         results.append(result)
         codes.append(code)
         if not as_json:
@@ -141,12 +151,14 @@ def run(
     raise typer.Exit(max(codes))
 
 
-def _run(recipe: Recipe, path: Path, folder: Path | None, resources: Resources) -> tuple[RecipeResult, int]:
+def _run(
+    recipe: Recipe, path: Path, folder: Path | None, resources: Resources, consent: Consent
+) -> tuple[RecipeResult, int]:
     """Train a recipe and return its result, and the exit code."""
     from initlab_tui.services import recipe_submission, recipes
     from initlab_tui.store.database import Store
 
-    submission = recipe_submission.prepare_recipe(recipe, folder, Path.cwd(), resources)
+    submission = recipe_submission.prepare_recipe(recipe, folder, Path.cwd(), resources, consent=consent)
     if submission.instead_of:
         using = " ".join(submission.recipe.datasets)
         output.hint(f"{submission.reason}. Using {using} instead: only claims about any dataset are evaluated.")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.machinery
-import importlib.util
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from initlab_tui.domain import custom_code
 from initlab_tui.domain.errors import InvalidInputError, Problem
 from initlab_tui.domain.fields import hidden_text
-from initlab_tui.domain.initializer import IMPORT_PREFIX
 from initlab_tui.domain.spec import EVALUATION_BATCH, RunSpec
 from initlab_tui.execution.tensorflow_process import ask
 from initlab_tui.services.dataset_facts import DatasetFacts, dataset_facts
@@ -66,19 +63,11 @@ def _one_of_each_import(specs: Iterable[RunSpec]) -> Iterable[RunSpec]:
 
 
 def _missing_module(spec: RunSpec, import_folder: Path) -> Iterator[Problem]:
-    """Yield a problem if the module does not exist, without starting TensorFlow, which takes seconds."""
-    name = spec.initializer.name.removeprefix(IMPORT_PREFIX)
-    top = name.partition(".")[0]
-    importlib.invalidate_caches()  # the file may have been created just now
+    """Yield a problem if the module is not allowed or does not exist, without starting TensorFlow."""
     try:
-        found = importlib.machinery.PathFinder.find_spec(top, [str(import_folder)]) or importlib.util.find_spec(top)
-    except (ImportError, ValueError):  # a loaded module without a spec: let the import decide
-        return
-    if found is None:
-        yield Problem(
-            "initializer",
-            f"{spec.initializer}: no module named {top!r} in {import_folder} or among the installed packages",
-        )
+        custom_code.locate(spec.initializer, import_folder)
+    except ValueError as error:
+        yield Problem("initializer", str(error))
 
 
 def _too_large(spec: RunSpec, facts: DatasetFacts) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from initlab_tui.domain.custom_code import top_module
 from initlab_tui.domain.initializer import IMPORT_PREFIX, Initializer
 
 Draw = Callable[[Sequence[int]], Any]
@@ -75,7 +76,7 @@ def make_sampler(initializer: Initializer, seed: int) -> Draw:
     """Return a function that draws a float32 kernel of a given shape.
 
     Raises:
-        ValueError: if a custom initializer cannot be imported, is not callable, or does not accept its parameters.
+        ValueError: if a custom initializer cannot be imported, is not one, or does not accept its parameters.
             The returned function raises it if the custom initializer does not return numbers of that shape.
     """
     parameters = dict(initializer.parameters)
@@ -95,11 +96,10 @@ def _custom(initializer: Initializer, parameters: dict[str, Any], seed: int) -> 
         if hasattr(made, "seed"):
             made.seed = seed
         return lambda shape: made(shape, **_with_dtype(_accepted(made)))
-    if not callable(found):
-        raise ValueError(f"{initializer}: a {type(found).__name__} is not callable; name a class or a function")
+    is_class: bool = inspect.isclass(found)
     accepted = _accepted(found)
     seeded = {"seed": seed} if "seed" in accepted else {}
-    if not inspect.isclass(found):
+    if not is_class:
         # A function draws when it is called, so it gets its parameters and the seed together with the shape.
         return lambda shape: found(shape, **_with_dtype(accepted), **seeded, **parameters)
     try:
@@ -107,18 +107,38 @@ def _custom(initializer: Initializer, parameters: dict[str, Any], seed: int) -> 
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
         raise ValueError(f"{initializer}: cannot be created with {parameters}: {what}") from error
-    if not callable(made):
-        raise ValueError(f"{initializer}: a {type(made).__name__} is not callable; it must take a shape")
     return lambda shape: made(shape, **_with_dtype(_accepted(made)))
 
 
 def _imported(initializer: Initializer) -> Any:
+    """Import a custom initializer, and check that it is one before anything of it is called."""
+    top = top_module(initializer)
     module, _, attribute = initializer.name.removeprefix(IMPORT_PREFIX).rpartition(".")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        found = getattr(importlib.import_module(module), attribute)
     # Importing a module may raise anything, even SystemExit.
     except (Exception, SystemExit) as error:
         raise ValueError(f"{initializer}: cannot be imported: {type(error).__name__}: {error}") from error
+    if not _is_initializer(found):
+        raise ValueError(
+            f"{initializer}: must be a function, or a class that derives from keras.initializers.Initializer, "
+            f"got {_described(found)}"
+        )
+    # A module also has what it imports, such as functions of Python itself.
+    defined = found.__module__ or ""
+    if inspect.isfunction(found) and defined.partition(".")[0] != top:
+        raise ValueError(f"{initializer}: is defined in {defined or 'no module'}, not in {top}; name it there")
+    return found
+
+
+def _is_initializer(found: object) -> bool:
+    if inspect.isclass(found):
+        return issubclass(found, keras.initializers.Initializer)
+    return inspect.isfunction(found) or isinstance(found, keras.initializers.Initializer)
+
+
+def _described(found: object) -> str:
+    return f"the class {found.__name__}" if inspect.isclass(found) else f"a {type(found).__name__}"
 
 
 @contextlib.contextmanager

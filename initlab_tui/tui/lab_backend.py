@@ -127,6 +127,17 @@ class LabBackend:
 
         return await asyncio.to_thread(read)
 
+    def custom_sources(self, recipe: Recipe) -> list[str]:
+        """Return, in words, the custom initializers of a recipe and where their code comes from.
+
+        Raises:
+            InvalidInputError: if a module does not exist or is not allowed.
+        """
+        from initlab_tui.services import recipe_submission  # the first paint does without
+
+        found = recipe_submission.custom_sources(recipe, self._folder)
+        return [f"{initializer}, from {source.file or source.module}" for initializer, source in found.items()]
+
     async def claims(
         self, runs: Sequence[Run], comparison_id: int | None = None, custom: Sequence[Recipe] = ()
     ) -> list[RecipeResult]:

@@ -48,6 +48,8 @@ def files(tmp_path: Path) -> None:
         ("run --dataset npz:text.npz", ["text.npz is not an npz archive"]),
         ("run --dataset npz:few.npz", ["50 images in x_train but 40 labels"]),
         ("run --initializer import:gone.Draw", ["no module named 'gone' in /", "or among the installed packages"]),
+        ("run --initializer import:subprocess.Popen:args=x,shell=True", ["'subprocess' is a module of Python"]),
+        ("inspect --initializer import:os.system:command=x", ["'os' is a module of Python"]),
         ("run --initializer import:mine.wrong", ["returned shape (2, 2) for a kernel of shape (64, 256)"]),
         ("run --device gpu:7", ["unknown device 'gpu:7'", "cpu"]),
         ("run --store good.npz", ["good.npz", "not a database"]),

@@ -57,6 +57,6 @@ def test_resuming_or_retrying_the_wrong_runs_is_refused_with_the_reason(old: Sto
     assert len(list_runs(old)) == 4 and list_runs(old)[0].status is RunStatus.PAUSED
 
 
-def test_stopping_the_paused_run_deletes_its_checkpoint(old: Store, tmp_path: Path) -> None:
+def test_stopping_the_paused_run_deletes_its_checkpoint(old: Store) -> None:
     assert queue.stop(old, [1]) == [1]
-    assert not (tmp_path / "run-1.npz").exists()
+    assert not any(old.files.folder.iterdir())

@@ -26,7 +26,7 @@ COLUMNS = {
     "checkpoint_owner",
     "sqlite_sequence": "name seq",
     "workers": "id host device threads visible_devices idle_seconds monitor_pid monitor_born pid born started "
-    "heartbeat ended exit log preparation",
+    "heartbeat ended exit preparation",
 }
 INDICES = {
     "events_run": ("events", ["run_id"]),

@@ -97,7 +97,7 @@ class Centred(keras.initializers.Initializer):
     def __call__(self, shape, dtype=None):
         return self.scale * keras.random.normal(shape, seed=self.seed, dtype=dtype)
 
-class Unseeded:
+class Unseeded(keras.initializers.Initializer):
     def __call__(self, shape):
         return np.full(shape, 0.25)
 
@@ -118,6 +118,16 @@ def plain(shape):
     return np.ones(shape)
 
 number = 3
+
+class Plain:
+    def __init__(self, **_):
+        raise SystemExit("called")
+    def __call__(self, shape):
+        raise SystemExit("called")
+
+from shutil import rmtree
+from os import system
+built_in = system
 
 def wrong_shape(shape):
     return np.zeros((2, 2))
@@ -163,7 +173,13 @@ class TestCustom:
             ("no_such_module.Name", "No module named 'no_such_module'"),
             ("custom_initializers.missing", "has no attribute 'missing'"),
             ("custom_exit.Name", "SystemExit"),
-            ("custom_initializers.number", "is not callable"),
+            ("custom_initializers.number", "got a int"),
+            ("custom_initializers.Plain", "must be a function, or a class that derives from keras"),
+            ("custom_initializers.system:command=true", "got a builtin_function_or_method"),
+            ("custom_initializers.rmtree", "is defined in shutil, not in custom_initializers"),
+            ("subprocess.Popen:args=true,shell=True", "'subprocess' is a module of Python"),
+            ("builtins.exec:source=1", "'builtins' is a module of Python"),
+            ("os.path.join", "'os' is a module of Python"),
             ("custom_initializers.wrong_shape", "returned shape (2, 2) for a kernel of shape (20, 30)"),
             ("custom_initializers.broken", "cannot draw"),
             ("custom_initializers.words", "could not convert"),

@@ -31,9 +31,10 @@ def losses(events: list[Event]) -> list[float]:
 def test_the_run_continues_to_the_result_of_an_uninterrupted_run(
     tmp_path: Path, digits: DeviceDataset, programs: CompiledTrainerCache
 ) -> None:
-    run = find_run(open_unfinished(tmp_path), 1)
+    store = open_unfinished(tmp_path)
+    run = find_run(store, 1)
     assert run is not None and run.fingerprint == digits.fingerprint
-    checkpoint = load_checkpoint(run)
+    checkpoint = load_checkpoint(store, run)
     assert checkpoint is not None and checkpoint.step == 660
     resumed = list(train(run.spec, digits, programs, resume=checkpoint))
     whole = list(train(run.spec, digits, programs))
@@ -50,4 +51,4 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     run = find_run(store, 1)
     assert run is not None
     with pytest.raises(ValueError, match=r"run-1\.npz is the checkpoint of another run"):
-        load_checkpoint(run)
+        load_checkpoint(store, run)

@@ -93,7 +93,7 @@ def test_without_a_network_a_download_fails_and_leaves_no_files(
     [
         ("import:missing_module.Draw", "No module named 'missing_module'"),
         ("import:broken_on_import.Draw", "ZeroDivisionError"),
-        ("import:invalid_results.number", "is not callable"),
+        ("import:invalid_results.number", "must be a function, or a class that derives from keras"),
         ("import:invalid_results.shape", "returned shape (2, 2) for a kernel of shape (64, 16)"),
     ],
 )

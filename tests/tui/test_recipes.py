@@ -22,6 +22,7 @@ from initlab_tui.store.database import Store
 from initlab_tui.store.runs import Run, list_runs
 from initlab_tui.tui.panes.setup import Settings
 from initlab_tui.tui.screens.claims import ClaimsScreen
+from tests import sample_recipe
 from tests.tui.conftest import (
     NARROW,
     STEPS,
@@ -266,3 +267,44 @@ async def test_comparisons_without_a_recipe_and_deleted_runs_are_not_evaluated(b
         edits.delete(bench.store, ids)
         await lab.until(lambda: len(lab.app.lab.runs) == 6)
         assert "No recipe was run in this store yet." in await read_claims(lab)
+
+
+async def test_a_recipe_file_with_custom_code_is_opened_only_with_consent(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def draw(shape): ...")
+    path = tmp_path / "theirs.toml"
+    path.write_text(sample_recipe.TEXT.replace('["zeros", ', '["zeros", "import:mine.draw", '))
+    async with open_lab(store, WIDE) as lab:
+        before = lab.app.lab.setup.comparison
+        for answer in ("enter", "down"):
+            await lab.press("e")
+            await lab.until("Open a file …")
+            await lab.press("end", "enter")
+            await lab.until("The path of a recipe file")
+            lab.app.screen.query_one(Input).value = str(path)
+            await lab.press("enter")
+            await lab.until("runs code that is not part of initlab-tui")
+            assert "mine.py" in lab.text
+            await lab.press(answer)
+            if answer == "enter":  # Cancel is the first answer
+                assert lab.is_at_home
+                assert lab.app.lab.setup.comparison == before
+        await lab.press("enter")
+        await lab.until(lambda: lab.app.lab.setup.comparison != before)
+        setup = lab.app.lab.setup.comparison
+        assert setup is not None
+        assert "import:mine.draw" in [str(each) for each in setup.initializers]
+
+
+async def test_a_recipe_file_that_names_a_module_of_python_is_refused(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "evil.toml"
+    evil = "import:subprocess.Popen:args=touch PWNED,shell=True"
+    path.write_text(sample_recipe.TEXT.replace('["zeros", ', f'["zeros", "{evil}", '))
+    async with open_lab(store, WIDE) as lab:
+        await lab.press("e")
+        await lab.until("Open a file …")
+        await lab.press("end", "enter")
+        await lab.until("The path of a recipe file")
+        lab.app.screen.query_one(Input).value = str(path)
+        await lab.press("enter")
+        await lab.until(lambda: "'subprocess' is a module of Python" in lab.notifications)
+        assert lab.is_at_home

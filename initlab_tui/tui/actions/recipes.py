@@ -68,13 +68,37 @@ class RecipeActions:
         try:
             recipe = _read_file(path)
         except InvalidInputError as error:  # the file has changed since it was checked
-            self._screen.notify(plain(str(error)), severity="error", timeout=NOTICE_SECONDS, markup=False)
+            self._refuse(error)
             return
+        try:
+            sources = self._backend.custom_sources(recipe)
+        except InvalidInputError as error:
+            self._refuse(error)
+            return
+        if sources:
+            self._ask_for_consent(path, recipe, sources)
+        else:
+            self._use(path, recipe)
+
+    def _ask_for_consent(self, path: str, recipe: Recipe, sources: Sequence[str]) -> None:
+        def answered(answer: str | None) -> None:
+            if answer == "allow":
+                self._use(path, recipe)
+
+        code = "; ".join(sources)
+        question = f"{path} runs code that is not part of initlab-tui: {code}. Open it only if you trust that code."
+        answers = [("cancel", "Cancel"), ("allow", "Trust it and open the recipe")]
+        self._screen.app.push_screen(Choose(plain(question), answers), answered)
+
+    def _use(self, path: str, recipe: Recipe) -> None:
         self._opened[path] = recipe
         if len(recipe.experiments) > 1:
             self._choose_experiment([recipe])
         else:
             self._fill(recipe, recipe.experiments[0])
+
+    def _refuse(self, error: InvalidInputError) -> None:
+        self._screen.notify(plain(str(error)), severity="error", timeout=NOTICE_SECONDS, markup=False)
 
     def _fill(self, recipe: Recipe, experiment: Experiment) -> None:
         self.chosen = recipe
