@@ -50,11 +50,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Use a cache folder for the tests alone, shared by all processes of a test run."""
+    """Use folders for cache and state for the tests alone, shared by all processes of a test run."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
-    with mock.patch.dict(os.environ, {"XDG_CACHE_HOME": str(folder / "cache")}):
+    with mock.patch.dict(
+        os.environ, {"XDG_CACHE_HOME": str(folder / "cache"), "XDG_STATE_HOME": str(folder / "state")}
+    ):
         yield
 
 
@@ -88,7 +90,8 @@ Command = Callable[..., CommandResult]
 
 def command_environment(home: Path, **more: str) -> dict[str, str]:
     """Return a minimal environment with its own home folder."""
-    return {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "COLUMNS": "200", **more}
+    state = {"XDG_STATE_HOME": os.environ["XDG_STATE_HOME"]}  # the key with which this user's runs are marked
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", "COLUMNS": "200", **state, **more}
 
 
 def run_in_process(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> CommandResult:

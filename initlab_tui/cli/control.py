@@ -15,6 +15,10 @@ from initlab_tui.store.database import Store
 if TYPE_CHECKING:
     from initlab_tui.services.control_runs import Controlled
 
+AllowImport = Annotated[
+    bool, options.flag("--allow-import", "Let runs that somebody else queued run custom initializers.")
+]
+
 
 def stop(
     context: typer.Context,
@@ -46,21 +50,24 @@ def resume(
     context: typer.Context,
     ids: options.SomeIds = None,
     everything: Annotated[bool, options.flag("--all", "All runs that are paused, or queued without a worker.")] = False,
+    allow_import: AllowImport = False,
     store: options.Store = None,
 ) -> None:
     """Continue paused runs from their checkpoint, and start missing workers for queued runs."""
     from initlab_tui.services import control_runs
 
     with _open(context, store, ids, everything) as opened:
-        _print(control_runs.resume(opened, ids), "resumed")
+        _print(control_runs.resume(opened, ids, allow_import=allow_import), "resumed")
 
 
-def retry(context: typer.Context, ids: options.Ids, store: options.Store = None) -> None:
+def retry(
+    context: typer.Context, ids: options.Ids, allow_import: AllowImport = False, store: options.Store = None
+) -> None:
     """Queue failed, crashed or stopped runs again in their comparison, and print the ids of the new runs."""
     from initlab_tui.services import control_runs
 
     with open_store(context, store) as opened:
-        queued = control_runs.retry(opened, ids)
+        queued = control_runs.retry(opened, ids, allow_import=allow_import)
     if queued:
         print("\n".join(map(str, queued)))
         output.hint("Training in the background. Show the runs with: initlab-tui runs")

@@ -66,6 +66,10 @@ def _runs(context: typer.Context, store: Path | None, comparison: int | None = N
 
     with opened:
         found = stored_runs.read_runs(opened, comparison)
+    if found.held:
+        from initlab_tui.reports.format import held_message
+
+        output.hint(held_message(found.held))
     if found.waiting:
         output.hint(
             f"{found.waiting} runs are queued, but no worker is running. Start workers with: initlab-tui resume --all"

@@ -172,3 +172,13 @@ def conclusion(rows: Sequence[Row]) -> str:
     if versus.verdict == "ahead":
         return f"#2 {second} is better than #1 {first} by {points} points {seeds}; #1 leads by seeds missing in #2."
     return f"#1 {first} and #2 {second} differ by {points} points {seeds}: undecided, the 95 % interval contains 0."
+
+
+def held_message(run_ids: Sequence[int]) -> str:
+    """Return the notice about queued runs that are not trained, because somebody else queued them."""
+    first = " ".join(str(run_id) for run_id in run_ids[:5])
+    more = " ..." if len(run_ids) > 5 else ""
+    return (
+        f"{counted(len(run_ids), 'run')} in this store were not queued by you and are not trained. "
+        f"To train them: initlab-tui resume {first}{more}"
+    )

@@ -33,14 +33,17 @@ def pause(store: Store, ids: Sequence[int] | None) -> Controlled:
     return _controlled(store, chosen, queue.pause(store, chosen))
 
 
-def resume(store: Store, ids: Sequence[int] | None) -> Controlled:
-    """Queue paused runs again, and start workers for queued runs that have none.
+def resume(store: Store, ids: Sequence[int] | None, *, allow_import: bool = False) -> Controlled:
+    """Queue paused and held runs again, and start workers for queued runs that have none.
 
     Raises:
-        InvalidInputError: if one of `ids` has ended and so cannot be resumed; nothing is changed.
+        InvalidInputError: if one of `ids` has ended and so cannot be resumed, or somebody else queued it with custom
+            code and that is not allowed; nothing is changed.
     """
     chosen = _choose(store, ids, lambda run: run.status in (RunStatus.PAUSED, RunStatus.QUEUED))
     _refuse(store, chosen, _resume_problem)
+    if not allow_import:
+        refuse_foreign_code(store, chosen)
     resumed = set(queue.resume(store, chosen))
     queued = [run.id for run in list_runs(store, chosen) if run.status is RunStatus.QUEUED]
     if _start_missing_workers(store, queued):
@@ -48,19 +51,43 @@ def resume(store: Store, ids: Sequence[int] | None) -> Controlled:
     return _controlled(store, chosen, [run_id for run_id in chosen if run_id in resumed])
 
 
-def retry(store: Store, ids: Sequence[int]) -> list[int]:
+def retry(store: Store, ids: Sequence[int], *, allow_import: bool = False) -> list[int]:
     """Queue failed, crashed and stopped runs again in their comparisons, and start missing workers.
 
     Returns the ids of the new runs. A run whose retry is still active is skipped.
 
     Raises:
-        InvalidInputError: if one of `ids` cannot be retried; nothing is queued.
+        InvalidInputError: if one of `ids` cannot be retried, or somebody else queued it with custom code and that is
+            not allowed; nothing is queued.
     """
     supervisor.reap(store)
     _refuse(store, ids, _retry_problem)
+    if not allow_import:
+        refuse_foreign_code(store, ids)
     queued = queue.retry(store, ids)
     _start_missing_workers(store, queued)
     return queued
+
+
+def refuse_foreign_code(store: Store, ids: Sequence[int]) -> None:
+    """Refuse runs with a custom initializer that this user did not queue.
+
+    Raises:
+        InvalidInputError: naming the code and how to allow it.
+    """
+    foreign = list_runs(store, queue.list_foreign(store, ids))
+    problems = [
+        Problem(
+            "id",
+            f"run {run.id} was not queued by you and runs code that is not part of initlab-tui: "
+            f"{run.spec.initializer}, from {run.import_folder}: read it, and allow it with --allow-import if you "
+            "trust it",
+        )
+        for run in foreign
+        if run.spec.initializer.is_imported
+    ]
+    if problems:
+        raise InvalidInputError(problems)
 
 
 def _choose(store: Store, ids: Sequence[int] | None, wanted: Callable[[Run], bool]) -> list[int]:

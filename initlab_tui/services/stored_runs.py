@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.execution import supervisor
-from initlab_tui.store import layer_statistics
+from initlab_tui.store import layer_statistics, queue
 from initlab_tui.store.curves import Curve, read_curve
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import read_events
@@ -19,10 +19,14 @@ MAX_ID = 2**63 - 1  # the largest integer of SQLite
 
 @dataclass(frozen=True)
 class StoredRuns:
-    """Runs, oldest first, and the number of queued runs that no living worker could train."""
+    """Runs, oldest first, and the number of queued runs that no living worker could train.
+
+    `held` are the queued runs that are not trained, because this user did not queue them.
+    """
 
     runs: tuple[Run, ...]
     waiting: int = 0
+    held: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,10 @@ def read_runs(store: Store, comparison_id: int | None = None) -> StoredRuns:
         found = list_comparison_runs(store, comparison_id) if comparison_id <= MAX_ID else []
         if not found:
             raise InvalidInputError.of("comparison", f"no comparison {comparison_id} in {store.path}")
-    queued = [run.id for run in found if run.status is RunStatus.QUEUED]
-    return StoredRuns(tuple(found), len(queued) if queued and supervisor.needed_again(store, queued) else 0)
+    held = set(queue.list_held(store))
+    queued = [run.id for run in found if run.status is RunStatus.QUEUED and run.id not in held]
+    waiting = len(queued) if queued and supervisor.needed_again(store, queued) else 0
+    return StoredRuns(tuple(found), waiting, tuple(run.id for run in found if run.id in held))
 
 
 def read_details(store: Store, run_id: int) -> RunDetails:

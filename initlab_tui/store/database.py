@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from initlab_tui.domain.errors import InvalidInputError
-from initlab_tui.store import migrations, paths
+from initlab_tui.store import migrations, origin, paths
 from initlab_tui.store.files import StoreFiles
 from initlab_tui.store.spec_cache import SpecCache
 
@@ -118,6 +118,7 @@ def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
     try:
         _check_schema(path, connection)
+        connection.create_function("is_own", -1, origin.is_own, deterministic=True)
         # With WAL, followers can read while a worker writes. On file systems that do not support it, such as some
         # network file systems, SQLite keeps its rollback journal, which is slower but correct.
         connection.execute("PRAGMA journal_mode = WAL")
@@ -134,9 +135,12 @@ def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
 def _check_schema(path: Path, connection: sqlite3.Connection) -> None:
     known, found = len(migrations.MIGRATIONS), migrations.version(connection)
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    programs = connection.execute("SELECT count(*) FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone()[0]
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     if tables and application != migrations.APPLICATION_ID:
         raise _unusable(path, "is an SQLite file of another program; name another file with --store")
+    if programs:
+        raise _unusable(path, "has triggers or views, which initlab-tui never creates; name another file with --store")
     if found > known:
         raise _unusable(
             path,

@@ -246,6 +246,8 @@ MIGRATIONS: tuple[Migration, ...] = (
         "ALTER TABLE workers DROP COLUMN log",
         "UPDATE runs SET checkpoint = 'run-' || id || '.npz' WHERE checkpoint IS NOT NULL",
     ),
+    # Only runs that the user of a worker queued are trained.
+    ("ALTER TABLE runs ADD COLUMN origin TEXT",),  # signature (`origin.py`); NULL if queued before there was one
 )
 
 

@@ -13,13 +13,13 @@ from initlab_tui.domain.claims.recipe_origin import RecipeOrigin
 from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
-from initlab_tui.store import sql
+from initlab_tui.store import origin, sql
 from initlab_tui.store.comparisons import insert_comparison
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import note
 from initlab_tui.store.files import checkpoint_name
 from initlab_tui.store.runs import Run, find_run, list_runs, refuse_unknown
-from initlab_tui.store.workers import HAS_WORKER
+from initlab_tui.store.workers import HAS_WORKER, IS_OWN
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ class Waiting:
     runs: int
 
 
-_CLAIMABLE = """
+_CLAIMABLE = f"""
     SELECT runs.id FROM runs JOIN workers ON workers.id = :worker
     WHERE status = 'queued' AND runs.device = workers.device AND runs.threads = workers.threads
-        AND workers.ended IS NULL
+        AND workers.ended IS NULL AND {IS_OWN}
     ORDER BY runs.id LIMIT 1
-"""
+"""  # noqa: S608 - no outside text
 
 
 def enqueue(
@@ -79,8 +79,28 @@ def enqueue(
         for spec in specs:
             values = {"spec": spec.to_json(), "spec_hash": spec.spec_hash, "seed": spec.seed}
             ids.append(sql.insert(connection, "runs", shared | values))
+            _sign(connection, ids[-1])
             note(connection, ids[-1], RunStatus.QUEUED)
     return ids
+
+
+def _sign(connection: sqlite3.Connection, run_id: int) -> None:
+    """Mark a run as queued by this user."""
+    columns = "spec, data_file, import_folder, device, threads"
+    row = connection.execute(f"SELECT {columns} FROM runs WHERE id = ?", (run_id,)).fetchone()  # noqa: S608
+    connection.execute("UPDATE runs SET origin = ? WHERE id = ?", (origin.sign(*row), run_id))
+
+
+def list_held(store: Store) -> list[int]:
+    """Return the ids of the queued runs that are not trained, because this user did not queue them."""
+    query = f"SELECT id FROM runs WHERE status = 'queued' AND deleted IS NULL AND NOT {IS_OWN} ORDER BY id"  # noqa: S608
+    return [run_id for (run_id,) in sql.connection(store).execute(query)]
+
+
+def list_foreign(store: Store, ids: Sequence[int]) -> list[int]:
+    """Return those of `ids` that this user has not queued."""
+    query = f"SELECT id FROM runs WHERE id {sql.IN_LIST} AND NOT {IS_OWN} ORDER BY id"  # noqa: S608 - no outside text
+    return [run_id for (run_id,) in sql.connection(store).execute(query, (sql.json_list(ids),))]
 
 
 def claim(store: Store, worker_id: int) -> Run | None:
@@ -107,7 +127,7 @@ def waiting_without_worker(store: Store, ids: Sequence[int] | None = None) -> li
     condition, values = _among(ids)
     rows = sql.connection(store).execute(
         "SELECT device, threads, count(*) FROM runs "  # noqa: S608 - no outside text
-        f"WHERE status = 'queued' {condition} AND NOT {HAS_WORKER} GROUP BY device, threads",
+        f"WHERE status = 'queued' {condition} AND {IS_OWN} AND NOT {HAS_WORKER} GROUP BY device, threads",
         values,
     )
     return [Waiting(*row) for row in rows.fetchall()]
@@ -121,7 +141,8 @@ def fail_waiting(
     with sql.transaction(store) as connection:
         rows = connection.execute(
             "UPDATE runs SET status = 'failed', reason = ?, log_tail = ?, ended = ? "  # noqa: S608 - no outside text
-            f"WHERE status = 'queued' AND device = ? AND threads = ? {condition} AND NOT {HAS_WORKER} RETURNING id",
+            f"WHERE status = 'queued' AND device = ? AND threads = ? {condition} AND {IS_OWN} "
+            f"AND NOT {HAS_WORKER} RETURNING id",
             (reason, log_tail, time.time(), device, threads, *values),
         ).fetchall()
         for (run_id,) in rows:
@@ -154,8 +175,14 @@ def pause(store: Store, ids: Sequence[int]) -> list[int]:
 
 
 def resume(store: Store, ids: Sequence[int]) -> list[int]:
-    """Queue paused runs again, to continue from their checkpoints, and return their ids."""
-    return _request(store, ids, None, (RunStatus.PAUSED,), RunStatus.QUEUED)
+    """Queue paused runs again, to continue from their checkpoints, and queued ones that are held; return their ids."""
+    held = set(list_held(store)).intersection(ids)
+    resumed = _request(store, ids, None, (RunStatus.PAUSED,), RunStatus.QUEUED)
+    chosen = [run_id for run_id in dict.fromkeys(ids) if run_id in held or run_id in resumed]
+    with sql.transaction(store) as connection:
+        for run_id in chosen:
+            _sign(connection, run_id)
+    return chosen
 
 
 def _request(
@@ -224,6 +251,7 @@ def _retry(connection: sqlite3.Connection, run: Run) -> int | None:
     row = connection.execute(_RETRY, {"run": run.id, "now": time.time()}).fetchone()
     if row is None:
         return None
+    _sign(connection, row[0])
     note(connection, run.id, "retried", f"as run {row[0]}")
     note(connection, row[0], RunStatus.QUEUED, f"retry of run {run.id}")
     return int(row[0])

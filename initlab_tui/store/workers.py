@@ -60,9 +60,11 @@ _COLUMNS = ", ".join(column.name for column in fields(RegisteredWorker))
 HAS_WORKER = """EXISTS (
     SELECT 1 FROM workers
     WHERE workers.ended IS NULL AND workers.device = runs.device AND workers.threads = runs.threads)"""
-_HAS_WORK = """EXISTS (
+# Whether the user queued the run; another one is not trained.
+IS_OWN = "is_own(runs.origin, runs.spec, runs.data_file, runs.import_folder, runs.device, runs.threads)"
+_HAS_WORK = f"""EXISTS (
     SELECT 1 FROM runs
-    WHERE status = 'queued' AND runs.device = workers.device AND runs.threads = workers.threads)"""
+    WHERE status = 'queued' AND runs.device = workers.device AND runs.threads = workers.threads AND {IS_OWN})"""  # noqa: S608
 
 
 def read_worker(store: Store, worker_id: int) -> RegisteredWorker:

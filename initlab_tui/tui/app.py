@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import importlib
 import os
@@ -22,7 +23,7 @@ from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.execution import supervisor
 from initlab_tui.reports.escape import plain
-from initlab_tui.reports.format import counted
+from initlab_tui.reports.format import counted, held_message
 from initlab_tui.store import queue
 from initlab_tui.store.comparisons import last_comparison
 from initlab_tui.store.database import Store, StoreError
@@ -87,6 +88,7 @@ class LabApp(App[None]):
         gc.enable()
         gc.freeze()
         self._follow()
+        self._report_held()
         comparison = self.lab.setup.comparison
         if self._demo:
             self.lab.action_run()
@@ -115,6 +117,13 @@ class LabApp(App[None]):
         await self._backend.prepare(comparison)
         # Import NumPy now, so that the first chart opens quickly.
         await asyncio.to_thread(importlib.import_module, "initlab_tui.tui.screens.chart")
+
+    @work(group="held")
+    async def _report_held(self) -> None:
+        with contextlib.suppress(InvalidInputError, StoreError):  # reported where the store is followed
+            held = await self._backend.held()
+            if held:
+                self.notify(held_message(held), severity="warning", timeout=NOTICE_SECONDS, markup=False)
 
     @work(group="follow")
     async def _follow(self) -> None:

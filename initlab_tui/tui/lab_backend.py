@@ -15,7 +15,7 @@ from rich.console import RenderableType
 from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.execution import supervisor
-from initlab_tui.services import stored_runs, submit, warm_up
+from initlab_tui.services import control_runs, stored_runs, submit, warm_up
 from initlab_tui.services.dataset_facts import DatasetFacts
 from initlab_tui.services.resources import Resources
 from initlab_tui.store import edits, layer_statistics, queue, workers
@@ -197,14 +197,24 @@ class LabBackend:
         """
         return await self._writing.do(change)
 
+    async def held(self) -> list[int]:
+        """Return the queued runs that are not trained, because somebody else queued them."""
+        return await self._reading.do(queue.list_held)
+
     async def resume(self, ids: Sequence[int]) -> list[int]:
         """Resume paused runs, and start workers if there are none; return the runs that were resumed."""
-        return await self._writing.do(lambda store: self._with_workers(store, queue.resume(store, ids), ids))
+
+        def resume(store: Store) -> list[int]:
+            control_runs.refuse_foreign_code(store, ids)
+            return self._with_workers(store, queue.resume(store, ids), ids)
+
+        return await self._writing.do(resume)
 
     async def retry(self, ids: Sequence[int]) -> list[int]:
         """Queue runs again, and start workers if there are none; return the new runs."""
 
         def retry(store: Store) -> list[int]:
+            control_runs.refuse_foreign_code(store, ids)
             queued = queue.retry(store, ids)
             return self._with_workers(store, queued, queued)
 

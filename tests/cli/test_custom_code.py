@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from initlab_tui.domain.spec import RunSpec
+from initlab_tui.store import queue
+from initlab_tui.store.database import Store
+from initlab_tui.store.queue import Requirements
 from tests import sample_recipe
 from tests.conftest import Command
+from tests.database import execute
 
 DRAW = """
 from pathlib import Path
@@ -63,3 +68,18 @@ def test_a_recipe_with_consent_trains_its_custom_code(warm: Command, folder: Pat
     assert result.code == 0, result.err
     assert {row["initializer"] for row in result.document["leaderboard"]} == {"zeros", "he_normal", "import:mine.draw"}
     assert (folder / "imported").exists()
+
+
+def test_opening_a_store_from_somebody_else_starts_none_of_its_runs(initlab: Command, folder: Path) -> None:
+    path = folder / "theirs.db"
+    with Store.open(path) as store:
+        spec = RunSpec.checked(initializer="import:mine.draw")
+        queue.enqueue(store, None, [spec, spec], Requirements("cpu", 1, None, folder))
+        execute(store, "UPDATE runs SET origin = 'forged'")
+    listed = initlab("runs", "--store", str(path))
+    assert "2 runs in this store were not queued by you and are not trained" in listed.err
+    assert "initlab-tui resume 1 2" in listed.err
+    refused = initlab("resume", "--all", "--store", str(path))
+    assert refused.code == 2
+    assert "run 1 was not queued by you and runs code that is not part of initlab-tui: import:mine.draw" in refused.err
+    assert not (folder / "imported").exists()
