@@ -58,6 +58,8 @@ class LivenessMonitor:
             return False
         self._checked = now
         refuse_removed(self._store)
+        if self._store.read_only:
+            return False
         ended = bool(supervisor.reap(self._store))
         for plan in supervisor.needed_again(self._store, ids):
             ended |= self._restart_or_fail(plan, ids)

@@ -124,6 +124,8 @@ def reap(store: Store) -> list[int]:
 
     Normally the process monitor does this and knows the exit code; this covers the case that the monitor died too.
     """
+    if store.read_only:
+        return []
     crashed = []
     for worker in workers.list_alive(store):
         silent = time.time() - worker.heartbeat

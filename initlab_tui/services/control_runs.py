@@ -60,6 +60,7 @@ def retry(store: Store, ids: Sequence[int], *, allow_import: bool = False) -> li
         InvalidInputError: if one of `ids` cannot be retried, or somebody else queued it with custom code and that is
             not allowed; nothing is queued.
     """
+    store.require_writable()
     supervisor.reap(store)
     _refuse(store, ids, _retry_problem)
     if not allow_import:
@@ -91,6 +92,7 @@ def refuse_foreign_code(store: Store, ids: Sequence[int]) -> None:
 
 
 def _choose(store: Store, ids: Sequence[int] | None, wanted: Callable[[Run], bool]) -> list[int]:
+    store.require_writable()
     supervisor.reap(store)
     return list(dict.fromkeys(ids)) if ids else [run.id for run in list_runs(store) if wanted(run)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import sqlite3
 from pathlib import Path
 from typing import Self
@@ -21,11 +22,13 @@ StoreError = sqlite3.Error
 class Store:
     """An open store, to be used by one thread, because SQLite connections are not shared between threads.
 
-    The functions of this package's modules read and write its contents.
+    The functions of this package's modules read and write its contents. `read_only` says why nothing can be written,
+    and is empty if it can.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, read_only: str = "") -> None:
         self.path, self.specs, self.files = path, SpecCache(), StoreFiles(path)
+        self.read_only = read_only
         self._connection = connection
         self._inode = path.stat().st_ino
 
@@ -33,15 +36,19 @@ class Store:
     def open(cls, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Self:
         """Open the store at `path`, creating it and its folder if they do not exist.
 
-        A statement waits up to `busy_seconds` for other writers.
+        A store of another user, or one that cannot be written, is opened to be read. A statement waits up to
+        `busy_seconds` for other writers.
 
         Raises:
-            InvalidInputError: if it cannot be written, is not a store, or is from a newer version of the program.
+            InvalidInputError: if it cannot be created or read, is not a store, or is from a newer version of the
+                program.
         """
         path = path.absolute()
         created = _create(path)
+        read_only = _read_only_reason(path)
         try:
-            return cls(path, _connect(path, busy_seconds))
+            connection = _connect_to_read(path, busy_seconds) if read_only else _connect(path, busy_seconds)
+            return cls(path, connection, read_only)
         except BaseException as error:
             if created:
                 path.unlink()
@@ -75,6 +82,11 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def require_writable(self) -> None:
+        """Raise an InvalidInputError that says why the store cannot be changed, if it cannot."""
+        if self.read_only:
+            raise _unusable(self.path, f"can be read but not changed: {self.read_only}; name another one with --store")
+
     def still_exists(self) -> bool:
         """Return whether the opened file still exists and has not been replaced by another one."""
         try:
@@ -107,11 +119,49 @@ def _create(path: Path) -> bool:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, paths.PRIVATE_FILE))
         return True
     except FileExistsError:
-        if not os.access(path, os.R_OK | os.W_OK):
-            raise _unusable(path, "cannot be written: permission denied") from None
+        if not os.access(path, os.R_OK):
+            raise _unusable(path, "cannot be read: permission denied") from None
     except OSError as error:
         raise _unusable(path, f"cannot be written: {error.strerror}") from None
     return False
+
+
+def _read_only_reason(path: Path) -> str:
+    status = path.stat()
+    if status.st_uid != os.geteuid():
+        return f"it belongs to {_user_name(status.st_uid)}"
+    if not os.access(path, os.W_OK):
+        return "you have no permission to write to it"
+    return "" if os.access(path.parent, os.W_OK) else f"you have no permission to write to {path.parent}"
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return f"the user {pwd.getpwuid(uid).pw_name}"
+    except KeyError:
+        return f"another user (uid {uid})"
+
+
+def _connect_to_read(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    """Connect without writing anything: also in a folder in which the files of a WAL cannot be created."""
+    for options in ("mode=ro", "mode=ro&immutable=1"):
+        connection = sqlite3.connect(f"{path.as_uri()}?{options}", timeout=busy_seconds, isolation_level=None, uri=True)
+        try:
+            _check_schema(path, connection)
+        except sqlite3.OperationalError:
+            connection.close()
+            if "immutable" in options:
+                raise
+            continue
+        except BaseException:
+            connection.close()
+            raise
+        if migrations.version(connection) < len(migrations.MIGRATIONS):
+            connection.close()
+            raise _unusable(path, "is from an earlier version of initlab-tui and has to be opened by its owner first")
+        connection.create_function("is_own", -1, origin.is_own, deterministic=True)
+        return connection
+    raise AssertionError("one of the two ways returns or raises")
 
 
 def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:

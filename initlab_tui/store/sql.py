@@ -20,7 +20,12 @@ def connection(store: Store) -> sqlite3.Connection:
 
 @contextlib.contextmanager
 def transaction(store: Store) -> Iterator[sqlite3.Connection]:
-    """Open a transaction that takes the write lock at once; an exception rolls it back."""
+    """Open a transaction that takes the write lock at once; an exception rolls it back.
+
+    Raises:
+        InvalidInputError: if the store can only be read.
+    """
+    store.require_writable()
     opened = connection(store)
     opened.execute("BEGIN IMMEDIATE")
     try:

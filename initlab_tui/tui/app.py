@@ -88,7 +88,7 @@ class LabApp(App[None]):
         gc.enable()
         gc.freeze()
         self._follow()
-        self._report_held()
+        self._report_limits()
         comparison = self.lab.setup.comparison
         if self._demo:
             self.lab.action_run()
@@ -118,11 +118,15 @@ class LabApp(App[None]):
         # Import NumPy now, so that the first chart opens quickly.
         await asyncio.to_thread(importlib.import_module, "initlab_tui.tui.screens.chart")
 
-    @work(group="held")
-    async def _report_held(self) -> None:
+    @work(group="limits")
+    async def _report_limits(self) -> None:
+        """Report that the store can only be read, or has runs that are not trained."""
         with contextlib.suppress(InvalidInputError, StoreError):  # reported where the store is followed
-            held = await self._backend.held()
-            if held:
+            reason, held = await self._backend.read_only(), await self._backend.held()
+            if reason:
+                message = f"This store can be read but not changed: {reason}. Name another one with --store to train."
+                self.notify(plain(message), severity="warning", timeout=NOTICE_SECONDS, markup=False)
+            elif held:
                 self.notify(held_message(held), severity="warning", timeout=NOTICE_SECONDS, markup=False)
 
     @work(group="follow")

@@ -178,6 +178,8 @@ class LabBackend:
         plan = await asyncio.to_thread(warm_up.plan_one, runs, device)
 
         def start(store: Store) -> None:
+            if store.read_only:
+                return
             edits.purge(store, KEPT_DELETED_SECONDS)
             self._workers += supervisor.start_workers(store, plan, idle=IDLE_SECONDS)
 
@@ -196,6 +198,10 @@ class LabBackend:
             InvalidInputError: as `change` does.
         """
         return await self._writing.do(change)
+
+    async def read_only(self) -> str:
+        """Return why the store can only be read; empty if it can be written."""
+        return await self._reading.do(lambda store: store.read_only)
 
     async def held(self) -> list[int]:
         """Return the queued runs that are not trained, because somebody else queued them."""
