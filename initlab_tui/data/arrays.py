@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import stat
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 
 from initlab_tui.domain.catalog.datasets import DATASETS, NPZ_PREFIX
 from initlab_tui.domain.errors import InvalidInputError
@@ -89,14 +92,21 @@ def _digits() -> Dataset:
 
 def _read(file: Path) -> dict[str, Array]:
     try:
-        if not file.exists():
+        status = file.stat() if file.exists() else None
+        if status is None:
             raise _bad(file, f"does not exist; it must be an npz archive with {', '.join(KEYS)}")
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):  # reading a pipe waits for its writer
+            raise _bad(file, "is not a regular file")
         if file.is_dir() or not zipfile.is_zipfile(file):
             raise _bad(file, f"is not an npz archive, or is damaged; it must be an npz archive with {', '.join(KEYS)}")
+        with zipfile.ZipFile(file) as members:
+            present = {key for key in KEYS if f"{key}.npy" in members.namelist()}
+            size = sum(_size(members, key) for key in present)
         with np.load(file, allow_pickle=False) as archive:
             missing = [key for key in KEYS if key not in archive.files]
             if missing:
                 raise _bad(file, f"lacks {', '.join(missing)}: it has {', '.join(archive.files) or 'nothing'}")
+            _refuse_too_large(size, file)
             return {key: archive[key] for key in KEYS}
     except InvalidInputError:
         raise
@@ -104,6 +114,29 @@ def _read(file: Path) -> dict[str, Array]:
         raise _bad(
             file, f"cannot be read as an npz archive with {', '.join(KEYS)}: {type(error).__name__}: {error}"
         ) from None
+
+
+def _size(archive: zipfile.ZipFile, key: str) -> int:
+    """Return the size of an array in bytes, from its header."""
+    with archive.open(f"{key}.npy") as opened:
+        version = np.lib.format.read_magic(opened)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(opened)
+    return math.prod(shape) * dtype.itemsize
+
+
+def _refuse_too_large(size: int, file: Path) -> None:
+    """Refuse arrays that do not fit into memory before they are read.
+
+    A compressed archive of a few megabytes can hold arrays of many gigabytes.
+    """
+    free = psutil.virtual_memory().available
+    # Images and labels may be converted, which needs as much again.
+    if 2 * size > free:
+        raise _bad(
+            file,
+            f"has arrays of {size / 1e9:,.1f} GB and would need twice that; {free / 1e9:,.1f} GB of memory are free",
+        )
 
 
 def _bad(file: Path, problem: str) -> InvalidInputError:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from initlab_tui.domain.errors import quoted, shown
 from initlab_tui.domain.initializer import IMPORT_PREFIX, Initializer
 
 
@@ -48,7 +49,8 @@ def top_module(initializer: Initializer) -> str:
     top = initializer.name.removeprefix(IMPORT_PREFIX).partition(".")[0]
     if top in sys.stdlib_module_names or top in sys.builtin_module_names:
         raise ValueError(
-            f"{initializer}: {top!r} is a module of Python; only your own modules and installed packages are imported"
+            f"{shown(initializer)}: {quoted(top)} is a module of Python; only your own modules and installed packages "
+            "are imported"
         )
     return top
 
@@ -69,7 +71,9 @@ def locate(initializer: Initializer, folder: Path) -> CodeSource:
         places = [own.origin] if own.origin else list(own.submodule_search_locations or ())
         return CodeSource(top, Path(places[0]))
     if importlib.util.find_spec(top) is None:
-        raise ValueError(f"{initializer}: no module named {top!r} in {folder} or among the installed packages")
+        raise ValueError(
+            f"{shown(initializer)}: no module named {quoted(top)} in {folder} or among the installed packages"
+        )
     return CodeSource(top, None)  # found by a hook, as packages are that are installed for editing
 
 

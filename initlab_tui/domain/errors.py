@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+MAX_QUOTED = 200
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -27,10 +29,24 @@ class InvalidInputError(ValueError):
         return cls([Problem(field, message)])
 
 
+def shown(value: object) -> str:
+    """Return the text of an invalid value for a message: at most MAX_QUOTED characters of it."""
+    try:
+        text = str(value)
+    except ValueError:  # Python refuses to write out whole numbers with thousands of digits
+        return "a whole number of thousands of digits"
+    return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}… ({len(text):,} characters)"
+
+
+def quoted(value: object) -> str:
+    """Return the text of an invalid value in quotation marks, or as Python writes it if it is no text."""
+    return shown(repr(value)) if isinstance(value, str) else shown(value)
+
+
 def unknown(what: str, value: str, allowed: Iterable[str]) -> str:
     """Return a sentence for a name that is not in `allowed`, with the nearest names first."""
     names = list(allowed)
-    return f"unknown {what} {value!r}: {nearest(value, names)}allowed: {', '.join(names)}"
+    return f"unknown {what} {quoted(value)}: {nearest(value, names)}allowed: {', '.join(names)}"
 
 
 def nearest(value: str, names: Sequence[str]) -> str:

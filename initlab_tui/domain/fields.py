@@ -11,7 +11,7 @@ from pydantic import BeforeValidator
 
 from initlab_tui.domain.catalog.choices import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
 from initlab_tui.domain.catalog.datasets import DATASETS, NPZ_PREFIX
-from initlab_tui.domain.errors import unknown
+from initlab_tui.domain.errors import quoted, shown, unknown
 
 MAX_DEPTH = 500  # building and tracing deeper networks exceeds Python's recursion limit
 MAX_SEED = 2**31 - 1
@@ -28,7 +28,9 @@ def _whole(name: str, minimum: int, maximum: int) -> BeforeValidator:
             if not minimum <= number <= maximum:
                 raise ValueError
         except (ValueError, OverflowError):
-            raise ValueError(f"{name} must be a whole number >= {minimum} and <= {maximum}, got {value}") from None
+            raise ValueError(
+                f"{name} must be a whole number >= {minimum} and <= {maximum}, got {shown(value)}"
+            ) from None
         return number
 
     return BeforeValidator(check)
@@ -45,7 +47,7 @@ def _number(name: str, allowed: str, allows: Callable[[float], bool]) -> BeforeV
             if not (allows(number) and math.isfinite(number)):
                 raise ValueError
         except (ValueError, OverflowError):
-            raise ValueError(f"{name} must be a finite number {allowed}, got {value}") from None
+            raise ValueError(f"{name} must be a finite number {allowed}, got {shown(value)}") from None
         return number
 
     return BeforeValidator(check)
@@ -72,7 +74,7 @@ def _dataset(value: object) -> str:
     if name.startswith(NPZ_PREFIX) and name != NPZ_PREFIX:
         return name
     if name.endswith(".npz"):
-        raise ValueError(f"unknown dataset {name!r}: write {NPZ_PREFIX}{name} for a custom file")
+        raise ValueError(f"unknown dataset {quoted(name)}: write {NPZ_PREFIX}{name} for a custom file")
     if name not in DATASETS:
         raise ValueError(unknown("dataset", name, [*DATASETS, f"{NPZ_PREFIX}FILE"]))
     return name
@@ -90,7 +92,7 @@ def parse_hidden(value: object) -> tuple[int, ...]:
     elif isinstance(value, Sequence):
         parts = list(value)
     else:
-        raise ValueError(f"hidden must be widths such as 256,256 or 100x30, got {value}")
+        raise ValueError(f"hidden must be widths such as 256,256 or 100x30, got {shown(value)}")
     widths = tuple(itertools.chain.from_iterable(_repeat(part, value) for part in parts))
     if len(widths) > MAX_DEPTH:
         raise ValueError(f"hidden must have at most {MAX_DEPTH} layers, got {len(widths)}")
@@ -113,7 +115,7 @@ def _repeat(part: object, whole: object) -> tuple[int, ...]:
     except ValueError:
         raise ValueError(
             "hidden must be whole numbers >= 1, as in 256,256 or 100x30 (thirty layers of 100), "
-            f"or none, got {str(part)!r} in {str(whole)!r}"
+            f"or none, got {quoted(part)} in {quoted(whole)}"
         ) from None
     # One layer too many is enough to report the error; a list of billions would fill the memory.
     return (number,) * min(repeats, MAX_DEPTH + 1)

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, InstanceOf, PlainSerializer
 
 from initlab_tui.domain.catalog.entry import Entry, Moments, Value
 from initlab_tui.domain.catalog.initializers import CATALOGUE
-from initlab_tui.domain.errors import unknown
+from initlab_tui.domain.errors import quoted, unknown
 
 IMPORT_PREFIX = "import:"
 
@@ -72,9 +72,9 @@ class Initializer:
 
 def _unknown_initializer(name: str) -> str:
     if "," in name:
-        return f"{name!r} is not one initializer: give each one separately"
+        return f"{quoted(name)} is not one initializer: give each one separately"
     if "." in name:
-        return f"unknown initializer {name!r}: write {IMPORT_PREFIX}{name} for a custom one"
+        return f"unknown initializer {quoted(name)}: write {IMPORT_PREFIX}{name} for a custom one"
     return unknown("initializer", name, [*CATALOGUE, f"{IMPORT_PREFIX}package.module.Name"])
 
 
@@ -86,11 +86,11 @@ def _split(text: str) -> tuple[str, dict[str, str]]:
         key, equals, value = (part.strip() for part in pair.partition("="))
         if not (key and equals and value):
             raise ValueError(
-                f"initializer {text!r}: {pair!r} must be param=value, "
+                f"initializer {quoted(text)}: {quoted(pair)} must be param=value, "
                 "as in random_normal:stddev=1.0 or random_uniform:minval=-1,maxval=1"
             )
         if key in given:
-            raise ValueError(f"initializer {text!r}: parameter {key!r} is given twice")
+            raise ValueError(f"initializer {quoted(text)}: parameter {quoted(key)} is given twice")
         given[key] = value
     return prefix + name, given
 
@@ -102,7 +102,7 @@ def _fill(entry: Entry, given: Mapping[str, str]) -> tuple[tuple[str, Value], ..
             raise ValueError(
                 unknown(f"parameter of {entry.name}", key, names)
                 if names
-                else f"{entry.name} takes no parameters, got {key!r}"
+                else f"{entry.name} takes no parameters, got {quoted(key)}"
             )
     try:
         filled = tuple((p.name, p.parse(given.get(p.name, p.default))) for p in entry.parameters)
@@ -117,7 +117,7 @@ def _fill(entry: Entry, given: Mapping[str, str]) -> tuple[tuple[str, Value], ..
 def _import_path(name: str) -> str:
     parts = name.removeprefix(IMPORT_PREFIX).split(".")
     if len(parts) < 2 or not all(part.isidentifier() for part in parts):
-        raise ValueError(f"{name!r} must be {IMPORT_PREFIX}package.module.Name")
+        raise ValueError(f"{quoted(name)} must be {IMPORT_PREFIX}package.module.Name")
     return name
 
 

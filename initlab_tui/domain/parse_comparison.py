@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from initlab_tui.domain.comparison import Comparison
-from initlab_tui.domain.errors import InvalidInputError, Problem
+from initlab_tui.domain.errors import InvalidInputError, Problem, shown
 from initlab_tui.domain.fields import MAX_SEED
 from initlab_tui.domain.spec import RunSpec
 
@@ -26,7 +26,9 @@ def seeds_from(first: str, count: str) -> tuple[int, ...]:
         if not 1 <= number <= most:
             raise ValueError
     except ValueError:
-        raise InvalidInputError.of("seeds", f"seeds must be a whole number >= 1 and <= {most}, got {count}") from None
+        raise InvalidInputError.of(
+            "seeds", f"seeds must be a whole number >= 1 and <= {most}, got {shown(count)}"
+        ) from None
     return tuple(range(first_seed, first_seed + number))
 
 

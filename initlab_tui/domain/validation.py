@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from initlab_tui.domain.errors import InvalidInputError, Problem
+from initlab_tui.domain.errors import InvalidInputError, Problem, shown
 
 T = TypeVar("T")
 
@@ -57,4 +57,4 @@ def sentence(problem: Mapping[str, Any]) -> str:
     """Return a message with the invalid value: the field's if it has one, otherwise pydantic's."""
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
-    return f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}, got {problem['input']}"
+    return f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}, got {shown(problem['input'])}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.domain.errors import InvalidInputError, quoted
 from initlab_tui.execution import processes
 from initlab_tui.store import queue, workers
 from initlab_tui.store.database import Store
@@ -71,7 +71,7 @@ def plan(runs: int, device: str | None, workers: int | None, threads: int | None
     allowed = ["cpu", *(["gpu"] if found else []), *(f"gpu:{number}" for number in range(len(found)))]
     if device not in (*allowed, "auto"):
         raise InvalidInputError.of(
-            "device", f"unknown device {device!r}: allowed on this machine: {', '.join(allowed)}"
+            "device", f"unknown device {quoted(device)}: allowed on this machine: {', '.join(allowed)}"
         )
     fitting = max(1, psutil.virtual_memory().available // max(run_bytes, 1))
     most = {"cpu": cores(), "gpu": len(found), "auto": len(found)}.get(device, 1)

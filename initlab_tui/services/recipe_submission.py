@@ -8,7 +8,7 @@ from pathlib import Path
 from initlab_tui.domain import custom_code
 from initlab_tui.domain.claims.recipe import Experiment, Recipe
 from initlab_tui.domain.custom_code import CodeSource, Consent
-from initlab_tui.domain.errors import InvalidInputError, Problem
+from initlab_tui.domain.errors import InvalidInputError, Problem, shown
 from initlab_tui.domain.initializer import Initializer
 from initlab_tui.services import submit
 from initlab_tui.services.dataset_facts import dataset_facts
@@ -96,7 +96,7 @@ def require_consent(recipe: Recipe, import_folder: Path, consent: Consent) -> No
 
 
 def _needs_consent(recipe: Recipe, initializer: Initializer, source: CodeSource) -> str:
-    start = f"recipe {recipe.name} runs code that is not part of initlab-tui: {initializer}, from"
+    start = f"recipe {recipe.name} runs code that is not part of initlab-tui: {shown(initializer)}, from"
     if source.file:
         return f"{start} {source.file}: read it, and allow it with --allow-import if you trust it"
     package = source.module

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from initlab_tui.domain.custom_code import top_module
+from initlab_tui.domain.errors import shown
 from initlab_tui.domain.initializer import IMPORT_PREFIX, Initializer
 
 Draw = Callable[[Sequence[int]], Any]
@@ -91,7 +92,7 @@ def _custom(initializer: Initializer, parameters: dict[str, Any], seed: int) -> 
     found = _imported(initializer)
     if isinstance(found, keras.initializers.Initializer):
         if parameters:
-            raise ValueError(f"{initializer}: is an instance, which takes no parameters; name its class instead")
+            raise ValueError(f"{shown(initializer)}: is an instance, which takes no parameters; name its class instead")
         made = copy.copy(found)
         if hasattr(made, "seed"):
             made.seed = seed
@@ -106,7 +107,7 @@ def _custom(initializer: Initializer, parameters: dict[str, Any], seed: int) -> 
         made = found(**parameters, **seeded)
     except Exception as error:
         what = f"{type(error).__name__}: {error}"
-        raise ValueError(f"{initializer}: cannot be created with {parameters}: {what}") from error
+        raise ValueError(f"{shown(initializer)}: cannot be created with {parameters}: {what}") from error
     return lambda shape: made(shape, **_with_dtype(_accepted(made)))
 
 
@@ -118,16 +119,16 @@ def _imported(initializer: Initializer) -> Any:
         found = getattr(importlib.import_module(module), attribute)
     # Importing a module may raise anything, even SystemExit.
     except (Exception, SystemExit) as error:
-        raise ValueError(f"{initializer}: cannot be imported: {type(error).__name__}: {error}") from error
+        raise ValueError(f"{shown(initializer)}: cannot be imported: {type(error).__name__}: {error}") from error
     if not _is_initializer(found):
         raise ValueError(
-            f"{initializer}: must be a function, or a class that derives from keras.initializers.Initializer, "
+            f"{shown(initializer)}: must be a function, or a class that derives from keras.initializers.Initializer, "
             f"got {_described(found)}"
         )
     # A module also has what it imports, such as functions of Python itself.
     defined = found.__module__ or ""
     if inspect.isfunction(found) and defined.partition(".")[0] != top:
-        raise ValueError(f"{initializer}: is defined in {defined or 'no module'}, not in {top}; name it there")
+        raise ValueError(f"{shown(initializer)}: is defined in {defined or 'no module'}, not in {top}; name it there")
     return found
 
 
@@ -180,8 +181,8 @@ def _checked(initializer: Initializer, draw: Callable[[Sequence[int]], Any], sha
         drawn = np.asarray(keras.ops.convert_to_numpy(draw(tuple(shape))), dtype=np.float32)
     except Exception as error:
         raise ValueError(
-            f"{initializer}: cannot draw a kernel of shape {tuple(shape)}: {type(error).__name__}: {error}"
+            f"{shown(initializer)}: cannot draw a kernel of shape {tuple(shape)}: {type(error).__name__}: {error}"
         ) from error
     if drawn.shape != tuple(shape):
-        raise ValueError(f"{initializer}: returned shape {drawn.shape} for a kernel of shape {tuple(shape)}")
+        raise ValueError(f"{shown(initializer)}: returned shape {drawn.shape} for a kernel of shape {tuple(shape)}")
     return drawn

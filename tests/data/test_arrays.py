@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import io
+import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,3 +163,36 @@ def test_an_npz_with_flipped_bits_is_refused(tmp_path: Path) -> None:
     file.write_bytes(content)
     with pytest.raises(InvalidInputError, match="cannot be read"):
         load("npz:custom", file)
+
+
+def header(shape: tuple[int, ...], dtype: str = "|u1") -> bytes:
+    """The header of a saved array, with nothing after it."""
+    text = io.BytesIO()
+    np.lib.format.write_array_header_1_0(text, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return text.getvalue()
+
+
+def test_arrays_that_do_not_fit_into_memory_are_refused_by_their_headers(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "big.npz", "w") as archive:
+        archive.writestr("x_train.npy", header((10**7, 1000, 1000)))
+        for key in ("y_train", "x_test", "y_test"):
+            archive.writestr(f"{key}.npy", header((10,)))
+    with pytest.raises(InvalidInputError, match=r"has arrays of 10,000\.0 GB and would need twice that"):
+        load("npz:big", tmp_path / "big.npz")
+
+
+@pytest.mark.parametrize("shape", [(-1, 4), (2**70, 4)])
+def test_a_header_that_lies_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    with zipfile.ZipFile(tmp_path / "lie.npz", "w") as archive:
+        for key in valid_arrays():
+            archive.writestr(f"{key}.npy", header(shape))
+    with pytest.raises(InvalidInputError, match=r"lie\.npz"):
+        load("npz:lie", tmp_path / "lie.npz")
+
+
+def test_pipes_and_devices_are_refused_without_reading_them(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.npz")
+    (tmp_path / "link.npz").symlink_to("/dev/zero")
+    for name in ("pipe.npz", "link.npz"):
+        with pytest.raises(InvalidInputError, match="is not a regular file"):
+            load("npz:it", tmp_path / name)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from initlab_tui.domain.errors import shown
+
 Value = float | int | str
 Parameters = Mapping[str, Value]
 
@@ -64,7 +66,7 @@ class Parameter:
             if not (math.isfinite(number) and low_enough and number <= self.maximum):
                 raise ValueError
         except (TypeError, ValueError, OverflowError):
-            raise ValueError(f"{self.name} must be {self.allowed}, got {value!s}") from None
+            raise ValueError(f"{self.name} must be {self.allowed}, got {shown(value)}") from None
         return number
 
     def _number(self, value: object) -> float | int:

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from initlab_tui.domain.claims.recipe_origin import RecipeOrigin
 from initlab_tui.domain.comparison import Comparison
-from initlab_tui.domain.errors import unknown
+from initlab_tui.domain.errors import quoted, unknown
 from initlab_tui.domain.fields import L2, Activation, DatasetName, Hidden, LearningRate, Optimizer, hidden_text
 from initlab_tui.domain.initializer import InitializerField
 from initlab_tui.domain.parse_comparison import seeds_from
@@ -32,7 +32,7 @@ Verdict = Literal["reproduced", "not_reproduced", "undecided"]
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"must be text, got {value!r}")
+        raise ValueError(f"must be text, got {quoted(value)}")
     return value.strip()
 
 
@@ -44,13 +44,13 @@ def _observable(value: object) -> str:
 
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"must be a number, got {value!r}")
+        raise ValueError(f"must be a number, got {quoted(value)}")
     return float(value)
 
 
 def _epoch(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"must be a whole number >= 0 (0 is before the first step), got {value!r}")
+        raise ValueError(f"must be a whole number >= 0 (0 is before the first step), got {quoted(value)}")
     return value
 
 
@@ -85,7 +85,7 @@ class Experiment(Comparison):
         fields: dict[str, Any] = {"seeds": DEFAULT_SEEDS, **given}
         base = fields.get("base")
         if not isinstance(fields["seeds"], int | list | tuple):
-            raise ValueError(f"seeds must be a count, or a list of whole numbers, got {fields['seeds']!r}")
+            raise ValueError(f"seeds must be a count, or a list of whole numbers, got {quoted(fields['seeds'])}")
         if isinstance(fields["seeds"], int):
             first = base.get("seed", 0) if isinstance(base, Mapping) else 0
             fields["seeds"] = seeds_from(str(first), str(fields["seeds"]))

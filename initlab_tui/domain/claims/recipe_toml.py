@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from initlab_tui.domain.claims.recipe import Claim, Experiment, Figure, Group, Measured, Recipe, Source
-from initlab_tui.domain.errors import InvalidInputError, Problem, unknown
+from initlab_tui.domain.errors import InvalidInputError, Problem, quoted, unknown
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.domain.validation import sentence
 
@@ -41,6 +41,8 @@ def parse(text: str, name: str, file: str) -> Recipe:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidInputError.of("recipe", f"{file}: not TOML: {error}") from None
+    except ValueError:  # Python reads no whole number with thousands of digits
+        raise InvalidInputError.of("recipe", f"{file}: a whole number has too many digits") from None
     except RecursionError:
         raise InvalidInputError.of("recipe", f"{file}: nested too deeply to be a recipe") from None
     places = _Places(text, file, flat="experiments" not in document)
@@ -79,7 +81,7 @@ def _sentence(problem: Mapping[str, Any], *, flat: bool) -> str:
         return "is missing"
     if problem["type"] == "value_error":
         return sentence(problem)
-    return f"{problem['msg']}, got {problem['input']!r}"
+    return f"{problem['msg']}, got {quoted(problem['input'])}"
 
 
 def _mistaken_claims(recipe: Recipe) -> Iterator[tuple[Path, str]]:

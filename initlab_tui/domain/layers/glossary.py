@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from initlab_tui.domain.catalog.initializers import CATALOGUE
 from initlab_tui.domain.claims import recipe_format
-from initlab_tui.domain.errors import nearest
+from initlab_tui.domain.errors import nearest, quoted
 from initlab_tui.domain.layers.metric import NetworkMetric
 from initlab_tui.domain.layers.metrics import LAYER_METRICS, NETWORK_METRICS
 from initlab_tui.domain.layers.thresholds import DEAD, DUPLICATES, GRADIENT, LOSS, SATURATED, SIGNAL
@@ -249,4 +249,4 @@ def find(name: str) -> Term:
     if written in CATALOGUE:
         raise ValueError(f"{written} is an initializer: see initlab-tui initializers {written}")
     hint = nearest(written, [*_BY_NAME])
-    raise ValueError(f"unknown term {name!r}: {hint}see initlab-tui explain for all of them")
+    raise ValueError(f"unknown term {quoted(name)}: {hint}see initlab-tui explain for all of them")
