@@ -286,7 +286,7 @@ async def test_a_recipe_file_with_custom_code_is_opened_only_with_consent(store:
             assert "mine.py" in lab.text
             await lab.press(answer)
             if answer == "enter":  # Cancel is the first answer
-                assert lab.is_at_home
+                await lab.until(lambda: lab.is_at_home)
                 assert lab.app.lab.setup.comparison == before
         await lab.press("enter")
         await lab.until(lambda: lab.app.lab.setup.comparison != before)
