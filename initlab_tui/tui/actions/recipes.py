@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from initlab_tui.tui.screens.dialogs import Ask, Choose
 from initlab_tui.tui.store_monitor import StoreSnapshot
 
 if TYPE_CHECKING:
+    from textual.worker import Worker
+
     from initlab_tui.domain.claims.recipe import Experiment, Recipe
     from initlab_tui.services.recipes import RecipeResult
     from initlab_tui.tui.screens.lab import LabScreen
@@ -111,7 +114,9 @@ class RecipeActions:
 
     def evaluate(self, snapshot: StoreSnapshot) -> None:
         """Show the verdicts on the newest comparison's claims once its runs have ended."""
-        self._screen.run_worker(self._evaluate(snapshot), group="claims", exclusive=True)
+        # As a function: a coroutine that is replaced before it starts would be reported as never awaited.
+        evaluate = partial(self._evaluate, snapshot)
+        _: Worker[None] = self._screen.run_worker(evaluate, group="claims", exclusive=True)
 
     async def _evaluate(self, snapshot: StoreSnapshot) -> None:
         results, newest = self._screen.results, snapshot.newest_id
