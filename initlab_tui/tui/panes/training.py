@@ -119,9 +119,13 @@ class Training(Vertical):
         if not (self._following and current and current.status is RunStatus.RUNNING and not current.step):
             return current
         runs = self._snapshot.runs.values() if self._snapshot else ()
-        ended = [run for run in runs if run.comparison_id == current.comparison_id and run.ended is not None]
+        after = time.time() - KEPT_SECONDS
+        ended = [run for run in runs if run.comparison_id == current.comparison_id and run.step and run.ended]
         newest = max(ended, key=lambda run: run.ended or 0.0, default=None)
-        return newest if newest and time.time() - (newest.ended or 0.0) < KEPT_SECONDS else current
+        if newest is None or (newest.ended or 0.0) < after:
+            return current
+        self.set_timer(KEPT_SECONDS, self._draw)
+        return newest
 
     def _layer_lines(self, run: Run | None, most: int) -> Sequence[Text]:
         from initlab_tui.reports.layers import layer_lines  # not needed for the first paint
