@@ -70,9 +70,9 @@ def submit(store: Store, submission: Submission, *, idle: float = 0.0) -> Submit
     If no worker can be started, or this is interrupted, the runs are stopped again.
 
     Raises:
-        InvalidInputError: if others may write to the folder of the store's files; nothing is queued.
+        InvalidInputError: if the store, or the folder of its files, cannot be written, or others may write to the
+            folder; nothing is queued.
     """
-    store.files.check()
     ids = queue.enqueue(store, submission.comparison, submission.specs, submission.requirements, submission.recipe)
     try:
         workers = supervisor.start_workers(store, submission.plan, idle=idle)

@@ -1,4 +1,4 @@
-"""Deletes, restores, renames, tags and purges stored runs."""
+"""Deletes, restores, renames and tags stored runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.store import sql
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import note
-from initlab_tui.store.files import checkpoint_name
+from initlab_tui.store.purge import PURGED
 from initlab_tui.store.runs import refuse_unknown
 
 MAX_CHARACTERS = 60
@@ -48,8 +48,8 @@ def restore(store: Store, ids: Sequence[int]) -> list[int]:
 
 def restore_newest(store: Store) -> list[int]:
     """Restore the runs of the last deletion, and return their ids; none if nothing is deleted."""
-    query = "SELECT id FROM runs WHERE deleted = (SELECT max(deleted) FROM runs)"
-    return restore(store, [run_id for (run_id,) in sql.connection(store).execute(query)])
+    query = "SELECT id FROM runs WHERE deleted = (SELECT max(deleted) FROM runs) AND deleted > ?"
+    return restore(store, [run_id for (run_id,) in sql.connection(store).execute(query, (PURGED,))])
 
 
 def rename(store: Store, ids: Sequence[int], name: str) -> None:
@@ -74,20 +74,6 @@ def tag(store: Store, ids: Sequence[int], tags: str) -> None:
         _set(connection, list(_statuses(store, connection, ids)), "tags", tags, "tagged", tags)
 
 
-def purge(store: Store, older_than_seconds: float) -> int:
-    """Permanently remove runs that were deleted at least this long ago, with all their data; return their number."""
-    before = time.time() - older_than_seconds
-    with sql.transaction(store) as connection:
-        ids = [run_id for (run_id,) in connection.execute("SELECT id FROM runs WHERE deleted <= ?", (before,))]
-        if ids:
-            # Record the event for no run, and before the events of the runs are removed, so that numbers only increase.
-            note(connection, None, "purged", f"{len(ids)} runs")
-        connection.executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id in ids])
-    for run_id in ids:
-        store.files.remove(checkpoint_name(run_id))
-    return len(ids)
-
-
 def fitting(field: str, text: str) -> str:
     """Return `text` if it fits on a line.
 
@@ -103,9 +89,12 @@ def fitting(field: str, text: str) -> str:
 
 
 def _rows(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, tuple[RunStatus, float | None]]:
-    """Return the status and the time of deletion of existing runs, including deleted ones."""
-    query = f"SELECT id, status, deleted FROM runs WHERE id {sql.IN_LIST} ORDER BY id"  # noqa: S608 - no outside text
-    rows = connection.execute(query, (sql.json_list(ids),))
+    """Return the status and the time of deletion of existing runs, including deleted ones that can be restored."""
+    query = (
+        f"SELECT id, status, deleted FROM runs WHERE id {sql.IN_LIST} "  # noqa: S608 - no outside text
+        "AND deleted IS NOT ? ORDER BY id"
+    )
+    rows = connection.execute(query, (sql.json_list(ids), PURGED))
     return {run_id: (RunStatus(status), when) for run_id, status, when in rows}
 
 

@@ -8,6 +8,7 @@ link in it, because the store may lie in a folder that others may write to.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import stat
 import time
@@ -18,7 +19,12 @@ from typing import BinaryIO
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.store.paths import PRIVATE_FILE, PRIVATE_FOLDER
 
+RESERVE_BYTES = 1 << 20  # of disk space that a worker reserves, so that a run's end can be recorded on a full disk
+LOG_BYTES = 1 << 20
+KEPT_LOG_BYTES = 1 << 16  # the end of a log that has grown past LOG_BYTES
+KEPT_LOG_SECONDS = 7 * 24 * 3600.0
 TEMPORARY_SECONDS = 600.0  # after which a temporary file is one that a killed process left behind
+_KEPT_SECONDS = {".reserve": -math.inf, ".tmp": TEMPORARY_SECONDS, ".log": KEPT_LOG_SECONDS}
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _NEW = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
@@ -42,13 +48,23 @@ class StoreFiles:
         self.folder = store.with_name(f"{store.name}-files")
 
     def check(self) -> None:
-        """Create the folder if there is none, and check that only the user can write to it.
+        """Create the folder if there is none, and check that the user, and nobody else, can write to it.
 
         Raises:
-            InvalidInputError: if it is a link or not a folder, belongs to another user, or others may write to it.
+            InvalidInputError: if it cannot be created or written, is a link or not a folder, belongs to another user,
+                or others may write to it.
         """
-        with self._opened():
-            pass
+        try:
+            with self._opened() as folder:
+                if not os.access(".", os.W_OK | os.X_OK, dir_fd=folder):
+                    raise self._refused("cannot be written: permission denied")
+        except OSError as error:
+            raise self._refused(f"cannot be created: {error.strerror}") from None
+
+    def free_bytes(self) -> int:
+        """Return the free space of the disk on which the store lies."""
+        found = os.statvfs(self.folder.parent)
+        return found.f_bavail * found.f_frsize
 
     @contextlib.contextmanager
     def replaced(self, name: str) -> Iterator[BinaryIO]:
@@ -87,6 +103,17 @@ class StoreFiles:
                 os.unlink(name, dir_fd=folder)
             return os.open(name, flags | _NEW, PRIVATE_FILE, dir_fd=folder)
 
+    def shorten(self, name: str) -> None:
+        """Keep only the end of a file to which a process appends, if it is larger than LOG_BYTES."""
+        with contextlib.suppress(FileNotFoundError), self._opened(create=False) as folder:
+            descriptor = os.open(name, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+            with os.fdopen(descriptor, "r+b", buffering=0) as file:
+                status = os.fstat(descriptor)
+                if stat.S_ISREG(status.st_mode) and status.st_size > LOG_BYTES:
+                    end = os.pread(descriptor, KEPT_LOG_BYTES, status.st_size - KEPT_LOG_BYTES)
+                    os.ftruncate(descriptor, 0)
+                    file.write(b"[the earlier part of this log was removed]\n" + end.partition(b"\n")[2])
+
     @contextlib.contextmanager
     def opened(self, name: str) -> Iterator[BinaryIO]:
         """Open a file to read it.
@@ -111,14 +138,14 @@ class StoreFiles:
             os.unlink(name, dir_fd=folder)
 
     def remove_left_over(self, alive_workers: Collection[int]) -> None:
-        """Remove what killed processes left behind: reserved space of dead workers, and old temporary files."""
-        kept = {reserve_name(worker_id) for worker_id in alive_workers}
+        """Remove what killed processes left behind: space and old logs of dead workers, old temporary files."""
+        kept = {name(worker_id) for worker_id in alive_workers for name in (reserve_name, log_name)}
         with contextlib.suppress(FileNotFoundError), self._opened(create=False) as folder:
             for file in os.scandir(folder):
                 with contextlib.suppress(FileNotFoundError):
                     age = time.time() - file.stat(follow_symlinks=False).st_mtime
-                    reserved = file.name.endswith(".reserve") and file.name not in kept
-                    if reserved or (file.name.endswith(".tmp") and age > TEMPORARY_SECONDS):
+                    kept_seconds = _KEPT_SECONDS.get(Path(file.name).suffix, math.inf)
+                    if file.name not in kept and age > kept_seconds:
                         os.unlink(file.name, dir_fd=folder)
 
     @contextlib.contextmanager

@@ -256,24 +256,39 @@ def version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Migrate the store to the latest schema; several processes may do it at the same time.
+def create(connection: sqlite3.Connection, schema: int) -> None:
+    """Create the tables of an empty store with an earlier schema, in the caller's transaction."""
+    _apply(connection, 0, schema)
 
-    Foreign keys must not be enforced yet, because dropping a replaced table would delete the rows that refer to it.
+
+def migrate(connection: sqlite3.Connection, back_up: Callable[[int], object] | None = None) -> bool:
+    """Migrate the store to the latest schema, and return whether it was an earlier one; several processes may do it.
+
+    `back_up` is called with the number of its schema before anything is changed, unless the store is empty. Foreign
+    keys must not be enforced yet, because dropping a replaced table would delete the rows that refer to it.
     """
     if version(connection) == len(MIGRATIONS):
-        return
+        return False
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for number, statements in enumerate(MIGRATIONS[version(connection) :], version(connection) + 1):
-            for statement in statements:
-                if isinstance(statement, str):
-                    connection.execute(statement)
-                else:
-                    statement(connection)
-            connection.execute(f"PRAGMA user_version = {number}")
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        earlier = version(connection)
+        if back_up and 0 < earlier < len(MIGRATIONS):
+            back_up(earlier)
+        _apply(connection, earlier, len(MIGRATIONS))
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # after some errors, such as a full disk, SQLite has already rolled back
+            connection.execute("ROLLBACK")
         raise
+    return 0 < earlier < len(MIGRATIONS)
+
+
+def _apply(connection: sqlite3.Connection, earlier: int, schema: int) -> None:
+    for number, statements in enumerate(MIGRATIONS[earlier:schema], earlier + 1):
+        for statement in statements:
+            if isinstance(statement, str):
+                connection.execute(statement)
+            else:
+                statement(connection)
+        connection.execute(f"PRAGMA user_version = {number}")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -63,7 +63,12 @@ def enqueue(
     """Queue runs, with or without a comparison, and return their ids in the order of `specs`.
 
     `recipe` is the origin of the comparison and is stored with it.
+
+    Raises:
+        InvalidInputError: if the store, or the folder of its files, cannot be written; nothing is queued.
     """
+    store.require_writable()
+    store.files.check()
     now = time.time()
     with sql.transaction(store) as connection:
         shared = {
@@ -175,7 +180,13 @@ def pause(store: Store, ids: Sequence[int]) -> list[int]:
 
 
 def resume(store: Store, ids: Sequence[int]) -> list[int]:
-    """Queue paused runs again, to continue from their checkpoints, and queued ones that are held; return their ids."""
+    """Queue paused runs again, to continue from their checkpoints, and queued ones that are held; return their ids.
+
+    Raises:
+        InvalidInputError: if the store, or the folder of its files, cannot be written; nothing is queued.
+    """
+    store.require_writable()
+    store.files.check()
     held = set(list_held(store)).intersection(ids)
     resumed = _request(store, ids, None, (RunStatus.PAUSED,), RunStatus.QUEUED)
     chosen = [run_id for run_id in dict.fromkeys(ids) if run_id in held or run_id in resumed]
@@ -222,8 +233,11 @@ def retry(store: Store, ids: Sequence[int]) -> list[int]:
     Returns the ids of the new runs, in the order of `ids`.
 
     Raises:
-        InvalidInputError: if a run does not exist; nothing is queued.
+        InvalidInputError: if a run does not exist, or the store or the folder of its files cannot be written; nothing
+            is queued.
     """
+    store.require_writable()
+    store.files.check()
     by_id = {run.id: run for run in list_runs(store, ids)}
     refuse_unknown(store, ids, by_id)
     with sql.transaction(store) as connection:

@@ -24,8 +24,10 @@ def transaction(store: Store) -> Iterator[sqlite3.Connection]:
 
     Raises:
         InvalidInputError: if the store can only be read.
+        ReplacedStoreError: if its file was removed or replaced.
     """
     store.require_writable()
+    store.require_current()
     opened = connection(store)
     opened.execute("BEGIN IMMEDIATE")
     try:

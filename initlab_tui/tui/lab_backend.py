@@ -18,9 +18,10 @@ from initlab_tui.execution import supervisor
 from initlab_tui.services import control_runs, stored_runs, submit, warm_up
 from initlab_tui.services.dataset_facts import DatasetFacts
 from initlab_tui.services.resources import Resources
-from initlab_tui.store import edits, layer_statistics, queue, workers
+from initlab_tui.store import layer_statistics, queue, workers
 from initlab_tui.store.curves import Curve, read_trend
-from initlab_tui.store.database import Store, StoreError
+from initlab_tui.store.database import BUSY_SECONDS, Store, StoreError
+from initlab_tui.store.purge import purge
 from initlab_tui.store.runs import Run
 from initlab_tui.store.streaming_curve import StreamingCurve
 from initlab_tui.tui.store_monitor import StoreMonitor, StoreSnapshot
@@ -34,14 +35,15 @@ T = TypeVar("T")
 IDLE_SECONDS = 600.0  # an idle worker ends after this and frees its memory
 KEPT_DELETED_SECONDS = 7 * 24 * 3600.0
 CHART_POINTS = 400
+READING_BUSY_SECONDS = 0.5  # the reading thread writes only that a worker is dead, which it can try again
 DISMISS_SECONDS = 2.0  # quitting waits no longer than this for another process's lock
 
 
 class StoreThread:
     """Runs functions one after another on a thread that owns a connection to the store."""
 
-    def __init__(self, path: Path, name: str) -> None:
-        self._path = path
+    def __init__(self, path: Path, name: str, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        self._path, self._busy_seconds = path, busy_seconds
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._store: Store | None = None
 
@@ -51,8 +53,12 @@ class StoreThread:
 
     def _on_thread(self, work: Callable[[Store], T]) -> T:
         if self._store is None:
-            self._store = Store.open(self._path)
+            self._store = Store.open(self._path, busy_seconds=self._busy_seconds)
         return work(self._store)
+
+    def start(self, work: Callable[[Store], object]) -> None:
+        """Run `work` without waiting for it; it is repeated the next time the lab opens, so its errors are ignored."""
+        self._executor.submit(self._on_thread, work)
 
     def close(self) -> None:
         """Finish what was submitted, then close the connection."""
@@ -73,8 +79,10 @@ class LabBackend:
     def __init__(self, path: Path, data_dir: Path | None, folder: Path) -> None:
         self._path, self._data_dir, self._folder = path, data_dir, folder
         # Two threads: reading must not wait while a write waits for the lock.
-        self._reading = StoreThread(path, "reading")
+        self._reading = StoreThread(path, "reading", busy_seconds=READING_BUSY_SECONDS)
         self._writing = StoreThread(path, "writing")
+        self._purging = StoreThread(path, "purging")  # long, and nothing waits for it
+        self._closing = False
         self._monitor = StoreMonitor()
         self._streaming: dict[int, StreamingCurve] = {}
         self._workers: list[int] = []
@@ -180,7 +188,7 @@ class LabBackend:
         def start(store: Store) -> None:
             if store.read_only:
                 return
-            edits.purge(store, KEPT_DELETED_SECONDS)
+            self._purging.start(lambda store: purge(store, KEPT_DELETED_SECONDS, wanted=lambda: not self._closing))
             self._workers += supervisor.start_workers(store, plan, idle=IDLE_SECONDS)
 
         await self._writing.do(start)
@@ -233,8 +241,10 @@ class LabBackend:
 
     def close(self) -> None:
         """Close the store and end idle workers; busy workers end when no runs are left."""
+        self._closing = True
         self._reading.close()
         self._writing.close()
+        self._purging.close()
         # The lab has already reported an unusable store; its workers end after IDLE_SECONDS.
         with contextlib.suppress(InvalidInputError, StoreError):
             self.dismiss()

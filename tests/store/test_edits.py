@@ -12,6 +12,7 @@ from initlab_tui.store.curves import read_curve
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import read_events
 from initlab_tui.store.files import checkpoint_name
+from initlab_tui.store.purge import purge
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import Run, find_run, list_comparison_runs, list_runs
 
@@ -108,16 +109,16 @@ def test_purged_runs_lose_all_records_and_their_ids_are_not_reused(store: Store,
     # A store from somebody else may name any file.
     sql.connection(store).execute("UPDATE runs SET checkpoint = ?", (str(precious),))
     edits.delete(store, ids[1:])
-    assert edits.purge(store, 3600) == 0
+    assert purge(store, 3600) == 0
     sql.connection(store).execute("UPDATE runs SET deleted = deleted - 4000 WHERE id = ?", (ids[2],))
     newest = sql.connection(store).execute("SELECT max(id) FROM events").fetchone()
-    assert edits.purge(store, 3600) == 1
+    assert purge(store, 3600) == 1
     assert (read_curve(store, ids[2], "train").steps, read_events(store, ids[2])) == ((), [])
     assert precious.exists()
     assert not any(store.files.folder.iterdir())
     with pytest.raises(InvalidInputError, match=f"no run {ids[2]} in"):
         edits.restore(store, [ids[2]])
-    assert edits.purge(store, 0) == 1
+    assert purge(store, 0) == 1
     assert [run.id for run in list_runs(store)] == ids[:1]
     # Ids of runs and events are never reused: readers would take a new run for an old one.
     assert sql.connection(store).execute("SELECT max(id) FROM events").fetchone() > newest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from initlab_tui.store.files import (
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import Run
 from tests.database import execute
+from tests.disk import small_disk
 
 
 @pytest.fixture
@@ -156,6 +158,34 @@ def test_a_folder_of_another_user_is_refused(files: StoreFiles) -> None:
     os.chown(files.folder, 12345, -1)
     with pytest.raises(InvalidInputError, match="belongs to another user"):
         files.check()
+
+
+def test_a_folder_on_a_read_only_file_system_is_refused_before_anything_is_queued(store: Store) -> None:
+    files = store.files
+    files.check()
+    with small_disk(store.path.with_name("small"), megabytes=1) as disk:
+        subprocess.run(["mount", "--bind", str(disk), str(files.folder)], check=True)  # noqa: S607
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(files.folder)], check=True)  # noqa: S607
+        try:
+            refused = pytest.raises(InvalidInputError, match=r"folder of logs and checkpoints .* cannot be written")
+            with refused:
+                queue.enqueue(store, None, [RunSpec.checked()], Requirements("cpu", 1, None, Path("/")))
+            with refused:
+                queue.retry(store, [])
+            with refused:
+                queue.resume(store, [])
+        finally:
+            subprocess.run(["umount", str(files.folder)], check=True)  # noqa: S607
+    assert execute(store, "SELECT count(*) FROM runs") == [(0,)]
+
+
+def test_old_logs_of_dead_workers_are_removed(files: StoreFiles) -> None:
+    for worker_id in (1, 2, 3):
+        files.create(log_name(worker_id), b"")
+    for worker_id in (1, 2):
+        os.utime(files.folder / log_name(worker_id), (0, 0))
+    files.remove_left_over(alive_workers={2})
+    assert {path.name for path in files.folder.iterdir()} == {log_name(2), log_name(3)}
 
 
 def test_what_killed_processes_left_is_removed(files: StoreFiles) -> None:

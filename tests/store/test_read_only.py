@@ -16,6 +16,7 @@ from initlab_tui.execution import supervisor
 from initlab_tui.execution.liveness import LivenessMonitor
 from initlab_tui.store import edits, queue, workers
 from initlab_tui.store.database import Store
+from initlab_tui.store.purge import purge
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import list_runs
 from tests.conftest import ONE_THREAD, Command
@@ -61,7 +62,7 @@ def test_every_change_is_refused_with_the_reason(theirs: Path) -> None:
             lambda: queue.retry(store, [2]),
             lambda: edits.delete(store, [1]),
             lambda: edits.rename(store, [1], "mine"),
-            lambda: edits.purge(store, 0.0),
+            lambda: purge(store, 0.0),
             lambda: workers.register(store, "cpu", 1),
             lambda: supervisor.start_workers(store, ONE_THREAD),
         ):

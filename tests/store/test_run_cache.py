@@ -12,6 +12,7 @@ from initlab_tui.execution import supervisor
 from initlab_tui.execution.supervisor import WorkerPlan
 from initlab_tui.store import edits, progress, queue, workers
 from initlab_tui.store.database import Store
+from initlab_tui.store.purge import purge
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.run_cache import Change, RunCache
 from initlab_tui.store.runs import list_runs
@@ -81,7 +82,7 @@ def test_deleted_runs_are_removed_and_restored_runs_return_to_their_place(store:
     assert list(cache.runs) == [ids[0], ids[2]]
     # Deleted and purged between two refreshes: the run has no events left.
     edits.delete(writer, ids[2:])
-    edits.purge(writer, 0)
+    purge(writer, 0)
     assert reported_change(cache, writer) == Change(NOTHING, frozenset(ids[2:]), True)
 
 
