@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.execution import supervisor
+from initlab_tui.execution.patience import is_temporary
 from initlab_tui.execution.supervisor import WorkerPlan
-from initlab_tui.store.database import Store
+from initlab_tui.store.database import Store, StoreError
 from initlab_tui.store.events import any_claimed_since, newest_event
 
 LIVENESS_SECONDS = 1.0
@@ -60,10 +61,15 @@ class LivenessMonitor:
         refuse_removed(self._store)
         if self._store.read_only:
             return False
-        ended = bool(supervisor.reap(self._store))
-        for plan in supervisor.needed_again(self._store, ids):
-            ended |= self._restart_or_fail(plan, ids)
-        return ended
+        try:
+            ended = bool(supervisor.reap(self._store))
+            for plan in supervisor.needed_again(self._store, ids):
+                ended |= self._restart_or_fail(plan, ids)
+            return ended
+        except StoreError as error:
+            if not is_temporary(error):
+                raise
+            return False  # the store is locked, or its disk is full: following it continues
 
     def _restart_or_fail(self, plan: WorkerPlan, ids: Sequence[int] | None) -> bool:
         before = self._restarts.pop((plan.device, plan.threads), _Restart(0, 0))

@@ -7,19 +7,23 @@ A worker that dies during training loses only that run: the monitor starts anoth
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.execution import processes
 from initlab_tui.store import workers
 from initlab_tui.store.database import Store
-from initlab_tui.store.files import log_name
+from initlab_tui.store.files import StoreFiles, log_name
 
 RETRIES = 2
+LOG_SECONDS = 1.0  # between two looks at the size of the log
 WORKER = (sys.executable, "-m", "initlab_tui.execution.worker")
 
 
@@ -29,33 +33,62 @@ def main(arguments: list[str]) -> None:
     failed = 0
     current: int | None = worker_id
     while current is not None:
-        code = _run(path, current)
-        store = Store.open_existing(path)
-        if store is None:
-            return  # the store was removed; do not create it again only to record an exit
-        with store:
+        with Store.open(path) as store:
+            process = _start(store, current)
+        code = _wait(process, store.files, current)
+        if not store.still_exists():
+            return  # do not create a removed store again, or write to another one, only to record an exit
+        with Store.open(path) as store:
             failed = 0 if workers.has_claimed_any(store, current) else failed + 1
-            current = _successor(store, current, code, failed)
+            current = _record_end(store, current, code, failed)
 
 
-def _run(path: Path, worker_id: int) -> int:
-    with Store.open(path) as store:
-        worker = workers.read_worker(store, worker_id)
-        descriptor = store.files.append(log_name(worker_id))
-        try:
-            process = subprocess.Popen(
-                [*WORKER, str(path), str(worker_id)],
-                stdin=subprocess.DEVNULL,
-                stdout=descriptor,
-                stderr=descriptor,
-                env=environment(os.environ, worker.visible_devices, worker.threads),
-            )
-        finally:
-            os.close(descriptor)
-        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+def _start(store: Store, worker_id: int) -> subprocess.Popen[bytes]:
+    worker = workers.read_worker(store, worker_id)
+    descriptor = store.files.append(log_name(worker_id))
+    try:
+        process = subprocess.Popen(
+            [*WORKER, str(store.path), str(worker_id)],
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=descriptor,
+            env=environment(os.environ, worker.visible_devices, worker.threads),
+        )
+    finally:
+        os.close(descriptor)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+
+    # Imported late: a worker waits for its monitor's imports.
+    from initlab_tui.execution.patience import Patience
+
+    def record() -> None:
         workers.set_monitor(store, worker_id, os.getpid(), processes.born(os.getpid()))
         workers.set_process(store, worker_id, process.pid, processes.born(process.pid))
-    return process.wait()
+
+    Patience(store, worker_id).until_possible(record)
+    return process
+
+
+def _wait(process: subprocess.Popen[bytes], files: StoreFiles, worker_id: int) -> int:
+    """Return the worker's exit code when it has ended; meanwhile its log keeps its size."""
+    ended = threading.Event()
+
+    def shorten() -> None:
+        while not ended.wait(LOG_SECONDS):
+            with contextlib.suppress(OSError, InvalidInputError):
+                files.shorten(log_name(worker_id))
+
+    threading.Thread(target=shorten, daemon=True).start()
+    try:
+        return process.wait()
+    finally:
+        ended.set()
+
+
+def _record_end(store: Store, worker_id: int, code: int, failed: int) -> int | None:
+    from initlab_tui.execution.patience import Patience
+
+    return Patience(store, worker_id).until_possible(lambda: _successor(store, worker_id, code, failed))
 
 
 def _successor(store: Store, worker_id: int, code: int, failed: int) -> int | None:

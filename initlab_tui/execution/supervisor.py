@@ -14,8 +14,9 @@ import psutil
 
 from initlab_tui.domain.errors import InvalidInputError, quoted
 from initlab_tui.execution import processes
+from initlab_tui.execution.patience import is_temporary
 from initlab_tui.store import queue, workers
-from initlab_tui.store.database import Store
+from initlab_tui.store.database import Store, StoreError
 from initlab_tui.store.worker_log import log_tail
 from initlab_tui.store.workers import RegisteredWorker
 
@@ -131,7 +132,12 @@ def reap(store: Store) -> list[int]:
         silent = time.time() - worker.heartbeat
         if _is_dead(worker, silent):
             how = f"its process is gone, last heartbeat {silent:.0f} s ago; its exit code is unknown"
-            crashed += workers.mark_dead(store, worker.id, how)
+            try:
+                crashed += workers.mark_dead(store, worker.id, how)
+            except StoreError as error:
+                if not is_temporary(error):
+                    raise
+                break  # the store is locked, or its disk is full: what is in it can be shown all the same
     return crashed
 
 

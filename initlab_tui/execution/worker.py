@@ -29,10 +29,11 @@ from initlab_tui.domain.events import Checkpointed, Evaluated, Finished, LayersM
 from initlab_tui.domain.initializer import IMPORT_PREFIX, Initializer
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
+from initlab_tui.execution.patience import Patience, has_room
 from initlab_tui.execution.recorder import Recorder
 from initlab_tui.store import progress, queue, workers
-from initlab_tui.store.database import Store, is_disk_full
-from initlab_tui.store.files import checkpoint_name, reserve_name
+from initlab_tui.store.database import ReplacedStoreError, Store, is_disk_full
+from initlab_tui.store.files import RESERVE_BYTES, checkpoint_name, reserve_name
 from initlab_tui.store.runs import Run
 from initlab_tui.store.workers import HEARTBEAT_SECONDS, Preparation, RegisteredWorker
 from initlab_tui.training.quick_import import quick_import
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
 
 NICENESS = 5  # keeps the screen responsive
 POLL_SECONDS = 0.1
-RESERVE_BYTES = 1 << 20
+BUSY_SECONDS = 2.0  # for which training stands still while another process holds the store's lock
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 KEPT_DATASETS = 2
 
 
@@ -54,6 +56,7 @@ class Worker:
         self.store, self.id, self._programs = store, worker_id, programs
         registered = workers.read_worker(store, worker_id)
         self.device, self.threads = registered.device, registered.threads
+        self.patience = Patience(store, worker_id)
         self.terminated = False
         self._device_note = ""
         self._prepared: Preparation | None = None
@@ -70,20 +73,27 @@ class Worker:
         """Train queued runs until none has been queued for the registered idle time, or until terminated."""
         last_work = time.monotonic()
         while not self.terminated:
-            run = queue.claim(self.store, self.id)
+            # On a full disk the queue is held.
+            run = self.patience.until_possible(self._claim) if has_room(self.store) else None
             if run:
                 self._perform(run)
                 last_work = time.monotonic()
                 continue
             # Read each time, because the lab may request a preparation, or shorten the idle time to dismiss the worker.
-            registered = workers.read_worker(self.store, self.id)
+            registered = self.patience.until_possible(lambda: workers.read_worker(self.store, self.id))
             wanted, idle = registered.preparation, registered.idle_seconds
             if wanted and wanted != self._prepared and idle > 0:
                 self._prepare(wanted)
-            elif time.monotonic() - last_work >= idle and workers.retire_if_idle(self.store, self.id):
+            elif time.monotonic() - last_work >= idle and self.patience.until_possible(self._retire):
                 return
             else:
                 time.sleep(POLL_SECONDS)
+
+    def _claim(self) -> Run | None:
+        return queue.claim(self.store, self.id)
+
+    def _retire(self) -> bool:
+        return workers.retire_if_idle(self.store, self.id)
 
     def _prepare(self, preparation: Preparation) -> None:
         """Compile the network that the lab expects to train next."""
@@ -97,22 +107,30 @@ class Worker:
 
     def _perform(self, run: Run) -> None:
         try:
+            self._train_and_release(run)
+        except progress.LostRunError as error:
+            print(error, file=sys.stderr)
+        except ReplacedStoreError as error:
+            progress.crash_in_replaced_store(self.store, run, str(error))
+            raise
+
+    def _train_and_release(self, run: Run) -> None:
+        try:
             with reserve(self.store, self.id):
                 status, reason = self._train(run)
             self._release(run, status, reason)
-        except progress.LostRunError as error:
-            print(error, file=sys.stderr)
+        except (progress.LostRunError, ReplacedStoreError):
+            raise
         except Exception as error:
-            # Any error ends this run and is recorded with it; later runs are not affected.
+            # Any other error ends this run and is recorded with it; later runs are not affected.
             traceback.print_exc()
             self._release(run, RunStatus.FAILED, failure_reason(error))
 
     def _release(self, run: Run, status: RunStatus, reason: str) -> None:
         is_paused = status is RunStatus.PAUSED
-        try:
-            progress.release(self.store, run, status, reason, has_checkpoint=is_paused)
-        except progress.LostRunError as error:
-            print(error, file=sys.stderr)
+        self.patience.until_possible(
+            lambda: progress.release(self.store, run, status, reason, has_checkpoint=is_paused), run
+        )
         if run.checkpoint and not is_paused:
             self.store.files.remove(checkpoint_name(run.id))
 
@@ -128,17 +146,19 @@ class Worker:
             resume=load_checkpoint(self.store, run),
             wants_checkpoint=lambda: request == "pause",
         )
-        with importing_from(run.import_folder), contextlib.closing(events), Recorder(self.store, run) as recorder:
+        recording = Recorder(self.store, run, self.patience)
+        with importing_from(run.import_folder), contextlib.closing(events), recording as recorder:
             for event in events:
                 match event:
                     case Started():
-                        request = progress.record_started(self.store, run, event, self._record(run, event))
+                        request = self._record_started(run, event)
                     case Stepped() | Evaluated() | LayersMeasured():
                         request = recorder.add(event)
                     case Checkpointed():
                         recorder.write()
-                        self._save(run, event)
-                        return RunStatus.PAUSED, ""
+                        if self._save(run, event):
+                            return RunStatus.PAUSED, ""
+                        request = recorder.refuse_pause("there is no room for its checkpoint on the disk")
                     case Finished():
                         return RunStatus(event.outcome), event.reason
                 if request == "stop":
@@ -156,6 +176,10 @@ class Worker:
                 del self._datasets[next(iter(self._datasets))]
             self._datasets[key] = DeviceDataset(arrays.load(dataset, Path(file) if file else None))
         return self._datasets[key]
+
+    def _record_started(self, run: Run, event: Started) -> str | None:
+        record = self._record(run, event)
+        return self.patience.until_possible(lambda: progress.record_started(self.store, run, event, record), run)
 
     def _record(self, run: Run, event: Started) -> dict[str, Any]:
         return {
@@ -179,9 +203,16 @@ class Worker:
             "resumed_at_step": event.step or None,
         }
 
-    def _save(self, run: Run, event: Checkpointed) -> None:
-        with self.store.files.replaced(checkpoint_name(run.id)) as file:
-            np.savez(file, np.array(run.owner), np.array(event.step), *event.state)
+    def _save(self, run: Run, event: Checkpointed) -> bool:
+        """Write the checkpoint and return True, or leave no part of it if the disk has no room."""
+        try:
+            with self.store.files.replaced(checkpoint_name(run.id)) as file:
+                np.savez(file, np.array(run.owner), np.array(event.step), *event.state)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            return False
+        return True
 
 
 def load_checkpoint(store: Store, run: Run) -> Checkpointed | None:
@@ -214,7 +245,8 @@ def custom_source(initializer: Initializer) -> dict[str, str]:
 def reserve(store: Store, worker_id: int) -> Iterator[None]:
     """Reserve a little disk space while training, so that a run's end can be recorded even on a full disk."""
     try:
-        store.files.create(reserve_name(worker_id), bytes(RESERVE_BYTES))
+        with contextlib.suppress(OSError):  # there is no room: the recorder waits until there is
+            store.files.create(reserve_name(worker_id), bytes(RESERVE_BYTES))
         yield
     finally:
         store.files.remove(reserve_name(worker_id))
@@ -222,7 +254,7 @@ def reserve(store: Store, worker_id: int) -> Iterator[None]:
 
 def failure_reason(error: Exception) -> str:
     """Return the reason that is recorded for a run that failed with `error`."""
-    if is_disk_full(error) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
+    if is_disk_full(error) or (isinstance(error, OSError) and error.errno in NO_ROOM):
         return f"the disk is full: {error}; recorded metrics are kept"
     # TensorFlow's messages continue with pages of the graph; the log has all of it.
     lines = str(error).strip().splitlines() or [""]
@@ -231,12 +263,12 @@ def failure_reason(error: Exception) -> str:
 
 
 def beat(path: Path, worker_id: int) -> None:
-    """Write the worker's heartbeat for as long as its process lives; end it when its store is removed."""
+    """Write the worker's heartbeat for as long as its process lives; end it when its store is removed or replaced."""
     with Store.open(path) as store:
         while True:
             if not store.still_exists():
-                print(f"the store {path} was removed", file=sys.stderr)
                 os.kill(os.getpid(), signal.SIGTERM)
+                return
             workers.heartbeat(store, worker_id)
             time.sleep(HEARTBEAT_SECONDS)
 
@@ -255,7 +287,7 @@ def main(arguments: list[str]) -> int:
     faulthandler.enable()
     os.nice(NICENESS)
     threading.Thread(target=beat, args=(path, worker_id), daemon=True).start()
-    with Store.open(path) as store:
+    with Store.open(path, busy_seconds=BUSY_SECONDS) as store:
         cache = xla_cache(workers.read_worker(store, worker_id))
         with quick_import():
             from initlab_tui.training import device
@@ -264,11 +296,16 @@ def main(arguments: list[str]) -> int:
 
         def terminate(_signal: int, _frame: FrameType | None) -> None:
             worker.terminated = True
+            worker.patience.terminate()
 
         signal.signal(signal.SIGTERM, terminate)
         device.configure(worker.threads)
         worker.use_device(device.sees_gpu())
-        worker.work()
+        try:
+            worker.work()
+        except ReplacedStoreError as error:
+            print(error, file=sys.stderr)
+            return 1
     return 0
 
 

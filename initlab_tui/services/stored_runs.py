@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.execution import supervisor
+from initlab_tui.execution.patience import has_room
 from initlab_tui.store import layer_statistics, queue
 from initlab_tui.store.curves import Curve, read_curve
 from initlab_tui.store.database import Store
@@ -21,12 +22,14 @@ MAX_ID = 2**63 - 1  # the largest integer of SQLite
 class StoredRuns:
     """Runs, oldest first, and the number of queued runs that no living worker could train.
 
-    `held` are the queued runs that are not trained, because this user did not queue them.
+    `held` are the queued runs that are not trained, because this user did not queue them. `has_room` is whether the
+    disk of the store has room for more; without it, workers wait.
     """
 
     runs: tuple[Run, ...]
     waiting: int = 0
     held: tuple[int, ...] = ()
+    has_room: bool = True
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,10 @@ def read_runs(store: Store, comparison_id: int | None = None) -> StoredRuns:
     held = set(queue.list_held(store))
     queued = [run.id for run in found if run.status is RunStatus.QUEUED and run.id not in held]
     waiting = len(queued) if queued and supervisor.needed_again(store, queued) else 0
-    return StoredRuns(tuple(found), waiting, tuple(run.id for run in found if run.id in held))
+    is_active = any(run.status in (RunStatus.QUEUED, RunStatus.RUNNING) for run in found)
+    return StoredRuns(
+        tuple(found), waiting, tuple(run.id for run in found if run.id in held), not is_active or has_room(store)
+    )
 
 
 def read_details(store: Store, run_id: int) -> RunDetails:

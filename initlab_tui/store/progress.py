@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import time
@@ -126,6 +127,43 @@ def release(
         )
         connection.execute("UPDATE runs SET busy_seconds = busy_seconds + ? - timed_from WHERE id = ?", (now, run.id))
         note(connection, run.id, status, reason)
+
+
+def explain(store: Store, run: Run, reason: str, *, refuses_pause: bool = False) -> str | None:
+    """Record why a running run does not train, or why it was not paused, and return the pending request.
+
+    An empty reason means that it trains again. `refuses_pause` takes the request to pause back.
+
+    Raises:
+        LostRunError: if the run no longer belongs to this worker.
+    """
+    with sql.transaction(store) as connection:
+        if refuses_pause:  # but not a request to stop
+            connection.execute("UPDATE runs SET request = NULL WHERE id = ? AND request = 'pause'", (run.id,))
+        kind = "pause refused" if refuses_pause else "waiting" if reason else "continued"
+        note(connection, run.id, kind, reason)
+        return _update(connection, run, reason=reason)
+
+
+def read_request(store: Store, run: Run) -> str | None:
+    """Return the pending request of a run, without writing: stop, pause or None."""
+    row = sql.connection(store).execute("SELECT request FROM runs WHERE id = ?", (run.id,)).fetchone()
+    return None if row is None or row[0] is None else str(row[0])
+
+
+def crash_in_replaced_store(store: Store, run: Run, reason: str) -> None:
+    """Mark a run as crashed in the file that was opened, although it was removed or replaced since.
+
+    Nothing is written if that would create a journal, which by its name belongs to the other file.
+    """
+    connection = sql.connection(store)
+    with contextlib.suppress(sqlite3.Error):
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+            connection.execute(
+                "UPDATE runs SET status = 'crashed', reason = ?, ended = ?, request = NULL "
+                "WHERE id = ? AND worker_id IS ? AND status = 'running'",
+                (reason, time.time(), run.id, run.worker_id),
+            )
 
 
 def _update(connection: sqlite3.Connection, run: Run, **values: object) -> str | None:

@@ -11,6 +11,7 @@ from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution import process_monitor
 from initlab_tui.store import queue, workers
 from initlab_tui.store.database import Store
+from initlab_tui.store.files import LOG_BYTES
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import Run, list_runs
 from initlab_tui.store.worker_log import LOG_TAIL_LINES
@@ -21,6 +22,7 @@ from pathlib import Path
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.store import queue
 from initlab_tui.store.database import Store
+from initlab_tui.store.files import LOG_BYTES
 from initlab_tui.store.progress import release
 store = Store.open(Path(sys.argv[1]))
 run = queue.claim(store, int(sys.argv[2]))
@@ -68,6 +70,45 @@ os._exit(1)
     assert run.status == "crashed"
     assert len(run.log_tail.splitlines()) <= LOG_TAIL_LINES * 12  # some of the random bytes are line breaks
     assert len(run.log_tail) <= 10_000
+
+
+def test_the_log_of_a_living_worker_keeps_its_size(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_monitor, "LOG_SECONDS", 0.05)
+    noise = """
+for number in range(60):
+    os.write(1, (f"line {number} " * 8 + "\\n").encode() * 1000)
+    time.sleep(0.02)
+time.sleep(0.5)
+os.write(2, b"the last line\\n")
+os._exit(1)
+"""
+    (run,) = run_monitored(store, CLAIM + noise, monkeypatch)
+    (log,) = store.files.folder.glob("*.log")
+    assert log.stat().st_size < LOG_BYTES
+    assert "the last line" in run.log_tail
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_nothing_is_written_to_a_store_that_replaced_the_workers(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = (
+        CLAIM
+        + """
+for file in Path(sys.argv[1]).parent.glob("lab.db*"):
+    if file.is_file():
+        file.rename(file.with_name("old-" + file.name))
+other = Store.open(Path(sys.argv[1]))
+other.close()
+Path(sys.argv[1]).with_name("copy").write_bytes(Path(sys.argv[1]).read_bytes())
+os._exit(3)
+"""
+    )
+    file = store.path.with_name("fake_worker.py")
+    file.write_text(script)
+    monkeypatch.setattr(process_monitor, "WORKER", (sys.executable, str(file)))
+    queue.enqueue(store, None, [RunSpec()], Requirements("cpu", 1, None, Path("/")))
+    process_monitor.main([str(store.path), str(workers.register(store, "cpu", 1))])
+    assert store.path.read_bytes() == store.path.with_name("copy").read_bytes()
+    assert not store.path.with_name("lab.db-wal").exists()
 
 
 def test_each_crash_fails_only_one_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

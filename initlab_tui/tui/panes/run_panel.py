@@ -100,6 +100,8 @@ def _story(run: Run, *, is_training: bool) -> tuple[str, str]:
         story = "waiting for a free worker" if is_training else "starting TensorFlow (about 10 s)"
     elif run.status is RunStatus.RUNNING and run.total_steps is None:
         story = "building and compiling the network: a few seconds, once for each architecture"
+    elif run.status is RunStatus.RUNNING and run.reason:
+        story = run.reason
     elif run.status is RunStatus.PAUSED:
         story = "press p to continue from here"
     elif run.status is RunStatus.DONE:
