@@ -70,6 +70,8 @@ def _runs(context: typer.Context, store: Path | None, comparison: int | None = N
         from initlab_tui.reports.format import held_message
 
         output.hint(held_message(found.held))
+    if not found.has_room:
+        output.hint(f"the disk of {path} is full: workers wait, and continue when there is room")
     if found.waiting:
         output.hint(
             f"{found.waiting} runs are queued, but no worker is running. Start workers with: initlab-tui resume --all"
@@ -128,6 +130,10 @@ def doctor(
     context: typer.Context,
     store: options.Store = None,
     data_dir: options.DataDir = None,
+    repair: Annotated[
+        bool,
+        options.flag("--repair", "Save what can be read of a damaged store into a new file, and keep the damaged one."),
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Check versions, devices, XLA, datasets, the store and the terminal; exits 1 if there is a problem."""
@@ -135,6 +141,9 @@ def doctor(
     from initlab_tui.services import doctor as service
 
     interrupts.raise_interrupt()
+    repaired = service.repair_store(chosen_store(context, store)) if repair else None
+    if repair:
+        output.hint(report.repair_sentence(repaired))
     found = service.examine(chosen_store(context, store), chosen_data_dir(context, data_dir))
     console = Console()
     terminal = report.Terminal(
@@ -146,6 +155,10 @@ def doctor(
         no_color="NO_COLOR" in os.environ,
     )
     output.report(
-        lambda _: report.doctor_page(found, terminal), lambda: report.doctor_document(found, terminal), as_json
+        lambda _: report.doctor_page(found, terminal),
+        lambda: (
+            report.doctor_document(found, terminal) | ({"repair": report.repair_document(repaired)} if repair else {})
+        ),
+        as_json,
     )
     raise typer.Exit(1 if found.problems else 0)

@@ -13,6 +13,8 @@ from rich.text import Text
 from initlab_tui.reports.escape import cell
 from initlab_tui.reports.tables import table
 from initlab_tui.services.doctor import DatasetStatus, Examination, StoreStatus
+from initlab_tui.store.file_system import FileSystem
+from initlab_tui.store.repair import Repaired
 
 DATASET_COLUMNS = ("name", "image", "classes", "train", "test", "here", "where")
 
@@ -105,8 +107,44 @@ def _store_facts(store: StoreStatus) -> Iterator[tuple[str, str]]:
     health = store.health
     if health:
         file = f"mode {health.mode.removeprefix('0o')}, {health.megabytes} MB"
-        yield "", f"schema {health.schema}, journal {health.journal}, {file}, {health.workers_alive} workers alive"
+        unused = f", of which {health.unused_megabytes} MB are unused" if health.unused_megabytes >= 1 else ""
+        yield (
+            "",
+            f"schema {health.schema}, journal {health.journal}, {file}{unused}, {health.workers_alive} workers alive",
+        )
+        if health.file_system.is_network:
+            yield "", network_note(health.file_system)
+        if health.backups:
+            yield "backups", ", ".join(map(str, health.backups))
         yield "runs", ", ".join(f"{count} {status}" for status, count in health.runs.items()) or "none"
+
+
+def network_note(file_system: FileSystem) -> str:
+    """Return what a network file system means for a store, and what to do."""
+    return (
+        f"{file_system.mounted} is a network file system ({file_system.kind}): the store is slower there, reading "
+        "waits for writing, and one host at a time can train. Name a file on a local disk with --store"
+    )
+
+
+def repair_sentence(repaired: Repaired | None) -> str:
+    """Return the result of a repair as a sentence."""
+    if repaired is None:
+        return "the store is not damaged; nothing was repaired"
+    saved = ", ".join(f"{count:,} {table.replace('_', ' ')}" for table, count in repaired.saved.items() if count)
+    lost = f"; not everything could be read of: {', '.join(repaired.incomplete)}" if repaired.incomplete else ""
+    return f"repaired the store: saved {saved or 'nothing'}{lost}; the damaged file is kept: {repaired.damaged_file}"
+
+
+def repair_document(repaired: Repaired | None) -> dict[str, Any] | None:
+    """Return the result of a repair for JSON; None if there was nothing to repair."""
+    if repaired is None:
+        return None
+    return {
+        "saved": dict(repaired.saved),
+        "incomplete": list(repaired.incomplete),
+        "damaged_file": str(repaired.damaged_file),
+    }
 
 
 def _pairs(values: Mapping[str, str]) -> str:
@@ -146,5 +184,9 @@ def _store_document(store: StoreStatus) -> dict[str, Any]:
             "megabytes": store.health.megabytes,
             "runs": dict(store.health.runs),
             "workers_alive": store.health.workers_alive,
+            "file_system": store.health.file_system.kind,
+            "is_network": store.health.file_system.is_network,
+            "unused_megabytes": store.health.unused_megabytes,
+            "backups": list(map(str, store.health.backups)),
         }
     return document

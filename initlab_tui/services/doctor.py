@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ import initlab_tui
 from initlab_tui.data.locate import folders, locate, where_to_put
 from initlab_tui.domain.catalog.datasets import DATASETS, DatasetEntry
 from initlab_tui.domain.errors import InvalidInputError
-from initlab_tui.execution import supervisor, tensorflow_process
+from initlab_tui.execution import processes, supervisor, tensorflow_process
+from initlab_tui.store import repair
 from initlab_tui.store.database import Store
 from initlab_tui.store.integrity import StoreReport, check_store
+from initlab_tui.store.repair import Repaired
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,10 @@ def examine(store_path: Path, data_dir: Path | None) -> Examination:
     store = _store(store_path)
     problems = [f"TensorFlow cannot be used: {answer['error']}"] if "error" in answer else []
     if store.exists and store.message != "ok":
-        problems.append(f"the store is damaged or cannot be used: {store.message}")
+        problems.append(
+            f"the store is damaged or cannot be used: {store.message} "
+            "(doctor --repair saves what can be read of a damaged store)"
+        )
     versions = answer.pop("versions", {})
     return Examination(
         problems=tuple(problems),
@@ -80,6 +86,25 @@ def examine(store_path: Path, data_dir: Path | None) -> Examination:
         dataset_folders=tuple(folders(data_dir)),
         store=store,
     )
+
+
+def repair_store(path: Path) -> Repaired | None:
+    """Save what can be read of a damaged store into a new file in its place; None if it is not damaged.
+
+    Raises:
+        InvalidInputError: if there is no store, processes use it, or nothing can be read; nothing is changed.
+    """
+    if not path.exists():
+        raise InvalidInputError.of("store", f"there is no store {path}")
+    if path.stat().st_uid != os.geteuid() or not os.access(path.parent, os.W_OK):
+        raise InvalidInputError.of("store", f"store {path} can be repaired only by its owner")
+    if not repair.damage(path):
+        return None
+    alive = sorted({pid for pid, born in repair.living_processes(path) if pid and processes.is_running(pid, born)})
+    if alive:
+        pids = ", ".join(map(str, alive))
+        raise InvalidInputError.of("store", f"store {path} is used by workers: end them first (processes {pids})")
+    return repair.repair(path)
 
 
 def _plan() -> dict[str, str]:
