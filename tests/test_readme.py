@@ -27,7 +27,7 @@ LINES = [
 
 
 def test_the_readme_names_exactly_the_existing_commands_and_options() -> None:
-    named = set(re.findall(r"`([a-z]+)(?: (?:ID|\[NAME\]|--all|run)[^`]*)?`[^|\n]*\|", README))
+    named = set(re.findall(r"`([a-z]+)(?: (?:ID|\[ID\]|\[NAME\]|--all|run)[^`]*)?`[^|\n]*\|", README))
     assert set(COMMANDS) <= named
     commands = [*COMMANDS.values(), *COMMANDS["recipe"].commands.values()]
     known = {name for command in commands for parameter in command.params for name in parameter.opts}

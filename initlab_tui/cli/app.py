@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 import initlab_tui
-from initlab_tui.cli import control, explain, inspect, interrupts, lab, options, output, query, recipe, train
+from initlab_tui.cli import attach, control, explain, inspect, interrupts, lab, options, output, query, recipe, train
 from initlab_tui.cli.commands import Command, CommandGroup
 from initlab_tui.cli.context import GlobalOptions, chosen_data_dir, chosen_store
 from initlab_tui.domain.errors import InvalidInputError
@@ -31,7 +31,7 @@ COMMANDS = {
         *(inspect.inspect, explain.explain),
         *(query.leaderboard, query.runs, query.show, query.initializers, query.datasets, query.doctor),
     ),
-    "Control runs": (control.stop, control.pause, control.resume, control.retry),
+    "Control runs": (attach.attach, control.stop, control.pause, control.resume, control.retry),
 }
 
 app = typer.Typer(

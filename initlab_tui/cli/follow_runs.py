@@ -9,9 +9,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from initlab_tui.cli import output
 from initlab_tui.cli.progress import Display, display
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.execution.follow import follow
+from initlab_tui.reports.format import without_worker_message
 from initlab_tui.services import submit
 from initlab_tui.services.submit import Submission
 from initlab_tui.store import queue
@@ -24,7 +26,7 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class Trained:
-    """The runs of a comparison, and whether Ctrl+C stopped them."""
+    """The runs that were followed, and whether Ctrl+C ended that."""
 
     runs: tuple[Run, ...]
     interrupted: bool = False
@@ -45,7 +47,7 @@ def train(submission: Submission, store_path: Path, console: Console, *, detach:
     with Store.open(store_path) as store:
         ids = submit.submit(store, submission).ids
         interrupted = not detach and _follow_to_the_end(store, ids, console)
-        return Trained(tuple(list_runs(store, ids)), interrupted)
+        return _trained(store, ids, interrupted=interrupted)
 
 
 def _follow_to_the_end(store: Store, ids: Sequence[int], console: Console) -> bool:
@@ -66,6 +68,26 @@ def _follow_to_the_end(store: Store, ids: Sequence[int], console: Console) -> bo
     return False
 
 
+def attach(store: Store, ids: Sequence[int], console: Console) -> Trained:
+    """Follow runs that train in the background on `console` until they end; Ctrl+C leaves them training."""
+    is_left = False
+    try:
+        with display(console, len(ids)) as shown:
+            importlib.import_module("scipy.special")
+            _show(store, ids, shown)
+    except KeyboardInterrupt:
+        is_left = True
+    return _trained(store, ids, interrupted=is_left)
+
+
+def _trained(store: Store, ids: Sequence[int], *, interrupted: bool) -> Trained:
+    runs = tuple(list_runs(store, ids))
+    without_worker = [run for run in runs if run.is_without_worker]
+    if without_worker:
+        output.error(without_worker_message(without_worker))
+    return Trained(runs, interrupted)
+
+
 def _show(store: Store, ids: Sequence[int], shown: Display) -> None:
     for snapshot in follow(store, ids):
         shown.show(snapshot)
@@ -77,3 +99,19 @@ def exit_code(trained: Trained, *, divergence_is_expected: bool) -> int:
         return INTERRUPTED
     results = {RunStatus.DONE, RunStatus.DIVERGED} if divergence_is_expected else {RunStatus.DONE}
     return 0 if all(run.status in results for run in trained.runs) else FAILED
+
+
+def print_results(runs: Sequence[Run], *, only_with_results: bool = False) -> None:
+    """Print the leaderboard of runs and its conclusion on stdout, and which runs failed on stderr."""
+    from initlab_tui.reports import documents, tables
+    from initlab_tui.reports.format import conclusion
+
+    rows = documents.rows(runs)
+    if any(row.n for row in rows) or not only_with_results:
+        output.print_page(lambda width: tables.leaderboard_tables(rows, width))
+    sentence = conclusion(rows)
+    if sentence:
+        output.print_text(sentence)
+    for run in runs:
+        if run.status in (RunStatus.FAILED, RunStatus.CRASHED):
+            output.error(f"run {run.id} {run.status}: {run.reason} (initlab-tui show {run.id})")

@@ -21,7 +21,7 @@ from rich.table import Column
 
 from initlab_tui.execution.follow import Snapshot
 from initlab_tui.reports.escape import plain
-from initlab_tui.reports.format import differing_fields, group_name, number, percent, rate, seconds
+from initlab_tui.reports.format import differing_fields, group_name, number, percent, rate, remark, seconds
 from initlab_tui.store.curves import LatestStep
 from initlab_tui.store.runs import Run
 
@@ -120,6 +120,8 @@ def _waiting(runs: Sequence[Run]) -> str:
 
 
 def _now(run: Run, latest: LatestStep | None) -> str:
+    if run.silent_seconds is not None:
+        return f"{remark(run)} (initlab-tui stop {run.id})"
     if run.total_steps is None:
         return "building and compiling the network"
     if latest is None:

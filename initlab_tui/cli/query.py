@@ -72,6 +72,10 @@ def _runs(context: typer.Context, store: Path | None, comparison: int | None = N
         output.hint(held_message(found.held))
     if not found.has_room:
         output.hint(f"the disk of {path} is full: workers wait, and continue when there is room")
+    if found.without_worker:
+        from initlab_tui.reports.format import without_worker_message
+
+        output.hint(without_worker_message(found.without_worker))
     if found.waiting:
         output.hint(
             f"{found.waiting} runs are queued, but no worker is running. Start workers with: initlab-tui resume --all"

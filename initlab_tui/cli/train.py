@@ -120,7 +120,8 @@ def _train(
         print("\n".join(str(run.id) for run in trained.runs))
         output.hint(
             f"Comparison {number} is running in the background. Show it with: initlab-tui leaderboard "
-            f"--comparison {number}. Stop it with: initlab-tui stop ID..."
+            f"--comparison {number}. Follow it with: initlab-tui attach {trained.runs[0].id}. "
+            "Stop it with: initlab-tui stop ID..."
         )
     else:
         _print(trained)
@@ -129,18 +130,9 @@ def _train(
 
 
 def _print(trained: Trained) -> None:
-    from initlab_tui.reports import documents, tables
-    from initlab_tui.reports.format import conclusion
+    from initlab_tui.cli import follow_runs
 
-    rows = documents.rows(trained.runs)
-    if any(row.n for row in rows) or not trained.interrupted:
-        output.print_page(lambda width: tables.leaderboard_tables(rows, width))
-    sentence = conclusion(rows)
-    if sentence:
-        output.print_text(sentence)
-    for run in trained.runs:
-        if run.status in (RunStatus.FAILED, RunStatus.CRASHED):
-            output.error(f"run {run.id} {run.status}: {run.reason} (initlab-tui show {run.id})")
+    follow_runs.print_results(trained.runs, only_with_results=trained.interrupted)
     ids = [run.id for run in trained.runs]
     span = str(ids[0]) if len(ids) == 1 else f"{ids[0]} to {ids[-1]}"
     if trained.interrupted:

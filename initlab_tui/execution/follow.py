@@ -1,4 +1,4 @@
-"""Follows runs in the store until they have ended."""
+"""Follows runs in the store until they have ended or no worker can be started for them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ class Snapshot:
     latest: dict[int, LatestStep]
 
     @property
-    def all_ended(self) -> bool:
-        return all(run.status.is_ended for run in self.runs)
+    def is_over(self) -> bool:
+        """Whether all runs have ended, except those that wait because no worker could be started."""
+        return all(run.status.is_ended or run.is_without_worker for run in self.runs)
 
 
 def snapshot(store: Store, ids: Sequence[int]) -> Snapshot:
@@ -35,7 +36,7 @@ def snapshot(store: Store, ids: Sequence[int]) -> Snapshot:
 
 
 def follow(store: Store, ids: Sequence[int]) -> Iterator[Snapshot]:
-    """Yield a snapshot now and after each change; the last one is yielded when all runs have ended.
+    """Yield a snapshot now and after each change; the last one is yielded when it is over.
 
     Meanwhile a LivenessMonitor restarts missing workers.
     """
@@ -47,6 +48,6 @@ def follow(store: Store, ids: Sequence[int]) -> Iterator[Snapshot]:
             seen = version
             current = snapshot(store, ids)
             yield current
-            if current.all_ended:
+            if current.is_over:
                 return
         time.sleep(POLL_SECONDS)

@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,8 +13,9 @@ import psutil
 
 from initlab_tui.domain.errors import InvalidInputError, quoted
 from initlab_tui.execution import processes
+from initlab_tui.execution.heartbeats import HeartbeatWatch
 from initlab_tui.execution.patience import is_temporary
-from initlab_tui.store import queue, workers
+from initlab_tui.store import failed_starts, queue, workers
 from initlab_tui.store.database import Store, StoreError
 from initlab_tui.store.worker_log import log_tail
 from initlab_tui.store.workers import RegisteredWorker
@@ -120,45 +120,53 @@ def _spawn_monitor(store: Store, worker_id: int) -> None:
     workers.set_monitor(store, worker_id, monitor.pid, processes.born(monitor.pid))
 
 
-def reap(store: Store) -> list[int]:
+def reap(store: Store, heartbeats: HeartbeatWatch | None = None) -> list[int]:
     """Mark the runs of workers whose process is gone as crashed, and return the ids of these runs.
 
     Normally the process monitor does this and knows the exit code; this covers the case that the monitor died too.
+    Without `heartbeats`, which takes time to observe, only processes of this host can be found dead.
     """
     if store.read_only:
         return []
     crashed = []
     for worker in workers.list_alive(store):
-        silent = time.time() - worker.heartbeat
-        if _is_dead(worker, silent):
-            how = f"its process is gone, last heartbeat {silent:.0f} s ago; its exit code is unknown"
-            try:
-                crashed += workers.mark_dead(store, worker.id, how)
-            except StoreError as error:
-                if not is_temporary(error):
-                    raise
-                break  # the store is locked, or its disk is full: what is in it can be shown all the same
+        silent = heartbeats.silent_seconds(worker) if heartbeats else 0.0
+        how = _death(worker, silent)
+        if not how:
+            continue
+        try:
+            crashed += workers.mark_dead(store, worker.id, how)
+        except StoreError as error:
+            if not is_temporary(error):
+                raise
+            break  # the store is locked, or its disk is full: what is in it can be shown all the same
     return crashed
 
 
-def _is_dead(worker: RegisteredWorker, silent: float) -> bool:
+def _death(worker: RegisteredWorker, silent: float) -> str:
+    """Return how a worker was found to be dead; empty if it is not."""
     # On this host, look for its processes, because a suspended laptop sends no heartbeat. On another host the heartbeat
     # is all there is.
     if worker.host != socket.gethostname():
-        return silent > SILENT_SECONDS
-    if processes.is_running(worker.monitor_pid, worker.monitor_born) or processes.is_running(worker.pid, worker.born):
-        return False
+        return f"no heartbeat from host {worker.host[:64]} for {silent:.0f} s" if silent > SILENT_SECONDS else ""
+    if processes.is_running(worker.pid, worker.born):
+        return ""
+    if processes.is_running(worker.monitor_pid, worker.monitor_born):
+        # The monitor records the end of its worker at once, unless it hangs.
+        is_late = worker.pid is not None and silent > SPAWN_SECONDS
+        return "its process is gone, and its monitor does not react; its exit code is unknown" if is_late else ""
     # A newly registered worker has no monitor for a moment.
-    return worker.monitor_pid is not None or silent > SPAWN_SECONDS
+    is_gone = worker.monitor_pid is not None or silent > SPAWN_SECONDS
+    return "its process is gone, and its monitor too; its exit code is unknown" if is_gone else ""
 
 
-def fail_queued(
-    store: Store, plan: WorkerPlan, how: str, *, worker_id: int | None = None, ids: Sequence[int] | None = None
-) -> None:
-    """Fail the queued runs, of `ids` or of all, whose workers cannot start and that no living worker could take."""
-    tail = "" if worker_id is None else log_tail(store, worker_id)
+def hold_queued(store: Store, plan: WorkerPlan) -> None:
+    """Leave the queued runs whose workers cannot start, and that no living worker could take, with the reason."""
+    failure = failed_starts.last(store, plan.device, plan.threads)
+    tail = log_tail(store, failure.worker_id) if failure else ""
     last_line = f": {tail.splitlines()[-1]}" if tail.strip() else ""
-    queue.fail_waiting(store, plan.device, plan.threads, f"no worker could be started: {how}{last_line}", tail, ids)
+    reason = f"no worker could be started: {failure.exit if failure else 'unknown'}{last_line}"
+    queue.hold_waiting(store, plan.device, plan.threads, reason, tail)
 
 
 def needed_again(store: Store, ids: Sequence[int] | None = None) -> list[WorkerPlan]:

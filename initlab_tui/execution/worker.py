@@ -25,14 +25,17 @@ import numpy as np
 
 import initlab_tui
 from initlab_tui.data import arrays
+from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.events import Checkpointed, Evaluated, Finished, LayersMeasured, Started, Stepped
 from initlab_tui.domain.initializer import IMPORT_PREFIX, Initializer
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
+from initlab_tui.execution.liveness import LivenessMonitor
+from initlab_tui.execution.memory import HELP, is_out_of_memory
 from initlab_tui.execution.patience import Patience, has_room
 from initlab_tui.execution.recorder import Recorder
 from initlab_tui.store import progress, queue, workers
-from initlab_tui.store.database import ReplacedStoreError, Store, is_disk_full
+from initlab_tui.store.database import ReplacedStoreError, Store, StoreError, is_disk_full
 from initlab_tui.store.files import RESERVE_BYTES, checkpoint_name, reserve_name
 from initlab_tui.store.runs import Run
 from initlab_tui.store.workers import HEARTBEAT_SECONDS, Preparation, RegisteredWorker
@@ -58,6 +61,7 @@ class Worker:
         self.device, self.threads = registered.device, registered.threads
         self.patience = Patience(store, worker_id)
         self.terminated = False
+        self._monitor = os.getppid()
         self._device_note = ""
         self._prepared: Preparation | None = None
         self._datasets: dict[tuple[str, str | None], DeviceDataset] = {}
@@ -81,7 +85,8 @@ class Worker:
                 continue
             # Read each time, because the lab may request a preparation, or shorten the idle time to dismiss the worker.
             registered = self.patience.until_possible(lambda: workers.read_worker(self.store, self.id))
-            wanted, idle = registered.preparation, registered.idle_seconds
+            # Without its monitor nobody would dismiss it when the lab that started it is gone.
+            wanted, idle = registered.preparation, registered.idle_seconds if os.getppid() == self._monitor else 0.0
             if wanted and wanted != self._prepared and idle > 0:
                 self._prepare(wanted)
             elif time.monotonic() - last_work >= idle and self.patience.until_possible(self._retire):
@@ -259,17 +264,28 @@ def failure_reason(error: Exception) -> str:
     # TensorFlow's messages continue with pages of the graph; the log has all of it.
     lines = str(error).strip().splitlines() or [""]
     message = (lines[-1] if lines[0].startswith("in user code") else lines[0]).strip()[:500]
+    if is_out_of_memory(error):
+        return f"out of memory ({type(error).__name__}: {message}); {HELP}"
     return message if isinstance(error, ValueError) else f"{type(error).__name__}: {message}"
 
 
 def beat(path: Path, worker_id: int) -> None:
-    """Write the worker's heartbeat for as long as its process lives; end it when its store is removed or replaced."""
+    """Write the worker's heartbeat for as long as its process lives; end it when its store is removed or replaced.
+
+    If its monitor died, the worker looks after the other workers of the store in its place.
+    """
+    monitor = os.getppid()
     with Store.open(path) as store:
+        liveness = LivenessMonitor(store)
         while True:
             if not store.still_exists():
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
             workers.heartbeat(store, worker_id)
+            if os.getppid() != monitor:
+                # The store may be locked or full now; the heartbeat must not end with that.
+                with contextlib.suppress(StoreError, InvalidInputError):
+                    liveness.check()
             time.sleep(HEARTBEAT_SECONDS)
 
 

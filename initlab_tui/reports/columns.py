@@ -14,6 +14,7 @@ from initlab_tui.reports.format import (
     percent,
     percent_interval,
     rate,
+    remark,
     seconds,
     short,
     statuses,
@@ -149,5 +150,5 @@ RUNS = (
     Column[Run]("loss", "loss", lambda run: number(run.test_loss)),
     Column[Run]("time", "time", lambda run: seconds(run.seconds), from_width=100),
     Column[Run]("created", "created", lambda run: when(run.created), is_number=False, from_width=140),
-    Column[Run]("reason", "reason", lambda run: run.reason, is_number=False, least=12),
+    Column[Run]("reason", "reason", remark, is_number=False, least=16),
 )

@@ -76,6 +76,7 @@ def run_document(run: Run) -> dict[str, Any]:
         "spec": spec_document(run.spec),
         "status": run.status,
         "reason": run.reason,
+        "silent_seconds": run.silent_seconds,
         "verdict_at_step_0": run.diagnosis,
         "test_accuracy": run.test_accuracy,
         "test_loss": run.test_loss,
@@ -161,10 +162,12 @@ def inspection_document(found: Inspection) -> dict[str, Any]:
     }
 
 
-def comparison_document(comparison_id: int | None, comparison: Comparison, runs: Sequence[Run]) -> dict[str, Any]:
-    """Return the document that `run` and `compare` print."""
+def comparison_document(
+    comparison_id: int | None, comparison: Comparison | None, runs: Sequence[Run]
+) -> dict[str, Any]:
+    """Return the document that `run`, `compare` and `attach ID` print; runs may have no comparison."""
     return {
-        "comparison": {"id": comparison_id, **json.loads(comparison.to_json())},
+        "comparison": {"id": comparison_id, **json.loads(comparison.to_json())} if comparison else None,
         "leaderboard": [row_document(row) for row in rows(runs)],
         "runs": [run_document(run) for run in runs],
     }

@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from initlab_tui.domain.fields import hidden_text
 from initlab_tui.domain.initializer import IMPORT_PREFIX, Initializer
+from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.domain.statistics.intervals import Estimate
 from initlab_tui.domain.statistics.leaderboard import Row, varying
+
+if TYPE_CHECKING:
+    from initlab_tui.store.runs import Run
 
 SETTING = {
     "hidden": "{}",
@@ -182,3 +187,20 @@ def held_message(run_ids: Sequence[int]) -> str:
         f"{counted(len(run_ids), 'run')} in this store were not queued by you and are not trained. "
         f"To train them: initlab-tui resume {first}{more}"
     )
+
+
+def without_worker_message(runs: Sequence[Run]) -> str:
+    """Return the notice about runs that stay queued because no worker could be started for them."""
+    return f"{counted(len(runs), 'run')} stay queued: {runs[-1].reason}. To try again: initlab-tui resume --all"
+
+
+def remark(run: Run) -> str:
+    """Return why a run ended or waits, or that its worker is silent; empty if there is nothing to say."""
+    if run.status is RunStatus.RUNNING and run.silent_seconds is not None:
+        return f"silent for {seconds_whole(run.silent_seconds)}"
+    return run.reason
+
+
+def seconds_whole(value: float) -> str:
+    """Return a duration in whole seconds or larger units, such as `40 s`."""
+    return f"{value:.0f} s" if value < 59.5 else seconds(value)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from initlab_tui.reports import layers
 from initlab_tui.reports.escape import cell
-from initlab_tui.reports.format import number, percent, rate, seconds, short, when
+from initlab_tui.reports.format import number, percent, rate, remark, seconds, short, when
 from initlab_tui.reports.sparkline import sparkline
 from initlab_tui.reports.tables import table
 from initlab_tui.services.stored_runs import RunDetails
@@ -25,7 +25,7 @@ SHOWN_EVALUATIONS = 12
 def run_page(found: RunDetails) -> RenderableType:
     """Return the status, settings, curves, layers and events of a run."""
     run = found.run
-    title = cell(f"run {run.id}: {run.status}{': ' + run.reason if run.reason else ''}", "bold")
+    title = cell(f"run {run.id}: {run.status}{': ' + remark(run) if remark(run) else ''}", "bold")
     facts = table("", "", folded=[""])
     for name, value in _facts(run):
         facts.add_row(cell(name, "dim"), cell(value))

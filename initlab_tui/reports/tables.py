@@ -15,7 +15,7 @@ from initlab_tui.domain.statistics.leaderboard import Row
 from initlab_tui.reports import columns
 from initlab_tui.reports.columns import ROOMY, Column, T
 from initlab_tui.reports.escape import cell
-from initlab_tui.reports.format import differing_fields, setting
+from initlab_tui.reports.format import differing_fields, remark, setting
 from initlab_tui.store.runs import Run
 
 
@@ -108,7 +108,5 @@ def _footnotes(rows: Sequence[Row]) -> list[Text]:
 
 def runs_table(runs: Sequence[Run], width: int | None) -> Table:
     """Return a table with one line for each run; only texts are cut, and the reason first."""
-    shown = [
-        column for column in _visible(columns.RUNS, width) if column.key != "reason" or any(r.reason for r in runs)
-    ]
+    shown = [column for column in _visible(columns.RUNS, width) if column.key != "reason" or any(map(remark, runs))]
     return column_table(shown, runs, width)

@@ -36,6 +36,8 @@ def pause(store: Store, ids: Sequence[int] | None) -> Controlled:
 def resume(store: Store, ids: Sequence[int] | None, *, allow_import: bool = False) -> Controlled:
     """Queue paused and held runs again, and start workers for queued runs that have none.
 
+    Runs are held if somebody else queued them, or if no worker could be started for them.
+
     Raises:
         InvalidInputError: if one of `ids` has ended and so cannot be resumed, or somebody else queued it with custom
             code and that is not allowed; nothing is changed.
@@ -112,6 +114,8 @@ def _resume_problem(run: Run) -> str:
 
 
 def _retry_problem(run: Run) -> str:
+    if run.is_deadly:
+        return f"it has killed {run.deaths} workers and is not tried again; queue a new run with other settings"
     return "" if run.status.can_be_retried else "only failed, crashed and stopped runs can be retried"
 
 

@@ -22,14 +22,19 @@ MAX_ID = 2**63 - 1  # the largest integer of SQLite
 class StoredRuns:
     """Runs, oldest first, and the number of queued runs that no living worker could train.
 
-    `held` are the queued runs that are not trained, because this user did not queue them. `has_room` is whether the
-    disk of the store has room for more; without it, workers wait.
+    `held` are the queued runs that are not trained, because this user did not queue them, and `without_worker` those
+    for which no worker could be started. `has_room` is whether the disk of the store has room for more; without it,
+    workers wait.
     """
 
     runs: tuple[Run, ...]
     waiting: int = 0
     held: tuple[int, ...] = ()
     has_room: bool = True
+
+    @property
+    def without_worker(self) -> tuple[Run, ...]:
+        return tuple(run for run in self.runs if run.is_without_worker)
 
 
 @dataclass(frozen=True)
@@ -57,12 +62,36 @@ def read_runs(store: Store, comparison_id: int | None = None) -> StoredRuns:
         if not found:
             raise InvalidInputError.of("comparison", f"no comparison {comparison_id} in {store.path}")
     held = set(queue.list_held(store))
-    queued = [run.id for run in found if run.status is RunStatus.QUEUED and run.id not in held]
+    queued = [
+        run.id for run in found if run.status is RunStatus.QUEUED and not run.is_without_worker and run.id not in held
+    ]
     waiting = len(queued) if queued and supervisor.needed_again(store, queued) else 0
     is_active = any(run.status in (RunStatus.QUEUED, RunStatus.RUNNING) for run in found)
     return StoredRuns(
         tuple(found), waiting, tuple(run.id for run in found if run.id in held), not is_active or has_room(store)
     )
+
+
+def followable(store: Store, run_id: int | None) -> list[int]:
+    """Return the runs of the comparison of a run, or all that are queued or running.
+
+    Runs for which no worker could be started, and that nobody has resumed, are not among all.
+
+    Raises:
+        InvalidInputError: if there is no such run.
+    """
+    supervisor.reap(store)
+    if run_id is None:
+        waiting = (RunStatus.QUEUED, RunStatus.RUNNING)
+        held = set(queue.list_held(store))
+        found = [run for run in list_runs(store) if run.status in waiting and not run.is_without_worker]
+        return [run.id for run in found if run.id not in held]
+    run = find_run(store, run_id) if run_id <= MAX_ID else None
+    if run is None:
+        raise InvalidInputError.of("id", f"no run {run_id} in {store.path}: see initlab-tui runs")
+    if run.comparison_id is None:
+        return [run.id]
+    return [each.id for each in list_comparison_runs(store, run.comparison_id)]
 
 
 def read_details(store: Store, run_id: int) -> RunDetails:

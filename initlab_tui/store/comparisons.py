@@ -32,6 +32,13 @@ def last_comparison(store: Store) -> tuple[Comparison, str] | None:
     return (Comparison.from_json(row[0]), str(row[1])) if row else None
 
 
+def read_comparison(store: Store, comparison_id: int) -> Comparison | None:
+    """Return a comparison by its id; None if there is none."""
+    query = "SELECT comparison FROM comparisons WHERE id = ?"
+    row = sql.connection(store).execute(query, (comparison_id,)).fetchone()
+    return Comparison.from_json(row[0]) if row else None
+
+
 def recipe_origin(store: Store, comparison_id: int) -> RecipeOrigin | None:
     """Return the recipe that a comparison came from; None if there is none, or if it was not recorded yet."""
     return recipe_origins(store).get(comparison_id)

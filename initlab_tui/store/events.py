@@ -32,12 +32,3 @@ def runs_with_events(store: Store, after: int, until: int) -> set[int | None]:
     """Return the ids of the runs with events in (after, until], and None if runs were purged."""
     query = "SELECT DISTINCT run_id FROM events WHERE id > ? AND id <= ?"
     return {run_id for (run_id,) in sql.connection(store).execute(query, (after, until))}
-
-
-def any_claimed_since(store: Store, event: int, device: str, threads: int) -> bool:
-    """Return whether a run for workers of this kind was claimed after `event`."""
-    query = (
-        "SELECT 1 FROM events JOIN runs ON runs.id = run_id "
-        "WHERE events.id > ? AND kind = 'claimed' AND device = ? AND threads = ? LIMIT 1"
-    )
-    return sql.connection(store).execute(query, (event, device, threads)).fetchone() is not None

@@ -248,6 +248,14 @@ MIGRATIONS: tuple[Migration, ...] = (
     ),
     # Only runs that the user of a worker queued are trained.
     ("ALTER TABLE runs ADD COLUMN origin TEXT",),  # signature (`origin.py`); NULL if queued before there was one
+    # What processes observe of workers, so that every other process knows it too.
+    (
+        "ALTER TABLE workers ADD COLUMN silent_seconds REAL",  # without a heartbeat; NULL after each heartbeat
+        "ALTER TABLE workers ADD COLUMN claims INTEGER NOT NULL DEFAULT 0",  # number of runs that it claimed
+        "ALTER TABLE workers ADD COLUMN failed_start INTEGER NOT NULL DEFAULT 0",  # 1: died without a claim, and since
+        # then no worker of its kind claimed a run
+        "ALTER TABLE runs ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0",  # workers that the run has killed
+    ),
 )
 
 

@@ -13,7 +13,7 @@ from initlab_tui.domain.claims.recipe_origin import RecipeOrigin
 from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
-from initlab_tui.store import origin, sql
+from initlab_tui.store import failed_starts, origin, sql
 from initlab_tui.store.comparisons import insert_comparison
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import note
@@ -116,42 +116,48 @@ def claim(store: Store, worker_id: int) -> Run | None:
     with sql.transaction(store) as connection:
         row = connection.execute(
             f"""
-            UPDATE runs SET status = 'running', worker_id = :worker, timed_from = :now, request = NULL,
-                started = coalesce(started, :now)
-            WHERE id = ({_CLAIMABLE}) RETURNING id
+            UPDATE runs SET status = 'running', worker_id = :worker, timed_from = :now, request = NULL, reason = '',
+                log_tail = '', started = coalesce(started, :now)
+            WHERE id = ({_CLAIMABLE}) RETURNING id, device, threads
             """,  # noqa: S608 - no outside text
             {"worker": worker_id, "now": time.time()},
         ).fetchone()
         if row:
+            connection.execute("UPDATE workers SET claims = claims + 1 WHERE id = ?", (worker_id,))
+            failed_starts.forget(connection, row[1], row[2])
             note(connection, row[0], "claimed", f"worker {worker_id}")
     return find_run(store, row[0]) if row else None
 
 
 def waiting_without_worker(store: Store, ids: Sequence[int] | None = None) -> list[Waiting]:
-    """Return the queued runs, of `ids` or of all, that no living worker could claim."""
+    """Return the queued runs, of `ids` or of all, that no living worker could claim.
+
+    Runs that `hold_waiting` left with a reason are omitted, because starting a worker for them has failed repeatedly.
+    """
     condition, values = _among(ids)
     rows = sql.connection(store).execute(
         "SELECT device, threads, count(*) FROM runs "  # noqa: S608 - no outside text
-        f"WHERE status = 'queued' {condition} AND {IS_OWN} AND NOT {HAS_WORKER} GROUP BY device, threads",
+        f"WHERE status = 'queued' AND reason = '' {condition} AND {IS_OWN} AND NOT {HAS_WORKER} "
+        "GROUP BY device, threads",
         values,
     )
     return [Waiting(*row) for row in rows.fetchall()]
 
 
-def fail_waiting(
-    store: Store, device: str, threads: int, reason: str, log_tail: str = "", ids: Sequence[int] | None = None
-) -> None:
-    """Fail the queued runs, of `ids` or of all, for this device and number of threads, unless a worker is alive."""
-    condition, values = _among(ids)
+def hold_waiting(store: Store, device: str, threads: int, reason: str, log_tail: str = "") -> None:
+    """Leave the queued runs for this device and number of threads, with the reason, unless a worker is alive.
+
+    They are trained as soon as a worker claims them, but none is started for them until they are resumed.
+    """
     with sql.transaction(store) as connection:
         rows = connection.execute(
-            "UPDATE runs SET status = 'failed', reason = ?, log_tail = ?, ended = ? "  # noqa: S608 - no outside text
-            f"WHERE status = 'queued' AND device = ? AND threads = ? {condition} AND {IS_OWN} "
-            f"AND NOT {HAS_WORKER} RETURNING id",
-            (reason, log_tail, time.time(), device, threads, *values),
+            "UPDATE runs SET reason = ?, log_tail = ? "  # noqa: S608 - no outside text
+            f"WHERE status = 'queued' AND device = ? AND threads = ? AND {IS_OWN} AND NOT {HAS_WORKER} RETURNING id",
+            (reason, log_tail, device, threads),
         ).fetchall()
+        failed_starts.forget(connection, device, threads)
         for (run_id,) in rows:
-            note(connection, run_id, RunStatus.FAILED, reason)
+            note(connection, run_id, "waiting", reason)
 
 
 def _among(ids: Sequence[int] | None) -> tuple[str, tuple[str, ...]]:
@@ -182,17 +188,21 @@ def pause(store: Store, ids: Sequence[int]) -> list[int]:
 def resume(store: Store, ids: Sequence[int]) -> list[int]:
     """Queue paused runs again, to continue from their checkpoints, and queued ones that are held; return their ids.
 
+    Runs are held if this user has not queued them, or if no worker could be started for them.
+
     Raises:
         InvalidInputError: if the store, or the folder of its files, cannot be written; nothing is queued.
     """
     store.require_writable()
     store.files.check()
-    held = set(list_held(store)).intersection(ids)
+    held = {*list_held(store), *(run.id for run in list_runs(store, ids) if run.is_without_worker)}.intersection(ids)
     resumed = _request(store, ids, None, (RunStatus.PAUSED,), RunStatus.QUEUED)
     chosen = [run_id for run_id in dict.fromkeys(ids) if run_id in held or run_id in resumed]
     with sql.transaction(store) as connection:
         for run_id in chosen:
             _sign(connection, run_id)
+            # If it was claimed meanwhile, nothing is lost: a running run has no reason yet.
+            connection.execute("UPDATE runs SET reason = '', log_tail = '' WHERE id = ?", (run_id,))
     return chosen
 
 
@@ -229,8 +239,8 @@ def _ask(connection: sqlite3.Connection, run_id: int, request: str) -> bool:
 def retry(store: Store, ids: Sequence[int]) -> list[int]:
     """Queue failed, crashed and stopped runs again, with the same spec, requirements, comparison, name and tags.
 
-    The old runs are not changed. A run is skipped if its status does not allow it, or if its retry is still active.
-    Returns the ids of the new runs, in the order of `ids`.
+    The old runs are not changed. A run is skipped if its status does not allow it, if its retry is still active, or if
+    it has killed too many workers. Returns the ids of the new runs, in the order of `ids`.
 
     Raises:
         InvalidInputError: if a run does not exist, or the store or the folder of its files cannot be written; nothing
@@ -247,8 +257,9 @@ def retry(store: Store, ids: Sequence[int]) -> list[int]:
 
 _RETRY = """
     INSERT INTO runs (comparison_id, spec, spec_hash, seed, data_file, import_folder, device, threads, name, tags,
-        status, created)
-    SELECT comparison_id, spec, spec_hash, seed, data_file, import_folder, device, threads, name, tags, 'queued', :now
+        deaths, status, created)
+    SELECT comparison_id, spec, spec_hash, seed, data_file, import_folder, device, threads, name, tags, deaths,
+        'queued', :now
     FROM runs AS old
     WHERE id = :run AND NOT EXISTS (
         SELECT 1 FROM runs AS newer
@@ -260,7 +271,7 @@ _RETRY = """
 
 
 def _retry(connection: sqlite3.Connection, run: Run) -> int | None:
-    if not run.status.can_be_retried:
+    if not run.can_be_retried:
         return None
     row = connection.execute(_RETRY, {"run": run.id, "now": time.time()}).fetchone()
     if row is None:

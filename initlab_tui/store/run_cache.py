@@ -52,6 +52,10 @@ class RunCache:
         self._update(changed, removed)
         return Change(frozenset(changed), frozenset(removed), ranked)
 
+    def expect_changes(self) -> None:
+        """Read the runs in training at the next refresh, even if no other process has written."""
+        self._version = -1
+
     def _stale(self, event: int) -> set[int] | None:
         """Return the runs to read again; None for all of them, at first and after runs were purged."""
         if self._event < 0:

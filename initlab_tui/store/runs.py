@@ -16,12 +16,15 @@ from initlab_tui.domain.statistics.leaderboard import Outcome
 from initlab_tui.store import sql
 from initlab_tui.store.database import Store, StoreError
 from initlab_tui.store.spec_cache import SpecCache
+from initlab_tui.store.workers import MOST_DEATHS
 
 
 @dataclass(frozen=True)
 class Run:
     """A stored run; times are in seconds since 1970, and losses that are not finite are None.
 
+    `deaths` is the number of workers that it has killed. `silent_seconds` is for how long its worker has sent no
+    heartbeat while it is running; None if there was one in the last few seconds.
     `name` and `tags` (words separated by spaces) are set by the user. `diagnosis` is that of the layers at step 0,
     empty if they were not measured.
     """
@@ -60,6 +63,8 @@ class Run:
     name: str
     tags: str
     diagnosis: str
+    deaths: int
+    silent_seconds: float | None
 
     @cached_property
     def spec(self) -> RunSpec:
@@ -78,6 +83,21 @@ class Run:
     def owner(self) -> str:
         """The identification of the run in its checkpoint, so that no other run resumes from it."""
         return f"{self.spec_hash} {self.seed}"
+
+    @property
+    def is_without_worker(self) -> bool:
+        """Whether the run stays queued because no worker could be started for it; `reason` says why."""
+        return self.status is RunStatus.QUEUED and bool(self.reason)
+
+    @property
+    def can_be_retried(self) -> bool:
+        """Whether the run may be queued again: it has ended without a result, and has not killed too many workers."""
+        return self.status.can_be_retried and not self.is_deadly
+
+    @property
+    def is_deadly(self) -> bool:
+        """Whether the run has killed so many workers that it is not tried again."""
+        return self.deaths >= MOST_DEATHS
 
     @property
     def samples_per_second(self) -> float | None:
@@ -110,7 +130,9 @@ class Run:
 
 _NAMES = tuple(column.name for column in fields(Run) if column.name != "specs")
 _STATUS = _NAMES.index("status")
-_COLUMNS = ", ".join({"spec_json": "spec", "record_json": "record"}.get(name, name) for name in _NAMES)
+_SILENCE = "CASE status WHEN 'running' THEN (SELECT silent_seconds FROM workers WHERE workers.id = worker_id) END"
+_SOURCES = {"spec_json": "spec", "record_json": "record", "silent_seconds": _SILENCE}
+_COLUMNS = ", ".join(_SOURCES.get(name, name) for name in _NAMES)
 
 
 def find_run(store: Store, run_id: int) -> Run | None:

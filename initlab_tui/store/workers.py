@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from initlab_tui.domain.spec import RunSpec
 
 HEARTBEAT_SECONDS = 2.0  # between the heartbeats of a worker
+MOST_DEATHS = 2  # a run that has killed so many workers is not tried again
 
 
 @dataclass(frozen=True)
@@ -137,9 +138,31 @@ def set_process(store: Store, worker_id: int, pid: int, born: float | None) -> N
 def heartbeat(store: Store, worker_id: int) -> None:
     """Record that a worker is alive; on a full disk do nothing, because the next heartbeat may succeed."""
     try:
-        _update(store, worker_id, "heartbeat = ?", time.time())
+        _update(store, worker_id, "heartbeat = ?, silent_seconds = NULL", time.time())
     except sqlite3.OperationalError:
         return
+
+
+def record_silence(store: Store, worker_id: int, seconds: float) -> bool:
+    """Record for how long a worker has been silent, and return whether that is longer than was recorded.
+
+    On a full disk do nothing.
+    """
+    query = "UPDATE workers SET silent_seconds = ? WHERE id = ? AND coalesce(silent_seconds, 0) < ?"
+    try:
+        return sql.connection(store).execute(query, (round(seconds), worker_id, round(seconds))).rowcount > 0
+    except sqlite3.OperationalError:
+        return False
+
+
+def asked_to_stop(store: Store) -> dict[int, RegisteredWorker]:
+    """Return the workers of the running runs that were asked to stop, by the id of the run."""
+    columns = ", ".join(f"workers.{column.name}" for column in fields(RegisteredWorker))
+    rows = sql.connection(store).execute(
+        f"SELECT runs.id, {columns} FROM runs JOIN workers ON workers.id = runs.worker_id "  # noqa: S608
+        "WHERE runs.status = 'running' AND runs.request = 'stop' AND workers.ended IS NULL"
+    )
+    return {run_id: _worker(row) for run_id, *row in rows}
 
 
 def dismiss(store: Store, worker_ids: Sequence[int]) -> None:
@@ -171,32 +194,48 @@ def retire_if_idle(store: Store, worker_id: int) -> bool:
 
 def has_claimed_any(store: Store, worker_id: int) -> bool:
     """Return whether a worker has ever claimed a run."""
-    query = "SELECT 1 FROM runs WHERE worker_id = ? LIMIT 1"
+    query = "SELECT 1 FROM workers WHERE id = ? AND claims > 0"
     return sql.connection(store).execute(query, (worker_id,)).fetchone() is not None
 
 
-def mark_dead(store: Store, worker_id: int, how: str) -> list[int]:
-    """Record that a worker's process ended, mark the run that it was training as crashed, and return the run's id."""
+def mark_dead(
+    store: Store, worker_id: int, how: str, *, caused_by_run: bool = False, is_failure: bool = True
+) -> list[int]:
+    """Record that a worker's process ended, mark the run that it was training as crashed, and return the run's id.
+
+    A run that was asked to stop is marked as stopped. `caused_by_run` is whether the run is the likely cause;
+    `is_failure` is False for a worker that ended normally.
+    """
     now = time.time()
     with sql.transaction(store) as connection:
         row = connection.execute(
-            "UPDATE workers SET ended = ?, exit = ? WHERE id = ? AND ended IS NULL RETURNING heartbeat",
-            (now, how, worker_id),
+            "UPDATE workers SET ended = ?, exit = ?, silent_seconds = NULL, failed_start = (? AND claims = 0) "
+            "WHERE id = ? AND ended IS NULL RETURNING heartbeat",
+            (now, how, is_failure, worker_id),
         ).fetchone()
         if row is None:
             return []
-        # A death may be noticed much later, so the run's time ends with the last heartbeat.
-        last = min(now, row[0] + HEARTBEAT_SECONDS)
-        reason = f"worker {worker_id} died: {how}"
-        crashed = connection.execute(
-            "UPDATE runs SET status = ?, reason = ?, log_tail = ?, ended = ?, request = NULL, "
-            "busy_seconds = busy_seconds + max(0, ? - timed_from) WHERE worker_id = ? AND status = 'running' "
-            "RETURNING id",
-            (RunStatus.CRASHED, reason, log_tail(store, worker_id), last, last, worker_id),
-        ).fetchall()
-        for (run_id,) in crashed:
-            events.note(connection, run_id, RunStatus.CRASHED, reason)
-    return [run_id for (run_id,) in crashed]
+        # A death may be noticed much later, so the run's time ends with the last heartbeat, on the worker's own clock.
+        last = row[0] if row[0] > now else min(now, row[0] + HEARTBEAT_SECONDS)
+        query = "SELECT id, request, deaths FROM runs WHERE worker_id = ? AND status = 'running'"
+        lost = connection.execute(query, (worker_id,)).fetchall()
+        for run_id, request, deaths in lost:
+            status, reason = _ending(f"worker {worker_id} died: {how}", request, deaths + caused_by_run)
+            connection.execute(
+                "UPDATE runs SET status = ?, reason = ?, log_tail = ?, ended = ?, request = NULL, deaths = ?, "
+                "busy_seconds = busy_seconds + max(0, ? - timed_from) WHERE id = ?",
+                (status, reason, log_tail(store, worker_id), last, deaths + caused_by_run, last, run_id),
+            )
+            events.note(connection, run_id, status, reason)
+    return [run_id for run_id, *_ in lost]
+
+
+def _ending(died: str, request: str | None, deaths: int) -> tuple[RunStatus, str]:
+    if request == "stop":
+        return RunStatus.STOPPED, f"on request; {died}"
+    if deaths >= MOST_DEATHS:
+        return RunStatus.CRASHED, f"{died}; the run has killed {deaths} workers and is not tried again"
+    return RunStatus.CRASHED, died
 
 
 def _worker(row: Sequence[Any]) -> RegisteredWorker:

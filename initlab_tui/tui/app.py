@@ -202,7 +202,7 @@ class LabApp(App[None]):
 
     async def action_quit(self) -> None:
         """Quit; if runs are active, ask whether to stop them."""
-        active = sum(run.status is not RunStatus.PAUSED for run in self.lab.active)
+        active = sum(run.status is not RunStatus.PAUSED and not run.is_without_worker for run in self.lab.active)
         if not active or (isinstance(self.screen, Choose) and self.screen.answers == QUIT_ANSWERS):
             self.exit()
             return

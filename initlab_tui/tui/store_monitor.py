@@ -81,7 +81,8 @@ class StoreMonitor:
             import scipy.special  # noqa: F401 - for the intervals; its import must not count as ranking
 
             self._cache, self._liveness = RunCache(store), LivenessMonitor(store)
-        self._liveness.check(None)
+        if self._liveness.check():
+            self._cache.expect_changes()
         change = self._cache.refresh()
         workers = count_alive(store)
         if change is None and not self._rank_is_due() and workers == self._workers:

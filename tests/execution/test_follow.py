@@ -30,10 +30,10 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return workers
 
 
-def test_follow_fails_runs_if_no_worker_can_be_started(store: Store, started: list[int]) -> None:
+def test_following_ends_if_no_worker_can_be_started_and_the_runs_stay_queued(store: Store, started: list[int]) -> None:
     ids = queue.enqueue(store, None, [RunSpec()], Requirements("cpu", 1, None, Path("/")))
     *_, last = follow(store, ids)
-    assert {run.status for run in last.runs} == {"failed"}
+    assert {run.status for run in last.runs} == {"queued"}
     assert "no worker could be started" in last.runs[0].reason
     assert len(started) == RESTARTS
 
@@ -50,7 +50,10 @@ def test_restarts_of_workers_that_claimed_a_run_do_not_count_as_failed(store: St
     checks = [monitor.check() for _ in range(RESTARTS + 1)]
     assert checks == [False] * RESTARTS + [True]
     run = find_run(store, run_id)
-    assert run is not None and run.status == "failed"
+    assert run is not None and run.is_without_worker
+    assert not monitor.check() and len(started) == 3 * RESTARTS  # not tried again until it is resumed
+    queue.resume(store, [run_id])
+    assert not monitor.check() and len(started) == 3 * RESTARTS + 1
 
 
 def test_the_monitor_marks_runs_of_dead_workers_as_crashed(store: Store, started: list[int]) -> None:

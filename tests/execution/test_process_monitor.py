@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.spec import RunSpec
-from initlab_tui.execution import process_monitor
-from initlab_tui.store import queue, workers
+from initlab_tui.execution import liveness, memory, process_monitor, stop_escalation
+from initlab_tui.services import control_runs
+from initlab_tui.store import failed_starts, queue, workers
 from initlab_tui.store.database import Store
 from initlab_tui.store.files import LOG_BYTES
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import Run, list_runs
 from initlab_tui.store.worker_log import LOG_TAIL_LINES
+from tests.database import execute
 
 CLAIM = """
 import os, signal, sys, time
@@ -73,7 +76,7 @@ os._exit(1)
 
 
 def test_the_log_of_a_living_worker_keeps_its_size(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process_monitor, "LOG_SECONDS", 0.05)
+    monkeypatch.setattr(process_monitor, "LOOK_SECONDS", 0.05)
     noise = """
 for number in range(60):
     os.write(1, (f"line {number} " * 8 + "\\n").encode() * 1000)
@@ -118,9 +121,11 @@ def test_each_crash_fails_only_one_run(store: Store, monkeypatch: pytest.MonkeyP
     assert [run.status for run in runs] == ["done", "crashed", "done", "crashed"]
 
 
-def test_if_no_worker_can_start_queued_runs_fail_with_its_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_no_worker_can_start_runs_stay_queued_with_its_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = run_monitored(store, "raise SystemExit('libtensorflow is broken')", monkeypatch, runs=3)
-    assert {run.status for run in runs} == {"failed"}
+    assert {run.status for run in runs} == {"queued"}
+    assert failed_starts.last(store, "cpu", 1) is None  # the next attempt counts from zero
+    assert queue.waiting_without_worker(store) == []  # nobody tries again unasked
     assert runs[0].reason == "no worker could be started: exit code 1: libtensorflow is broken"
     assert "libtensorflow is broken" in runs[0].log_tail
 
@@ -137,12 +142,83 @@ def test_a_worker_killed_once_before_its_first_run_is_replaced(store: Store, mon
     assert {run.status for run in runs} == {"done"}
 
 
-def test_if_workers_are_repeatedly_killed_before_their_first_run_queued_runs_fail(
+def test_after_three_deaths_before_the_first_run_the_queue_waits_with_the_reason(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (run,) = run_monitored(store, "import os; os.kill(os.getpid(), 9)", monkeypatch)
-    assert run.status == "failed"
-    assert "SIGKILL" in run.reason
+    assert run.status == "queued"
+    assert "no worker could be started: killed by SIGKILL" in run.reason
+    assert len(execute(store, "SELECT id FROM workers")) == 3
+
+
+def test_resumed_runs_are_trained_once_a_worker_can_start(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    (held,) = run_monitored(store, "raise SystemExit('no libtensorflow')", monkeypatch)
+    assert queue.resume(store, [held.id]) == [held.id]
+    assert [waiting.runs for waiting in queue.waiting_without_worker(store)] == [1]
+    script = "while run:\n    release(store, run, RunStatus.DONE); run = queue.claim(store, int(sys.argv[2]))\n"
+    (other,) = run_monitored(store, CLAIM + script, monkeypatch)
+    assert [(run.status, run.reason) for run in list_runs(store, [held.id, other.id])] == [("done", "")] * 2
+
+
+def test_a_hung_worker_is_killed_after_a_stop_and_the_queue_continues(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_monitor, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(liveness, "LIVENESS_SECONDS", 0.0)
+    monkeypatch.setattr(liveness, "SHOWN_SILENCE_SECONDS", 0.5)
+    for name, seconds in (("SHOWN_SILENCE_SECONDS", 0.5), ("TERMINATE_SECONDS", 0.6), ("KILL_SECONDS", 1.2)):
+        monkeypatch.setattr(stop_escalation, name, seconds)
+    script = """
+if run.spec.seed == 0:
+    queue.stop(store, [run.id])
+    os.kill(os.getpid(), signal.SIGSTOP)
+release(store, run, RunStatus.DONE)
+"""
+    first, second = run_monitored(store, CLAIM + script, monkeypatch, runs=2)
+    assert (first.status, second.status) == ("stopped", "done")
+    assert "on request; worker 1 died: killed by SIGKILL" in first.reason
+    assert "did not react to the request to stop" in first.reason
+    assert first.deaths == 0
+
+
+def test_a_worker_that_lacked_memory_says_so_and_what_helps(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = CLAIM + "print('terminate called after throwing std::bad_alloc', file=sys.stderr, flush=True); os.abort()"
+    (run,) = run_monitored(store, script, monkeypatch)
+    assert "SIGABRT (signal 6): probably out of memory" in run.reason
+    assert "--workers 1" in run.reason
+
+
+def test_a_kill_while_the_kernel_killed_for_memory_is_blamed_on_memory(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = iter([4, *[5] * 9])  # before the worker started, and after it died
+    monkeypatch.setattr(memory, "oom_kills", lambda: next(counts))
+    (run,) = run_monitored(store, CLAIM + "os.kill(os.getpid(), 9)", monkeypatch)
+    assert "SIGKILL (signal 9): out of memory" in run.reason
+    assert run.deaths == 1
+
+
+def test_a_kill_from_outside_is_not_blamed_on_the_run_or_on_memory(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "oom_kills", lambda: 4)
+    (run,) = run_monitored(store, CLAIM + "os.kill(os.getpid(), 9)", monkeypatch)
+    assert run.reason.endswith("killed by SIGKILL (signal 9)")
+    assert run.deaths == 0
+
+
+def test_a_run_that_has_killed_two_workers_is_not_tried_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = CLAIM + "os.kill(os.getpid(), signal.SIGSEGV)"
+    (first,) = run_monitored(store, script, monkeypatch)
+    assert (first.deaths, first.can_be_retried) == (1, True)
+    (again,) = queue.retry(store, [first.id])
+    process_monitor.main([str(store.path), str(workers.register(store, "cpu", 1))])
+    (second,) = list_runs(store, [again])
+    assert second.status == "crashed"
+    assert second.reason.endswith("SIGSEGV (signal 11); the run has killed 2 workers and is not tried again")
+    assert queue.retry(store, [again]) == []
+    with pytest.raises(InvalidInputError, match="has killed 2 workers and is not tried again"):
+        control_runs.retry(store, [again])
 
 
 def test_only_the_user_can_read_the_log(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

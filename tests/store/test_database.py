@@ -20,6 +20,7 @@ from initlab_tui.domain.events import Evaluated, Started, Stepped, json_ready
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution import processes, supervisor
+from initlab_tui.execution.heartbeats import HeartbeatWatch
 from initlab_tui.store import migrations, progress, queue, sql, workers
 from initlab_tui.store.curves import read_curve, read_trend
 from initlab_tui.store.database import Store
@@ -28,6 +29,7 @@ from initlab_tui.store.files import StoreFiles, checkpoint_name
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import Run, find_run, list_comparison_runs, list_runs
 from initlab_tui.store.sql import insert
+from tests.clock import Clock
 
 REQUIREMENTS = Requirements("cpu", 1, None, Path("/"))
 STARTED = Started(0, 100, 50, 10, "CPU", "xla", "", 0.5, "f" * 16, {"tensorflow": "2"})
@@ -261,12 +263,13 @@ def test_a_run_marked_as_crashed_is_not_written_to(store: Store) -> None:
     assert read_curve(store, run.id, "train").steps == ()
 
 
-def test_dead_workers_are_detected_by_process_here_and_by_heartbeat_on_other_hosts(store: Store) -> None:
+def test_dead_workers_are_detected_by_process_here_and_by_an_unchanged_heartbeat_on_other_hosts(store: Store) -> None:
     queued(store, 3)
     suspended, gone, elsewhere = (register_worker(store) for _ in range(3))
     for worker_id in (suspended, gone, elsewhere):
         assert queue.claim(store, worker_id)
-    long_ago = time.time() - 10 * supervisor.SILENT_SECONDS
+    long_ago, clock = time.time() - 10 * supervisor.SILENT_SECONDS, Clock()
+    heartbeats = HeartbeatWatch(clock)
     mine = (os.getpid(), processes.born(os.getpid()))
     update = "UPDATE workers SET monitor_pid = ?, monitor_born = ?, heartbeat = ? WHERE id = ?"
     sql.connection(store).execute(update, (*mine, long_ago, suspended))
@@ -275,15 +278,39 @@ def test_dead_workers_are_detected_by_process_here_and_by_heartbeat_on_other_hos
     sql.connection(store).execute(
         "UPDATE workers SET host = 'elsewhere', heartbeat = ? WHERE id = ?", (long_ago, elsewhere)
     )
-    crashed = supervisor.reap(store)
+    crashed = supervisor.reap(store, heartbeats)
+    while clock.now <= supervisor.SILENT_SECONDS:
+        clock.now += 1.0
+        crashed += supervisor.reap(store, heartbeats)
     by_worker = {run.worker_id: run for run in list_runs(store)}
     assert sorted(crashed) == sorted([by_worker[gone].id, by_worker[elsewhere].id])
     assert by_worker[suspended].status == "running"
     assert "its process is gone" in by_worker[gone].reason
-    sql.connection(store).execute(
-        "UPDATE workers SET host = 'elsewhere', heartbeat = ? WHERE id = ?", (time.time(), suspended)
-    )
-    assert supervisor.reap(store) == []
+    assert "no heartbeat from host elsewhere for 61 s" in by_worker[elsewhere].reason
+
+
+@pytest.mark.parametrize("offset", [-86400.0, 0.0, 86400.0])
+def test_a_host_whose_clock_is_a_day_off_loses_no_run(store: Store, offset: float) -> None:
+    run, clock = claimed(store), Clock()
+    heartbeats = HeartbeatWatch(clock)
+    for _ in range(300):
+        clock.now += 1.0
+        if clock.now % 2 == 0:
+            sql.connection(store).execute(
+                "UPDATE workers SET host = 'elsewhere', heartbeat = ?", (1e9 + offset + clock.now,)
+            )
+        assert supervisor.reap(store, heartbeats) == []
+    assert status(store, run.id) == "running"
+
+
+def test_a_process_that_was_stopped_for_an_hour_does_not_mark_workers_dead(store: Store) -> None:
+    run, clock = claimed(store), Clock()
+    sql.connection(store).execute("UPDATE workers SET host = 'elsewhere'")
+    heartbeats = HeartbeatWatch(clock)
+    for _ in range(3):
+        assert supervisor.reap(store, heartbeats) == []
+        clock.now += 3600.0  # it looks again before the other host's heartbeat has arrived
+    assert status(store, run.id) == "running"
 
 
 def test_readers_are_not_blocked_by_a_writer_and_see_only_committed_data(store: Store) -> None:

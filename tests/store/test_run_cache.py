@@ -59,7 +59,7 @@ def test_every_change_of_a_run_is_reported_and_nothing_else(store: Store, writer
         (one, lambda: queue.pause(writer, [one])),
         (three, lambda: queue.resume(writer, [three])),
         (one, lambda: workers.mark_dead(writer, worker, "gone")),
-        (three, lambda: supervisor.fail_queued(writer, WorkerPlan(1, 1, "cpu"), "none lives")),
+        (three, lambda: supervisor.hold_queued(writer, WorkerPlan(1, 1, "cpu"))),
         (two, lambda: edits.rename(writer, [two], "the second")),
         (two, lambda: edits.tag(writer, [two], "odd")),
     ]
@@ -67,7 +67,7 @@ def test_every_change_of_a_run_is_reported_and_nothing_else(store: Store, writer
         act()
         change = reported_change(cache, writer)
         assert change is not None and (change.changed, change.removed) == (frozenset({run_id}), NOTHING)
-    assert [run.status for run in cache.runs.values()] == ["crashed", "stopped", "failed"]
+    assert [run.status for run in cache.runs.values()] == ["crashed", "stopped", "queued"]
 
 
 def test_deleted_runs_are_removed_and_restored_runs_return_to_their_place(store: Store, writer: Store) -> None:

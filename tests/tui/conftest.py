@@ -22,7 +22,7 @@ from initlab_tui.domain.events import Evaluated, Started, Stepped
 from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
-from initlab_tui.execution import processes
+from initlab_tui.execution import liveness, processes
 from initlab_tui.store import progress, queue, workers
 from initlab_tui.store.database import Store
 from initlab_tui.store.files import log_name
@@ -52,6 +52,8 @@ def standard_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLORTERM", "truecolor")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    # Simulated workers send no heartbeats.
+    monkeypatch.setattr(liveness, "SHOWN_SILENCE_SECONDS", math.inf)
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ import math
 import pytest
 
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.store import progress
+from initlab_tui.store import progress, workers
 from initlab_tui.store.runs import list_runs
 from initlab_tui.tui.panes import training
 from initlab_tui.tui.screens.details import DetailsScreen
 from initlab_tui.tui.screens.dialogs import Choose
+from tests.database import execute
 from tests.tui.conftest import (
     ESCAPED,
     HOSTILE,
@@ -89,6 +90,42 @@ async def test_the_cursor_follows_the_running_run_until_it_is_moved(bench: Bench
         assert "run 4 " not in lab.training
         await lab.press("f")
         await lab.until(lambda: "run 4 lecun_normal" in lab.training)
+
+
+async def test_a_silent_worker_is_reported_until_it_sends_a_heartbeat(bench: Bench) -> None:
+    bench.queue(comparison("he_normal", seeds=1))
+    run = bench.begin(0.25)
+    assert run.worker_id is not None
+    async with open_lab(bench.store) as lab:
+        await lab.until(lambda: "step 5/20" in lab.training)
+        assert "silent" not in lab.training
+        workers.record_silence(bench.store, run.worker_id, 40.0)
+        await lab.until(lambda: "silent for 40 s" in lab.training)
+        await lab.press("2", "x")
+        await lab.until(lambda: "asked to stop, but its worker is silent for 40 s" in " ".join(lab.training.split()))
+        workers.heartbeat(bench.store, run.worker_id)
+        await lab.until(lambda: "silent" not in lab.training)
+
+
+async def test_runs_whose_worker_could_not_start_say_why_and_p_tries_again(bench: Bench) -> None:
+    bench.queue(comparison("he_normal", "zeros", seeds=1))
+    execute(bench.store, "UPDATE runs SET reason = 'no worker could be started: exit code 1'")
+    async with open_lab(bench.store) as lab:
+        await lab.until(lambda: "no worker could be started: exit code 1; press p" in " ".join(lab.training.split()))
+        await lab.press("2", "p")
+        await lab.until(lambda: "Resumed 2 runs" in lab.notifications)
+        assert [run.reason for run in list_runs(bench.store)] == ["", ""]
+        assert bench.statuses() == ["queued", "queued"]
+
+
+async def test_a_run_that_has_killed_two_workers_is_not_retried(bench: Bench) -> None:
+    bench.queue(comparison("he_normal", seeds=1))
+    bench.end(bench.begin(), Result(status=RunStatus.CRASHED))
+    execute(bench.store, "UPDATE runs SET deaths = 2")
+    async with open_lab(bench.store) as lab:
+        await lab.press("2", "R")
+        await lab.until(lambda: "has killed 2 workers and is not tried again" in lab.notifications)
+        assert bench.statuses() == ["crashed"]
 
 
 async def test_skip_pause_resume_and_stop_act_on_the_right_runs(bench: Bench) -> None:

@@ -36,9 +36,9 @@ class RunControl:
         return [run for run in active if run.comparison_id == chosen.comparison_id]
 
     def pause_or_resume(self) -> None:
-        """Pause the comparison, or resume it if all of its runs are paused."""
+        """Pause the comparison, or resume it if all of its runs are paused or wait for a worker that did not start."""
         runs = self._current_comparison()
-        unpaused = [run.id for run in runs if run.status is not RunStatus.PAUSED]
+        unpaused = [run.id for run in runs if run.status is not RunStatus.PAUSED and not run.is_without_worker]
         if unpaused:
             self._screen.write(lambda store: queue.pause(store, unpaused), "Pausing {}. Press p to resume.")
         elif runs:
@@ -59,15 +59,18 @@ class RunControl:
     def retry(self, ids: Sequence[int]) -> None:
         """Queue the failed, crashed and stopped ones of these runs again."""
         runs = [run for run in self._screen.runs if run.id in ids]
-        if any(run.status.can_be_retried for run in runs):
+        if any(run.can_be_retried for run in runs):
             self._screen.run_worker(self._retry(runs), group="write")
         elif len(runs) == 1:
-            self._screen.notify(f"Run {runs[0].id} is {runs[0].status}: {RETRIABLE}.", markup=False)
+            reason = (
+                f"it has killed {runs[0].deaths} workers and is not tried again" if runs[0].is_deadly else RETRIABLE
+            )
+            self._screen.notify(f"Run {runs[0].id} is {runs[0].status}: {reason}.", markup=False)
         elif runs:
             self._screen.notify(f"None of these {len(runs)} runs can be retried: {RETRIABLE}.", markup=False)
 
     async def _retry(self, runs: Sequence[Run]) -> None:
-        chosen = [run.id for run in runs if run.status.can_be_retried]
+        chosen = [run.id for run in runs if run.can_be_retried]
         try:
             queued = await self._backend.retry(chosen)
         except (InvalidInputError, StoreError) as error:

@@ -11,7 +11,7 @@ from rich.text import Text
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.reports.diagnosis import measurement_text
 from initlab_tui.reports.escape import plain
-from initlab_tui.reports.format import about, initializer_name, number, percent, rate, seconds, short
+from initlab_tui.reports.format import about, initializer_name, number, percent, rate, remark, seconds, short
 from initlab_tui.store.runs import Run
 from initlab_tui.tui.status_style import STATUS_STYLES
 from initlab_tui.tui.trends import Trend, bars
@@ -96,6 +96,12 @@ def _story(run: Run, *, is_training: bool) -> tuple[str, str]:
     log = ""
     if run.request:
         story = f"asked to {run.request}"
+        if run.silent_seconds is not None:
+            story += f", but its worker is {remark(run)}; it is killed if it does not react"
+    elif run.silent_seconds is not None:
+        story = f"{remark(run)}: its worker does not react; press x to stop the run, which ends the worker"
+    elif run.is_without_worker:
+        story, log = f"{run.reason}; press p to try again", _last_log_line(run)
     elif run.status is RunStatus.QUEUED:
         story = "waiting for a free worker" if is_training else "starting TensorFlow (about 10 s)"
     elif run.status is RunStatus.RUNNING and run.total_steps is None:
@@ -116,7 +122,7 @@ def _story(run: Run, *, is_training: bool) -> tuple[str, str]:
 
 
 def _last_log_line(run: Run) -> str:
-    if run.status not in (RunStatus.FAILED, RunStatus.CRASHED):
+    if run.status not in (RunStatus.FAILED, RunStatus.CRASHED) and not run.is_without_worker:
         return ""
     lines = run.log_tail.strip().splitlines()[-1:]
     return next((line for line in lines if line not in run.reason), "")
