@@ -42,6 +42,10 @@ class Recorder:
             self.write()
         return self._request
 
+    def forget_request(self) -> None:
+        """Forget the request that the last write found, because it was withdrawn."""
+        self._request = None
+
     def write(self) -> None:
         """Write the collected events.
 

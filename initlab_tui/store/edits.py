@@ -11,7 +11,6 @@ from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.store import sql
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import note
-from initlab_tui.store.files import checkpoint_name
 from initlab_tui.store.runs import refuse_unknown
 
 MAX_CHARACTERS = 60
@@ -84,7 +83,7 @@ def purge(store: Store, older_than_seconds: float) -> int:
             note(connection, None, "purged", f"{len(ids)} runs")
         connection.executemany("DELETE FROM runs WHERE id = ?", [(run_id,) for run_id in ids])
     for run_id in ids:
-        store.files.remove(checkpoint_name(run_id))
+        store.files.remove_checkpoints(run_id)
     return len(ids)
 
 

@@ -248,6 +248,8 @@ MIGRATIONS: tuple[Migration, ...] = (
     ),
     # Only runs that the user of a worker queued are trained.
     ("ALTER TABLE runs ADD COLUMN origin TEXT",),  # signature (`origin.py`); NULL if queued before there was one
+    # Runs save checkpoints while they train.
+    ("ALTER TABLE runs ADD COLUMN checkpoint_every REAL DEFAULT 60",),  # seconds; NULL: only when paused or stopped
 )
 
 

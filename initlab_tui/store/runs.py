@@ -36,6 +36,7 @@ class Run:
     import_folder: str
     device: str
     threads: int
+    checkpoint_every: float | None
     status: RunStatus
     request: str | None
     reason: str
