@@ -26,7 +26,7 @@ def stop(
     everything: Annotated[bool, options.flag("--all", "All runs that are running, queued or paused.")] = False,
     store: options.Store = None,
 ) -> None:
-    """Stop runs; recorded metrics are kept."""
+    """Stop runs; recorded metrics and a checkpoint are kept, so that they can be resumed."""
     from initlab_tui.services import control_runs
 
     with _open(context, store, ids, everything) as opened:
@@ -39,7 +39,7 @@ def pause(
     everything: Annotated[bool, options.flag("--all", "All runs that are running or queued.")] = False,
     store: options.Store = None,
 ) -> None:
-    """Pause runs and keep a checkpoint; their workers continue with other runs."""
+    """Pause runs with a checkpoint; their workers continue with other runs."""
     from initlab_tui.services import control_runs
 
     with _open(context, store, ids, everything) as opened:
@@ -53,7 +53,10 @@ def resume(
     allow_import: AllowImport = False,
     store: options.Store = None,
 ) -> None:
-    """Continue paused runs from their checkpoint, and start missing workers for queued runs."""
+    """Continue paused, stopped, crashed and failed runs from their last checkpoint, or from step 0 if they have none.
+
+    On a CPU the results are those of a run without an interruption. Missing workers for queued runs are started.
+    """
     from initlab_tui.services import control_runs
 
     with _open(context, store, ids, everything) as opened:

@@ -15,6 +15,7 @@ from initlab_tui.data import locate
 from initlab_tui.domain.catalog.choices import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
 from initlab_tui.domain.catalog.datasets import DATASETS, NPZ_PREFIX
 from initlab_tui.domain.catalog.initializers import CATALOGUE
+from initlab_tui.domain.checkpoint_interval import DEFAULT_TEXT
 
 if TYPE_CHECKING:
     from initlab_tui.domain.comparison import Comparison
@@ -89,6 +90,16 @@ Workers = Annotated[
 Threads = Annotated[
     int | None, _resource("--threads", "N", "Threads per process. By default the cores are divided equally.", **_COUNT)
 ]
+CheckpointEvery = Annotated[
+    str,
+    _resource(
+        "--checkpoint-every",
+        "TIME",
+        "Save a checkpoint at least this often while training, such as 60s or 5m, and at the end of epochs; none: only "
+        "when the run is paused or stopped.",
+    ),
+]
+CHECKPOINT_EVERY = DEFAULT_TEXT
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from rich.text import Text
 from initlab_tui.cli import interrupts, options, output
 from initlab_tui.cli.commands import Command, CommandGroup
 from initlab_tui.cli.context import chosen_data_dir, chosen_store
+from initlab_tui.domain import checkpoint_interval
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.reports.escape import cell, plain
 from initlab_tui.services.resources import Resources
@@ -119,6 +120,7 @@ def run(
     device: options.Device = None,
     workers: options.Workers = None,
     threads: options.Threads = None,
+    checkpoint_every: options.CheckpointEvery = options.CHECKPOINT_EVERY,
     store: options.Store = None,
     data_dir: options.DataDir = None,
     as_json: options.Json = False,
@@ -136,9 +138,10 @@ def run(
     chosen = chosen if seeds is None else [recipe.with_seeds(seeds) for recipe in chosen]
     path, folder = chosen_store(context, store), chosen_data_dir(context, data_dir)
     consent = Consent(allow_import, frozenset(allow_package or ()))
+    resources = Resources(device, workers, threads, checkpoint_interval.parse(checkpoint_every))
     results, codes = [], []
     for recipe in chosen:
-        result, code = _run(recipe, path, folder, Resources(device, workers, threads), consent)
+        result, code = _run(recipe, path, folder, resources, consent)
         results.append(result)
         codes.append(code)
         if not as_json:

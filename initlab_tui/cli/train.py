@@ -9,6 +9,7 @@ import typer
 
 from initlab_tui.cli import interrupts, lab, options, output
 from initlab_tui.cli.context import chosen_data_dir, chosen_store
+from initlab_tui.domain import checkpoint_interval
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.services.resources import Resources
@@ -56,6 +57,7 @@ def run(
     training: options.Training,
     device: options.Device = None,
     threads: options.Threads = None,
+    checkpoint_every: options.CheckpointEvery = options.CHECKPOINT_EVERY,
     detach: options.Detach = False,
     store: options.Store = None,
     data_dir: options.DataDir = None,
@@ -67,7 +69,8 @@ def run(
             "initializer", f"run trains one initializer, got {len(initializer)}: use initlab-tui compare for several"
         )
     comparison = training.comparison(initializer, [hidden], [activation], [optimizer], [learning_rate])
-    _train(context, comparison, Resources(device, 1, threads), detach, store, data_dir, as_json, single_run=True)
+    resources = Resources(device, 1, threads, checkpoint_interval.parse(checkpoint_every))
+    _train(context, comparison, resources, detach, store, data_dir, as_json, single_run=True)
 
 
 @options.with_training
@@ -84,6 +87,7 @@ def compare(
     device: options.Device = None,
     workers: options.Workers = None,
     threads: options.Threads = None,
+    checkpoint_every: options.CheckpointEvery = options.CHECKPOINT_EVERY,
     detach: options.Detach = False,
     store: options.Store = None,
     data_dir: options.DataDir = None,
@@ -91,7 +95,8 @@ def compare(
 ) -> None:
     """Train the same network with several initializers, over several seeds, and rank them."""
     comparison = training.comparison(initializer, hidden, activation, optimizer, learning_rate, seeds)
-    _train(context, comparison, Resources(device, workers, threads), detach, store, data_dir, as_json, single_run=False)
+    resources = Resources(device, workers, threads, checkpoint_interval.parse(checkpoint_every))
+    _train(context, comparison, resources, detach, store, data_dir, as_json, single_run=False)
 
 
 def _train(
@@ -139,6 +144,9 @@ def _print(trained: Trained) -> None:
         stopped = sum(run.status is RunStatus.STOPPED for run in trained.runs)
         remaining = sum(run.status.is_active for run in trained.runs)
         more = f", {remaining} still stopping" if remaining else ""
-        output.hint(f"stopped {stopped} of {len(ids)} runs{more}; their results are kept: initlab-tui runs")
+        output.hint(
+            f"stopped {stopped} of {len(ids)} runs{more}; their results are kept: initlab-tui runs; "
+            "continue them with: initlab-tui resume ID..."
+        )
     else:
         output.hint(f"runs {span}: initlab-tui show {ids[0]}; all runs: initlab-tui leaderboard")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # NumPy takes a while to import, and processes that follow ru
     import numpy as np
     import numpy.typing as npt
 
-    State = tuple[npt.NDArray[np.generic], ...]
+    State = Mapping[str, npt.NDArray[np.generic]]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,11 @@ class LayersMeasured:
 
 @dataclass(frozen=True)
 class Checkpointed:
-    """Everything that a run needs to continue from `step` with the same results as without an interruption."""
+    """Everything that a run needs to continue from `step` with the same results as without an interruption.
+
+    `state` has the weights, the optimizer and all other state of the network by the names of the variables. There is
+    no random state: initial weights and the order of the data follow from the seed and the step.
+    """
 
     step: int
     state: State = field(repr=False)

@@ -39,8 +39,8 @@ class RunStatus(StrEnum):
 
     @property
     def is_resumable(self) -> bool:
-        """Whether the run can continue from its checkpoint."""
-        return self is RunStatus.PAUSED
+        """Whether the run can continue, from its checkpoint or without one from step 0."""
+        return self in (RunStatus.PAUSED, RunStatus.STOPPED, RunStatus.CRASHED, RunStatus.FAILED)
 
     @property
     def can_be_retried(self) -> bool:

@@ -16,12 +16,10 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 import initlab_tui
 from initlab_tui.data import arrays
@@ -30,13 +28,14 @@ from initlab_tui.domain.events import Checkpointed, Evaluated, Finished, LayersM
 from initlab_tui.domain.initializer import IMPORT_PREFIX, Initializer
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
+from initlab_tui.execution.checkpoint_saver import CheckpointSaver, version_note
 from initlab_tui.execution.liveness import LivenessMonitor
 from initlab_tui.execution.memory import HELP, is_out_of_memory
 from initlab_tui.execution.patience import Patience, has_room
 from initlab_tui.execution.recorder import Recorder
 from initlab_tui.store import progress, queue, workers
 from initlab_tui.store.database import ReplacedStoreError, Store, StoreError, is_disk_full
-from initlab_tui.store.files import RESERVE_BYTES, checkpoint_name, reserve_name
+from initlab_tui.store.files import RESERVE_BYTES, reserve_name
 from initlab_tui.store.runs import Run
 from initlab_tui.store.workers import HEARTBEAT_SECONDS, Preparation, RegisteredWorker
 from initlab_tui.training.quick_import import quick_import
@@ -50,6 +49,7 @@ POLL_SECONDS = 0.1
 BUSY_SECONDS = 2.0  # for which training stands still while another process holds the store's lock
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 KEPT_DATASETS = 2
+ON_REQUEST = "on request"
 
 
 class Worker:
@@ -132,45 +132,55 @@ class Worker:
             self._release(run, RunStatus.FAILED, failure_reason(error))
 
     def _release(self, run: Run, status: RunStatus, reason: str) -> None:
-        is_paused = status is RunStatus.PAUSED
-        self.patience.until_possible(
-            lambda: progress.release(self.store, run, status, reason, has_checkpoint=is_paused), run
-        )
-        if run.checkpoint and not is_paused:
-            self.store.files.remove(checkpoint_name(run.id))
+        self.patience.until_possible(lambda: progress.release(self.store, run, status, reason), run)
 
     def _train(self, run: Run) -> tuple[RunStatus, str]:
         from initlab_tui.training.initializers import importing_from
         from initlab_tui.training.loop import train
 
         request: str | None = None
+        saver = CheckpointSaver(self.store, run)
+        checkpoint, note = saver.read()
+
+        def wants_checkpoint(step: int) -> bool:
+            saver.begin()
+            return request is not None or self.terminated or saver.is_due(step)
+
         events = train(
             run.spec,
             self._data(run.spec.dataset, run.data_file),
             self._programs,
-            resume=load_checkpoint(self.store, run),
-            wants_checkpoint=lambda: request == "pause",
+            resume=checkpoint.at if checkpoint else None,
+            wants_checkpoint=wants_checkpoint,
         )
         recording = Recorder(self.store, run, self.patience)
         with importing_from(run.import_folder), contextlib.closing(events), recording as recorder:
             for event in events:
                 match event:
                     case Started():
-                        request = self._record_started(run, event)
+                        saver.start(event)
+                        record = self._record(run, event, " ".join(filter(None, (note, version_note(run, event)))))
+                        request = self._record_started(run, event, record, checkpoint.totals if checkpoint else None)
+                        if request == "stop":
+                            return RunStatus.STOPPED, ON_REQUEST
                     case Stepped() | Evaluated() | LayersMeasured():
                         request = recorder.add(event)
                     case Checkpointed():
                         recorder.write()
-                        if self._save(run, event):
+                        problem = saver.save(event)
+                        if request == "pause" and problem:
+                            request = recorder.refuse_pause(problem)
+                        elif request == "pause":
                             return RunStatus.PAUSED, ""
-                        request = recorder.refuse_pause("there is no room for its checkpoint on the disk")
+                        elif request == "stop" or self.terminated:
+                            return RunStatus.STOPPED, "; ".join(filter(None, (self._stopped_by(request), problem)))
                     case Finished():
                         return RunStatus(event.outcome), event.reason
-                if request == "stop":
-                    return RunStatus.STOPPED, "on request"
-                if self.terminated:
-                    return RunStatus.STOPPED, "the worker was terminated (SIGTERM)"
         raise AssertionError("train() ended without Finished")
+
+    @staticmethod
+    def _stopped_by(request: str | None) -> str:
+        return ON_REQUEST if request == "stop" else "the worker was terminated (SIGTERM)"
 
     def _data(self, dataset: str, file: str | None) -> DeviceDataset:
         from initlab_tui.training.compiled_trainer import DeviceDataset
@@ -182,11 +192,14 @@ class Worker:
             self._datasets[key] = DeviceDataset(arrays.load(dataset, Path(file) if file else None))
         return self._datasets[key]
 
-    def _record_started(self, run: Run, event: Started) -> str | None:
-        record = self._record(run, event)
-        return self.patience.until_possible(lambda: progress.record_started(self.store, run, event, record), run)
+    def _record_started(
+        self, run: Run, event: Started, record: Mapping[str, Any], totals: progress.Totals | None
+    ) -> str | None:
+        return self.patience.until_possible(
+            lambda: progress.record_started(self.store, run, event, record, totals), run
+        )
 
-    def _record(self, run: Run, event: Started) -> dict[str, Any]:
+    def _record(self, run: Run, event: Started, note: str) -> dict[str, Any]:
         return {
             "versions": {
                 "initlab-tui": initlab_tui.__version__,
@@ -198,7 +211,7 @@ class Worker:
             "device": event.device,
             "threads": self.threads,
             "execution": event.execution,
-            "note": " ".join(filter(None, (self._device_note, event.note))),
+            "note": " ".join(filter(None, (self._device_note, event.note, note))),
             **custom_source(run.spec.initializer),
             **({"initialization": event.initialization} if event.initialization else {}),
             "weights": event.weights,
@@ -207,33 +220,6 @@ class Worker:
             "data_fingerprint": event.fingerprint,
             "resumed_at_step": event.step or None,
         }
-
-    def _save(self, run: Run, event: Checkpointed) -> bool:
-        """Write the checkpoint and return True, or leave no part of it if the disk has no room."""
-        try:
-            with self.store.files.replaced(checkpoint_name(run.id)) as file:
-                np.savez(file, np.array(run.owner), np.array(event.step), *event.state)
-        except OSError as error:
-            if error.errno not in NO_ROOM:
-                raise
-            return False
-        return True
-
-
-def load_checkpoint(store: Store, run: Run) -> Checkpointed | None:
-    """Read the checkpoint of a paused run; None if the run has none.
-
-    Raises:
-        FileNotFoundError: if its file is gone.
-        ValueError: if the file holds the checkpoint of another run.
-    """
-    if run.checkpoint is None:
-        return None
-    with store.files.opened(checkpoint_name(run.id)) as file, np.load(file, allow_pickle=False) as archive:
-        owner, step, *state = (archive[f"arr_{number}"] for number in range(len(archive.files)))
-    if str(owner) != run.checkpoint_owner:
-        raise ValueError(f"{checkpoint_name(run.id)} is the checkpoint of another run")
-    return Checkpointed(int(step), tuple(state))
 
 
 def custom_source(initializer: Initializer) -> dict[str, str]:

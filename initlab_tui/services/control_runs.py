@@ -34,13 +34,16 @@ def pause(store: Store, ids: Sequence[int] | None) -> Controlled:
 
 
 def resume(store: Store, ids: Sequence[int] | None, *, allow_import: bool = False) -> Controlled:
-    """Queue paused and held runs again, and start workers for queued runs that have none.
+    """Queue paused, stopped, crashed, failed and held runs again, and start workers for queued runs that have none.
+
+    A run continues from its last checkpoint, or without one from step 0. If `ids` is None, only paused and queued runs
+    are chosen.
 
     Runs are held if somebody else queued them, or if no worker could be started for them.
 
     Raises:
-        InvalidInputError: if one of `ids` has ended and so cannot be resumed, or somebody else queued it with custom
-            code and that is not allowed; nothing is changed.
+        InvalidInputError: if one of `ids` is done or diverged, or somebody else queued it with custom code and that is
+            not allowed; nothing is changed.
     """
     chosen = _choose(store, ids, lambda run: run.status in (RunStatus.PAUSED, RunStatus.QUEUED))
     _refuse(store, chosen, _resume_problem)
@@ -108,9 +111,7 @@ def _refuse(store: Store, ids: Sequence[int], problem_of: Callable[[Run], str]) 
 
 
 def _resume_problem(run: Run) -> str:
-    if run.status.can_be_retried:
-        return f"it cannot be resumed; train it again with initlab-tui retry {run.id}"
-    return "it has ended, and there is nothing to resume" if run.status.is_ended else ""
+    return "it has a result, and there is nothing to resume" if run.status.has_result else ""
 
 
 def _retry_problem(run: Run) -> str:

@@ -60,7 +60,8 @@ def prepare(
     specs = tuple(comparison.runs())
     checked = preflight.check(specs, data_dir, import_folder, quiet=quiet)
     plan = supervisor.plan(len(specs), resources.device, resources.workers, resources.threads, checked.run_bytes)
-    requirements = Requirements(plan.device, plan.threads, checked.facts.file, import_folder)
+    every = resources.checkpoint_every
+    requirements = Requirements(plan.device, plan.threads, checked.facts.file, import_folder, every)
     return Submission(comparison, specs, checked.facts, plan, requirements, recipe)
 
 

@@ -33,6 +33,10 @@ def checkpoint_name(run_id: int) -> str:
     return f"run-{run_id}.npz"
 
 
+def previous_checkpoint_name(run_id: int) -> str:
+    return f"run-{run_id}.previous.npz"
+
+
 def log_name(worker_id: int) -> str:
     return f"worker-{worker_id}.log"
 
@@ -67,8 +71,12 @@ class StoreFiles:
         return found.f_bavail * found.f_frsize
 
     @contextlib.contextmanager
-    def replaced(self, name: str) -> Iterator[BinaryIO]:
-        """Write a file that takes the place of the one with this name, if any, when it is complete and on disk."""
+    def replaced(self, name: str, *, keep_as: str | None = None) -> Iterator[BinaryIO]:
+        """Write a file that takes the place of the one with this name, if any, when it is complete and on disk.
+
+        The replaced file is kept with the name `keep_as`, if that is given. If the process dies in between, there is
+        for a moment no file with the name, but the one that is kept.
+        """
         temporary = f"{name}.tmp"
         with self._opened() as folder:
             with contextlib.suppress(FileNotFoundError):
@@ -81,6 +89,9 @@ class StoreFiles:
                 except BaseException:
                     os.unlink(temporary, dir_fd=folder)
                     raise
+            if keep_as:
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(name, keep_as, src_dir_fd=folder, dst_dir_fd=folder)
             os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
             os.fsync(folder)
 
@@ -136,6 +147,11 @@ class StoreFiles:
         """Remove a file if it exists."""
         with contextlib.suppress(FileNotFoundError), self._opened(create=False) as folder:
             os.unlink(name, dir_fd=folder)
+
+    def remove_checkpoints(self, run_id: int) -> None:
+        """Remove the checkpoints of a run if it has any."""
+        self.remove(checkpoint_name(run_id))
+        self.remove(previous_checkpoint_name(run_id))
 
     def remove_left_over(self, alive_workers: Collection[int]) -> None:
         """Remove what killed processes left behind: space and old logs of dead workers, old temporary files."""

@@ -256,6 +256,8 @@ MIGRATIONS: tuple[Migration, ...] = (
         # then no worker of its kind claimed a run
         "ALTER TABLE runs ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0",  # workers that the run has killed
     ),
+    # Runs save checkpoints while they train.
+    ("ALTER TABLE runs ADD COLUMN checkpoint_every REAL DEFAULT 60",),  # seconds; NULL: only when paused or stopped
 )
 
 

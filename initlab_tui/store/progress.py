@@ -7,6 +7,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from initlab_tui.domain.events import Evaluated, LayersMeasured, Started, Stepped, finite_or_none
@@ -25,20 +26,42 @@ class LostRunError(Exception):
     """The run no longer belongs to this worker: the worker was marked dead, or the run was removed."""
 
 
-def record_started(store: Store, run: Run, event: Started, record: Mapping[str, Any]) -> str | None:
-    """Record that training began, and return the pending request: stop, pause or None.
+@dataclass(frozen=True)
+class Totals:
+    """What a run has added up until a step, and its last evaluation.
+
+    A checkpoint holds them, so that what follows it is counted once even if the run trained further before it ended.
+    """
+
+    busy_seconds: float = 0.0
+    train_seconds: float = 0.0
+    samples: int = 0
+    test_loss: float | None = None
+    test_accuracy: float | None = None
+
+
+def record_started(
+    store: Store, run: Run, event: Started, record: Mapping[str, Any], totals: Totals | None = None
+) -> str | None:
+    """Record that training began or continues, and return the pending request: stop, pause or None.
+
+    `totals` are those of the checkpoint that the run continues from; checkpoints of version 0.1.0 have none, and are
+    only of paused runs, which recorded nothing after them.
 
     Raises:
         LostRunError: if the run no longer belongs to this worker; nothing is recorded.
-        ValueError: if the data has changed since the run was paused.
+        ValueError: if the data has changed since the checkpoint.
     """
-    if run.fingerprint not in (None, event.fingerprint):
-        raise ValueError(f"the data of {run.spec.dataset} changed since the run was paused at step {event.step}")
+    if event.step and run.fingerprint not in (None, event.fingerprint):
+        raise ValueError(f"the data of {run.spec.dataset} changed since the checkpoint at step {event.step}")
+    if event.step == 0:
+        totals = Totals()
     with sql.transaction(store) as connection:
-        # Steps after the checkpoint, recorded before a pause or a crash, are trained again.
+        # Steps after the checkpoint, recorded before the run ended, are trained again with the same values.
         connection.execute("DELETE FROM metrics WHERE run_id = ? AND step > ?", (run.id, event.step))
         layer_statistics.forget(connection, run.id, event.step)
-        note(connection, run.id, "started", event.note)
+        position = f"from step {event.step}" if event.step else ""
+        note(connection, run.id, "started", "; ".join(filter(None, (position, event.note))))
         return _update(
             connection,
             run,
@@ -48,7 +71,51 @@ def record_started(store: Store, run: Run, event: Started, record: Mapping[str, 
             fingerprint=event.fingerprint,
             record=json.dumps(record),
             timed_from=time.time(),
+            **(asdict(totals) if totals else {}),
         )
+
+
+def settle(store: Store, run: Run) -> Totals:
+    """Bring everything recorded so far to the disk, and return what a running run has added up.
+
+    Other transactions are safe from a crash of the process but, in WAL mode, not from a power failure.
+
+    Raises:
+        LostRunError: if the run no longer belongs to this worker.
+    """
+    durable = sql.connection(store)
+    (usual,) = durable.execute("PRAGMA synchronous").fetchone()
+    durable.execute("PRAGMA synchronous = FULL")
+    try:
+        with sql.transaction(store) as connection:
+            # SQLite synchronises only if something changes.
+            row = connection.execute(
+                "UPDATE runs SET busy_seconds = busy_seconds + max(0, :now - timed_from), timed_from = :now "
+                "WHERE id = :run AND worker_id IS :worker AND status = 'running' "
+                "RETURNING busy_seconds, train_seconds, samples, test_loss, test_accuracy",
+                {"now": time.time(), "run": run.id, "worker": run.worker_id},
+            ).fetchone()
+            if row is None:
+                raise _lost(run)
+    finally:
+        durable.execute(f"PRAGMA synchronous = {usual:d}")
+    return Totals(*row)
+
+
+def record_checkpoint(store: Store, run: Run) -> None:
+    """Record that a run has a checkpoint.
+
+    Raises:
+        LostRunError: if the run no longer belongs to this worker.
+    """
+    with sql.transaction(store) as connection:
+        _update(connection, run, checkpoint=checkpoint_name(run.id), checkpoint_owner=run.owner)
+
+
+def note_checkpoint(store: Store, run: Run, detail: str) -> None:
+    """Record a problem with the checkpoints of a run as an event."""
+    with sql.transaction(store) as connection:
+        note(connection, run.id, "checkpoint", detail)
 
 
 def record(store: Store, run: Run, events: Sequence[Recorded]) -> str | None:
@@ -97,17 +164,10 @@ def _rows(event: Recorded) -> Iterator[tuple[str, int, float, float]]:
                 yield "train", step, loss, accuracy
 
 
-def release(
-    store: Store,
-    run: Run,
-    status: RunStatus,
-    reason: str = "",
-    *,
-    has_checkpoint: bool = False,
-) -> None:
-    """Release a claimed run, which has ended with `status` or is paused with its checkpoint.
+def release(store: Store, run: Run, status: RunStatus, reason: str = "") -> None:
+    """Release a claimed run, which has ended with `status` or is paused.
 
-    A run that failed keeps the end of its worker's log.
+    A run that failed keeps the end of its worker's log; one with a result needs its checkpoints no longer.
 
     Raises:
         LostRunError: if the run no longer belongs to this worker.
@@ -121,12 +181,13 @@ def release(
             reason=reason,
             request=None,
             ended=None if status is RunStatus.PAUSED else now,
-            checkpoint=checkpoint_name(run.id) if has_checkpoint else None,
-            checkpoint_owner=run.owner if has_checkpoint else None,
             log_tail=log_tail(store, run.worker_id) if status is RunStatus.FAILED and run.worker_id else "",
+            **({"checkpoint": None, "checkpoint_owner": None} if status.has_result else {}),
         )
         connection.execute("UPDATE runs SET busy_seconds = busy_seconds + ? - timed_from WHERE id = ?", (now, run.id))
         note(connection, run.id, status, reason)
+    if status.has_result:
+        store.files.remove_checkpoints(run.id)
 
 
 def explain(store: Store, run: Run, reason: str, *, refuses_pause: bool = False) -> str | None:
@@ -140,7 +201,7 @@ def explain(store: Store, run: Run, reason: str, *, refuses_pause: bool = False)
     with sql.transaction(store) as connection:
         if refuses_pause:  # but not a request to stop
             connection.execute("UPDATE runs SET request = NULL WHERE id = ? AND request = 'pause'", (run.id,))
-        kind = "pause refused" if refuses_pause else "waiting" if reason else "continued"
+        kind = "not paused" if refuses_pause else "waiting" if reason else "continued"
         note(connection, run.id, kind, reason)
         return _update(connection, run, reason=reason)
 
@@ -175,5 +236,9 @@ def _update(connection: sqlite3.Connection, run: Run, **values: object) -> str |
     )
     row = connection.execute(query, (*values.values(), run.id, run.worker_id)).fetchone()
     if row is None:
-        raise LostRunError(f"run {run.id} no longer belongs to worker {run.worker_id}")
+        raise _lost(run)
     return None if row[0] is None else str(row[0])
+
+
+def _lost(run: Run) -> LostRunError:
+    return LostRunError(f"run {run.id} no longer belongs to worker {run.worker_id}")

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from initlab_tui.store import sql
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import note
-from initlab_tui.store.files import checkpoint_name
 
 PURGED = 0.0  # the time of deletion of a run that is being purged, which nobody can restore
 BATCH_SECONDS = 0.03  # of one transaction
@@ -36,7 +35,7 @@ def purge(store: Store, older_than_seconds: float, *, wanted: Callable[[], bool]
             # Record the event for no run, and before the events of the run are removed: numbers only increase.
             note(connection, None, "purged", f"run {run_id}")
             connection.execute("DELETE FROM runs WHERE id = ?", (run_id,))
-        store.files.remove(checkpoint_name(run_id))
+        store.files.remove_checkpoints(run_id)
         purged += 1
     give_space_back(store, wanted)
     return purged

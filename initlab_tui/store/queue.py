@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from initlab_tui.domain.checkpoint_interval import DEFAULT_SECONDS
 from initlab_tui.domain.claims.recipe_origin import RecipeOrigin
 from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.run_status import RunStatus
@@ -17,9 +18,10 @@ from initlab_tui.store import failed_starts, origin, sql
 from initlab_tui.store.comparisons import insert_comparison
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import note
-from initlab_tui.store.files import checkpoint_name
 from initlab_tui.store.runs import Run, find_run, list_runs, refuse_unknown
 from initlab_tui.store.workers import HAS_WORKER, IS_OWN
+
+RESUMABLE = tuple(status for status in RunStatus if status.is_resumable)
 
 
 @dataclass(frozen=True)
@@ -27,13 +29,15 @@ class Requirements:
     """The device and threads that a worker needs to claim a run, and the files that it reads.
 
     `device` is cpu, gpu (any) or gpu:N; `data_file` is an npz file, None for bundled data; custom initializers are
-    imported from `import_folder`.
+    imported from `import_folder`. `checkpoint_every` is the longest time in seconds between two checkpoints; None for
+    checkpoints only when the run is paused or stopped.
     """
 
     device: str
     threads: int
     data_file: Path | None
     import_folder: Path
+    checkpoint_every: float | None = DEFAULT_SECONDS
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ def enqueue(
             "import_folder": str(requirements.import_folder),
             "device": requirements.device,
             "threads": requirements.threads,
+            "checkpoint_every": requirements.checkpoint_every,
             "status": RunStatus.QUEUED,
             "created": now,
         }
@@ -169,12 +174,7 @@ def stop(store: Store, ids: Sequence[int]) -> list[int]:
 
     Returns the ids of the runs that had not ended.
     """
-    before = list_runs(store, ids)
-    asked = _request(store, ids, "stop", (RunStatus.QUEUED, RunStatus.PAUSED), RunStatus.STOPPED)
-    for run in before:
-        if run.status is RunStatus.PAUSED:
-            store.files.remove(checkpoint_name(run.id))
-    return asked
+    return _request(store, ids, "stop", (RunStatus.QUEUED, RunStatus.PAUSED), RunStatus.STOPPED)
 
 
 def pause(store: Store, ids: Sequence[int]) -> list[int]:
@@ -186,9 +186,10 @@ def pause(store: Store, ids: Sequence[int]) -> list[int]:
 
 
 def resume(store: Store, ids: Sequence[int]) -> list[int]:
-    """Queue paused runs again, to continue from their checkpoints, and queued ones that are held; return their ids.
+    """Queue runs again, to continue from their checkpoints, and queued ones that are held; return their ids.
 
-    Runs are held if this user has not queued them, or if no worker could be started for them.
+    Paused, stopped, crashed and failed runs can continue; without a checkpoint they start again from step 0. Runs are
+    held if this user has not queued them, or if no worker could be started for them.
 
     Raises:
         InvalidInputError: if the store, or the folder of its files, cannot be written; nothing is queued.
@@ -196,7 +197,7 @@ def resume(store: Store, ids: Sequence[int]) -> list[int]:
     store.require_writable()
     store.files.check()
     held = {*list_held(store), *(run.id for run in list_runs(store, ids) if run.is_without_worker)}.intersection(ids)
-    resumed = _request(store, ids, None, (RunStatus.PAUSED,), RunStatus.QUEUED)
+    resumed = _request(store, ids, None, RESUMABLE, RunStatus.QUEUED)
     chosen = [run_id for run_id in dict.fromkeys(ids) if run_id in held or run_id in resumed]
     with sql.transaction(store) as connection:
         for run_id in chosen:
@@ -222,7 +223,8 @@ def _request(
 def _change(connection: sqlite3.Connection, run_id: int, waiting: Sequence[RunStatus], becomes: RunStatus) -> bool:
     ended = time.time() if becomes.is_ended else None
     query = (
-        "UPDATE runs SET status = ?, ended = ? WHERE id = ? AND status IN (SELECT value FROM json_each(?)) RETURNING id"
+        "UPDATE runs SET status = ?, ended = ?, reason = '', log_tail = '' "
+        "WHERE id = ? AND status IN (SELECT value FROM json_each(?)) RETURNING id"
     )
     return connection.execute(query, (becomes, ended, run_id, json.dumps(list(waiting)))).fetchone() is not None
 
@@ -256,10 +258,10 @@ def retry(store: Store, ids: Sequence[int]) -> list[int]:
 
 
 _RETRY = """
-    INSERT INTO runs (comparison_id, spec, spec_hash, seed, data_file, import_folder, device, threads, name, tags,
-        deaths, status, created)
-    SELECT comparison_id, spec, spec_hash, seed, data_file, import_folder, device, threads, name, tags, deaths,
-        'queued', :now
+    INSERT INTO runs (comparison_id, spec, spec_hash, seed, data_file, import_folder, device, threads,
+        checkpoint_every, name, tags, deaths, status, created)
+    SELECT comparison_id, spec, spec_hash, seed, data_file, import_folder, device, threads, checkpoint_every, name,
+        tags, deaths, 'queued', :now
     FROM runs AS old
     WHERE id = :run AND NOT EXISTS (
         SELECT 1 FROM runs AS newer

@@ -39,6 +39,7 @@ class Run:
     import_folder: str
     device: str
     threads: int
+    checkpoint_every: float | None
     status: RunStatus
     request: str | None
     reason: str

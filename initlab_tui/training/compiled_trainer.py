@@ -50,6 +50,11 @@ class DeviceDataset:
         return _scaled(images, self.pixel_scale)
 
 
+def is_unnamed(state: State) -> bool:
+    """Return whether a state is that of a checkpoint of version 0.1.0, in the order of the variables, without names."""
+    return all(name.startswith("arr_") for name in state)
+
+
 def probe_of(model: keras.Model, activation: str, data: DeviceDataset) -> Probe:
     """Return a probe that measures the layers of `model` on images spread evenly over the training set."""
     chosen = np.linspace(0, data.train_images - 1, min(PROBE_IMAGES, data.train_images)).astype(np.int32)
@@ -125,16 +130,38 @@ class CompiledTrainer:
         return float(loss) / data.test_images, float(correct) / data.test_images
 
     def state(self) -> State:
-        """Return everything that training changes, as arrays."""
-        return tuple(np.array(variable.numpy()) for variable in self._variables())
+        """Return everything that training changes, as arrays by name: weights, optimizer, and other state."""
+        return {name: np.array(variable.numpy()) for name, variable in self._variables().items()}
 
     def restore(self, state: State) -> None:
-        """Restore a state that `state` returned."""
-        for variable, value in zip(self._variables(), state, strict=True):
-            variable.assign(value)
+        """Restore a state that `state` returned, in this process or another one.
 
-    def _variables(self) -> list[Any]:
-        return [*self.model.variables, *self.optimizer.variables]
+        Raises:
+            ValueError: if its names or shapes are not those of this network and optimizer; nothing is restored.
+        """
+        variables = self._variables()
+        if is_unnamed(state):
+            state = dict(zip(variables, state.values(), strict=True))
+        different = sorted(
+            name
+            for name in variables.keys() | state.keys()
+            if name not in variables or name not in state or tuple(variables[name].shape) != state[name].shape
+        )
+        if different:
+            shown = ", ".join(different[:5])
+            raise ValueError(f"the checkpoint is that of another network or optimizer, which differ in {shown}")
+        for name, variable in variables.items():
+            variable.assign(state[name])
+
+    def _variables(self) -> dict[str, Any]:
+        """Return the variables by names that do not depend on what was built in this process before."""
+        network, optimizer = self.model.name, self.optimizer.name
+        named = {f"model/{each.path.removeprefix(f'{network}/')}": each for each in self.model.variables}
+        for each in self.optimizer.variables:
+            named[f"optimizer/{each.path.removeprefix(f'{optimizer}/').removeprefix(f'{network}_')}"] = each
+        if len(named) != len(self.model.variables) + len(self.optimizer.variables):
+            raise ValueError("two variables of the network or its optimizer have the same name")
+        return named
 
     def _compile(self, execution: str) -> None:
         def wrap(function: Callable[..., Any]) -> Any:

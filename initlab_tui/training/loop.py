@@ -29,18 +29,20 @@ def train(
     programs: CompiledTrainerCache,
     *,
     resume: Checkpointed | None = None,
-    wants_checkpoint: Callable[[], bool] = lambda: False,
+    wants_checkpoint: Callable[[int], bool] = lambda _: False,
 ) -> Generator[Event, None, None]:
     """Train the network of `spec` on `data`, from its initialization or from the checkpoint `resume`.
 
     Yields Started, then Stepped about ten times a second, Evaluated at step 0, after each epoch and every
     `eval_every` steps, LayersMeasured at step 0 and at about twenty later steps, and Finished at the end. Close the
-    generator to stop. `wants_checkpoint` is called after each Stepped; if it returns True, Checkpointed follows.
+    generator to stop. `wants_checkpoint` is called with the step, after everything that the step yields; if it returns
+    True, Checkpointed follows. It is not called after the last step.
 
     On a CPU the same spec and number of threads give bit-identical weights in any process, whether resumed or not.
 
     Raises:
-        ValueError: if a custom initializer fails, or the training set is smaller than a batch.
+        ValueError: if a custom initializer fails, the training set is smaller than a batch, or the checkpoint is that
+            of another network or optimizer.
     """
     if spec.batch_size > data.train_images:
         raise ValueError(f"batch_size must be <= {data.train_images}, the training images, got {spec.batch_size}")
@@ -76,7 +78,7 @@ def _run(
     step: int,
     per_epoch: int,
     total: int,
-    wants_checkpoint: Callable[[], bool],
+    wants_checkpoint: Callable[[int], bool],
 ) -> Generator[Event, None, None]:
     measurements, pace = MeasurementSchedule(step, total), _Pace()
     if step == 0:
@@ -116,7 +118,7 @@ def _run(
             if not math.isfinite(evaluated.loss):
                 yield Finished("diverged", f"the loss on the test set was {evaluated.loss} at step {step}")
                 return
-        if step < total and wants_checkpoint():
+        if step < total and wants_checkpoint(step):
             yield Checkpointed(step, program.state())
     yield Finished("done")
 

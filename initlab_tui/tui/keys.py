@@ -153,7 +153,12 @@ TRAINING = (
     Key("k", "skip", "Skip", "stop only this run; the next one continues"),
     Key("enter,i", "details", "Details", "show the details of the run under the cursor"),
     Key("l", "layers", "Layers", "show the layers of the run under the cursor over its steps, as a heat map"),
-    Key("R", "retry", "Retry", "queue the run again, if it failed, crashed or was stopped"),
+    Key(
+        "R",
+        "resume",
+        "Resume",
+        "resume the run if it failed, crashed or was stopped; without a checkpoint, queue it again",
+    ),
     Key("f", "follow", "Follow", "keep the cursor on the running run", show=False),
 )
 
@@ -165,7 +170,13 @@ RESULTS = (
     Key("o", "only", "Only last", "show only the newest comparison, or all", show=False),
     Key("i", "details", "Details", "show the details of the run, or of the group's first run", show=False),
     Key("l", "layers", "Layers", "show the layers of the run, or of the group's first run, as a heat map", show=False),
-    Key("R", "retry", "Retry", "queue the marked runs again that failed, crashed or were stopped", show=False),
+    Key(
+        "R",
+        "resume",
+        "Resume",
+        "resume the marked runs that failed, crashed or were stopped; without a checkpoint, queue them again",
+        show=False,
+    ),
     Key("d,delete", "delete", "Delete", "delete the marked runs, or those under the cursor", show=False),
     Key("u,ctrl+z", "undo", "Undo", "restore the runs that were deleted last", show=False),
     Key("n", "rename", "Name", "name the marked runs, or those under the cursor", show=False),

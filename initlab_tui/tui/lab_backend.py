@@ -216,7 +216,7 @@ class LabBackend:
         return await self._reading.do(queue.list_held)
 
     async def resume(self, ids: Sequence[int]) -> list[int]:
-        """Resume paused runs, and start workers if there are none; return the runs that were resumed."""
+        """Queue runs to continue, and start workers if there are none; return the runs that were resumed."""
 
         def resume(store: Store) -> list[int]:
             control_runs.refuse_foreign_code(store, ids)

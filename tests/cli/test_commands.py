@@ -267,12 +267,15 @@ def test_runs_left_without_a_worker_are_reported_resumed_and_retried(initlab: Co
     assert "crashed" in listed.out and "2 runs are queued, but no worker is running" in listed.err
     resumed = initlab("resume", "--all", "--store", "lab.db")
     assert resumed.out == "run 2: resumed\nrun 3: resumed\n"
-    refused = initlab("resume", "1", "--store", "lab.db")
-    assert (refused.code, "initlab-tui retry 1" in refused.err) == (2, True)
     assert initlab("retry", "1", "--store", "lab.db").out == "4\n"
     with Store.open(tmp_path / "lab.db") as store:
         *_, last = follow(store, [*ids, 4])
-    assert [run.status for run in last.runs] == ["crashed", "done", "done", "done"]
+        assert [run.status for run in last.runs] == ["crashed", "done", "done", "done"]
+        assert initlab("resume", "1", "--store", "lab.db").out == "run 1: resumed\n"
+        *_, last = follow(store, [1])
+        assert last.runs[0].status == "done"
+    refused = initlab("resume", "1", "--store", "lab.db")
+    assert (refused.code, "run 1 is done: it has a result" in refused.err) == (2, True)
     assert initlab("retry", "2", "--store", "lab.db").code == 2
 
 

@@ -25,7 +25,7 @@ from initlab_tui.store import migrations, progress, queue, sql, workers
 from initlab_tui.store.curves import read_curve, read_trend
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import note, read_events
-from initlab_tui.store.files import StoreFiles, checkpoint_name
+from initlab_tui.store.files import StoreFiles, checkpoint_name, previous_checkpoint_name
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import Run, find_run, list_comparison_runs, list_runs
 from initlab_tui.store.sql import insert
@@ -244,9 +244,9 @@ def test_queued_runs_are_stopped_paused_and_resumed_immediately(store: Store) ->
     assert queue.pause(store, [paused]) == [paused]
     assert (status(store, stopped), status(store, paused)) == ("stopped", "paused")
     assert queue.claim(store, register_worker(store)) is None
-    assert queue.resume(store, [stopped, paused]) == [paused]
+    assert queue.resume(store, [stopped, paused]) == [stopped, paused]
     run = queue.claim(store, register_worker(store))
-    assert run is not None and run.id == paused
+    assert run is not None and run.id == stopped
     with pytest.raises(InvalidInputError, match="no run 99"):
         queue.stop(store, [99])
 
@@ -334,12 +334,23 @@ def test_a_pause_does_not_override_a_stop(store: Store) -> None:
     assert progress.record(store, run, [Stepped(1, (1.0,), (0.1,), 0.1, 10)]) == "stop"
 
 
-def test_stopping_a_paused_run_deletes_its_checkpoint(store: Store) -> None:
+def test_stopping_a_paused_run_keeps_its_checkpoint(store: Store) -> None:
     run = claimed(store)
     store.files.create(checkpoint_name(run.id), b"state")
-    progress.release(store, run, RunStatus.PAUSED, has_checkpoint=True)
+    progress.release(store, run, RunStatus.PAUSED)
     queue.stop(store, [run.id])
-    assert status(store, run.id) == "stopped" and not any(store.files.folder.iterdir())
+    assert status(store, run.id) == "stopped" and [file.name for file in store.files.folder.iterdir()] == ["run-1.npz"]
+
+
+def test_the_checkpoints_of_a_run_with_a_result_are_removed(store: Store) -> None:
+    run = claimed(store)
+    store.files.create(checkpoint_name(run.id), b"state")
+    store.files.create(previous_checkpoint_name(run.id), b"state")
+    progress.record_checkpoint(store, run)
+    progress.release(store, run, RunStatus.DONE)
+    found = find_run(store, run.id)
+    assert found is not None and found.checkpoint is None
+    assert not any(store.files.folder.iterdir())
 
 
 def test_a_run_is_not_resumed_on_changed_data(store: Store) -> None:
@@ -348,7 +359,7 @@ def test_a_run_is_not_resumed_on_changed_data(store: Store) -> None:
     queue.resume(store, [run.id])
     again = queue.claim(store, register_worker(store))
     assert again is not None
-    with pytest.raises(ValueError, match="changed since the run was paused"):
+    with pytest.raises(ValueError, match="changed since the checkpoint at step 5"):
         progress.record_started(store, again, dataclasses.replace(STARTED, step=5, fingerprint="e" * 16), {})
 
 

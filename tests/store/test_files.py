@@ -12,8 +12,9 @@ import pytest
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
-from initlab_tui.execution.worker import load_checkpoint, reserve
-from initlab_tui.store import progress, queue, sql, workers
+from initlab_tui.execution.worker import reserve
+from initlab_tui.store import checkpoints, progress, queue, sql, workers
+from initlab_tui.store.checkpoints import Found
 from initlab_tui.store.database import Store
 from initlab_tui.store.files import (
     TEMPORARY_SECONDS,
@@ -127,13 +128,15 @@ def test_a_log_named_by_the_store_is_not_read(store: Store) -> None:
 
 def test_a_checkpoint_named_by_the_store_is_not_read(store: Store, precious: Path) -> None:
     run = claimed(store)
-    progress.release(store, run, RunStatus.PAUSED, has_checkpoint=True)
+    progress.record_checkpoint(store, run)
+    progress.release(store, run, RunStatus.PAUSED)
     sql.connection(store).execute("UPDATE runs SET checkpoint = ?", (str(precious),))
     queue.resume(store, [run.id])
     again = queue.claim(store, workers.register(store, "cpu", 1))
     assert again is not None
-    with pytest.raises(FileNotFoundError, match=checkpoint_name(run.id)):
-        load_checkpoint(store, again)
+    name = checkpoint_name(run.id)
+    assert checkpoints.read(store, again) == Found(None, {name: f"{name} is missing"})
+    assert precious.read_text() == "irreplaceable"
 
 
 @pytest.mark.parametrize("others", [0o020, 0o002])

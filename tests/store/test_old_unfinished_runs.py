@@ -13,6 +13,7 @@ from initlab_tui.services import control_runs
 from initlab_tui.store import queue, workers
 from initlab_tui.store.curves import read_curve
 from initlab_tui.store.database import Store
+from initlab_tui.store.files import checkpoint_name
 from initlab_tui.store.runs import list_runs
 from tests.old_runs import open_unfinished
 
@@ -37,8 +38,16 @@ def test_unfinished_runs_open_with_their_status_reason_and_curve(old: Store) -> 
     assert (compared.seeds, compared.status, compared.n) == ((0, 1, 2), RunStatus.CRASHED, 0)
 
 
-def test_only_the_paused_run_is_resumed_and_only_the_others_are_retried(old: Store) -> None:
-    assert queue.resume(old, [1, 2, 3, 4]) == [1]
+def test_all_of_them_can_be_resumed(old: Store) -> None:
+    assert queue.resume(old, [4, 3, 2, 1]) == [4, 3, 2, 1]
+    runs = list_runs(old)
+    assert {(run.status, run.reason, run.log_tail, run.ended) for run in runs} == {(RunStatus.QUEUED, "", "", None)}
+    claimed = queue.claim(old, workers.register(old, "cpu", 1))
+    assert claimed is not None and claimed.id == 1
+
+
+def test_only_the_runs_that_have_ended_are_retried(old: Store) -> None:
+    assert queue.resume(old, [1]) == [1]
     retried = queue.retry(old, [1, 2, 3, 4])
     assert retried == [5, 6, 7]
     by_id = {run.id: run for run in list_runs(old)}
@@ -49,14 +58,12 @@ def test_only_the_paused_run_is_resumed_and_only_the_others_are_retried(old: Sto
     assert claimed is not None and (claimed.id, claimed.step) == (1, 660)
 
 
-def test_resuming_or_retrying_the_wrong_runs_is_refused_with_the_reason(old: Store) -> None:
-    with pytest.raises(InvalidInputError, match=r"run 3 is crashed: .* initlab-tui retry 3"):
-        control_runs.resume(old, [1, 3])
+def test_retrying_the_wrong_runs_is_refused_with_the_reason(old: Store) -> None:
     with pytest.raises(InvalidInputError, match="run 1 is paused: only failed, crashed and stopped runs"):
         control_runs.retry(old, [1, 2])
     assert len(list_runs(old)) == 4 and list_runs(old)[0].status is RunStatus.PAUSED
 
 
-def test_stopping_the_paused_run_deletes_its_checkpoint(old: Store) -> None:
+def test_stopping_the_paused_run_keeps_its_checkpoint(old: Store) -> None:
     assert queue.stop(old, [1]) == [1]
-    assert not any(old.files.folder.iterdir())
+    assert [file.name for file in old.files.folder.iterdir()] == [checkpoint_name(1)]

@@ -23,7 +23,7 @@ COLUMNS = {
     "runs": "id comparison_id spec spec_hash seed data_file import_folder device threads status request reason "
     "log_tail checkpoint worker_id created timed_from started ended busy_seconds train_seconds samples step "
     "total_steps steps_per_epoch test_loss test_accuracy fingerprint record name tags deleted diagnosis "
-    "checkpoint_owner origin deaths",
+    "checkpoint_owner origin deaths checkpoint_every",
     "sqlite_sequence": "name seq",
     "workers": "id host device threads visible_devices idle_seconds monitor_pid monitor_born pid born started "
     "heartbeat ended exit preparation silent_seconds claims failed_start",

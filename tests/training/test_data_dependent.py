@@ -87,7 +87,7 @@ def test_a_layer_without_signal_is_left_as_drawn_and_recorded(
     assert dead and all(layer["iterations"] == 0 for layer in dead)
     assert {layer["ended"] for layer in dead} == {"the variance is 0: this layer's output is the same for every image"}
     assert record[-1] in dead and record[0] not in dead
-    weights = programs.get(chosen, digits).program.state()
+    weights = list(programs.get(chosen, digits).program.state().values())
     assert all(np.isfinite(array).all() for array in weights)
 
 
@@ -124,7 +124,7 @@ def test_the_initial_weights_are_the_same_in_every_execution_mode(
         chosen = spec(execution=execution, hidden="16,16")
         events = train(chosen, digits, programs)
         next(events)
-        weights.append([array.tobytes() for array in programs.get(chosen, digits).program.state()])
+        weights.append([array.tobytes() for array in programs.get(chosen, digits).program.state().values()])
         curves.append([loss for event in events if isinstance(event, Stepped) for loss in event.losses])
     assert weights[0] == weights[1] == weights[2]
     np.testing.assert_allclose(curves[1], curves[0], rtol=1e-3)
@@ -139,15 +139,15 @@ def test_the_fit_depends_on_the_seed(digits: DeviceDataset, programs: CompiledTr
 def test_resume_gives_identical_weights(digits: DeviceDataset, programs: CompiledTrainerCache) -> None:
     chosen = spec(hidden="16,16", epochs=3, execution="xla")
     whole = list(train(chosen, digits, programs))
-    expected = [array.tobytes() for array in programs.get(chosen, digits).program.state()]
-    events = train(chosen, digits, programs, wants_checkpoint=lambda: True)
+    expected = [array.tobytes() for array in programs.get(chosen, digits).program.state().values()]
+    events = train(chosen, digits, programs, wants_checkpoint=lambda step: True)
     checkpoint = next(event for event in events if isinstance(event, Checkpointed))
     events.close()
     fresh = CompiledTrainerCache()
     resumed = list(train(chosen, digits, fresh, resume=checkpoint))
     assert isinstance(whole[0], Started) and isinstance(resumed[0], Started)
     assert resumed[0].initialization == whole[0].initialization
-    assert [array.tobytes() for array in fresh.get(chosen, digits).program.state()] == expected
+    assert [array.tobytes() for array in fresh.get(chosen, digits).program.state().values()] == expected
 
 
 def test_scaling_kernels_revives_no_dead_unit(digits: DeviceDataset, programs: CompiledTrainerCache) -> None:

@@ -39,6 +39,10 @@ def losses(events: list[Event]) -> list[float]:
     return [loss for event in events if isinstance(event, Stepped) for loss in event.losses]
 
 
+def weights_of(programs: CompiledTrainerCache, chosen: RunSpec, data: DeviceDataset) -> dict[str, bytes]:
+    return {name: array.tobytes() for name, array in programs.get(chosen, data).program.state().items()}
+
+
 def evaluated(events: list[Event]) -> list[Evaluated]:
     return [event for event in events if isinstance(event, Evaluated)]
 
@@ -81,7 +85,8 @@ def test_an_sgd_step_matches_plain_gradient_descent_in_numpy(
     data = load("digits", None)
     chosen = spec(hidden="none", optimizer="sgd", learning_rate=0.5, initializer="zeros", batch_size=1437)
     list(train(chosen, digits, programs))
-    kernel, bias = (np.asarray(array, np.float64) for array in programs.get(chosen, digits).program.state()[:2])
+    state = programs.get(chosen, digits).program.state()
+    kernel, bias = (np.asarray(state[f"model/logits/{name}"], np.float64) for name in ("kernel", "bias"))
     pixels = data.x_train.reshape(1437, 64).astype(np.float64) / 16
     labels = np.eye(10)[data.y_train]
     gradient = pixels.T @ (0.1 - labels) / 1437
@@ -96,7 +101,8 @@ def test_l2_decays_kernels_but_not_biases_and_is_not_part_of_the_loss(
     shrunk = plain.model_copy(update={"l2": 0.01})
 
     def weights(chosen: RunSpec) -> list[npt.NDArray[np.float64]]:
-        return [np.asarray(array, np.float64) for array in programs.get(chosen, digits).program.state()[:6]]
+        state = programs.get(chosen, digits).program.state()
+        return [np.asarray(array, np.float64) for name, array in state.items() if name.startswith("model/")]
 
     curve = losses(list(train(plain, digits, programs)))
     after = weights(plain)
@@ -246,7 +252,7 @@ def test_measuring_layers_does_not_change_the_trained_weights(
         events = list(train(chosen, digits, programs))
         measured = [event.step for event in events if isinstance(event, LayersMeasured)]
         assert measured == [0, 4 * 44] if seconds == 0 else (len(measured) > 12 and measured[-1] == 4 * 44)
-        states.append([array.tobytes() for array in programs.get(chosen, digits).program.state()])
+        states.append(weights_of(programs, chosen, digits))
     assert states[0] == states[1]
 
 
@@ -254,10 +260,10 @@ def test_measuring_layers_does_not_change_the_trained_weights(
 def test_resume_gives_identical_weights(digits: DeviceDataset, programs: CompiledTrainerCache, optimizer: str) -> None:
     chosen = spec(optimizer=optimizer, epochs=3)
     whole = list(train(chosen, digits, programs))
-    expected = [array.tobytes() for array in programs.get(chosen, digits).program.state()]
+    expected = weights_of(programs, chosen, digits)
 
     first: list[Event] = []
-    for event in train(chosen, digits, programs, wants_checkpoint=lambda: len(losses(first)) > 60):
+    for event in train(chosen, digits, programs, wants_checkpoint=lambda step: step > 60):
         first.append(event)
         if isinstance(event, Checkpointed):
             break
@@ -267,7 +273,21 @@ def test_resume_gives_identical_weights(digits: DeviceDataset, programs: Compile
     second = list(train(chosen, digits, resumed, resume=checkpoint))
     assert losses(first) + losses(second) == losses(whole)
     assert evaluated(first) + evaluated(second) == evaluated(whole)
-    assert [array.tobytes() for array in resumed.get(chosen, digits).program.state()] == expected
+    assert weights_of(resumed, chosen, digits) == expected
+
+
+def test_the_checkpoint_of_another_network_or_optimizer_is_refused(
+    digits: DeviceDataset, programs: CompiledTrainerCache
+) -> None:
+    state = programs.get(spec(), digits).program.state()
+    assert list(state)[:3] == ["model/dense_1/kernel", "model/dense_1/bias", "model/dense_2/kernel"]
+    assert "optimizer/dense_1_kernel_momentum" in state
+    with pytest.raises(
+        ValueError, match="another network or optimizer, which differ in optimizer/dense_1_bias_momentum"
+    ):
+        programs.get(spec(optimizer="sgd"), digits).program.restore(state)
+    with pytest.raises(ValueError, match="model/dense_1/kernel"):
+        programs.get(spec(hidden="16,8"), digits).program.restore(dict(state) | {"model/dense_1/kernel": np.zeros(2)})
 
 
 TRAIN_AND_HASH = """
@@ -284,7 +304,7 @@ for written in sys.argv[1:]:
     for event in train(spec, data, programs):
         pass
     digest = hashlib.sha256()
-    for array in programs.get(spec, data).program.state():
+    for array in programs.get(spec, data).program.state().values():
         digest.update(array.tobytes())
     print("weights", digest.hexdigest())
 """

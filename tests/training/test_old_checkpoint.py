@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from initlab_tui.domain.events import Evaluated, Event, Finished, Started, Stepped
-from initlab_tui.execution.worker import load_checkpoint
-from initlab_tui.store import sql
+from initlab_tui.store import checkpoints, sql
+from initlab_tui.store.checkpoints import Found
 from initlab_tui.store.runs import find_run
 from initlab_tui.training.compiled_trainer import CompiledTrainerCache, DeviceDataset
 from initlab_tui.training.loop import train
@@ -34,9 +33,10 @@ def test_the_run_continues_to_the_result_of_an_uninterrupted_run(
     store = open_unfinished(tmp_path)
     run = find_run(store, 1)
     assert run is not None and run.fingerprint == digits.fingerprint
-    checkpoint = load_checkpoint(store, run)
-    assert checkpoint is not None and checkpoint.step == 660
-    resumed = list(train(run.spec, digits, programs, resume=checkpoint))
+    found = checkpoints.read(store, run)
+    assert found.checkpoint is not None and found.refused == {}
+    assert (found.checkpoint.at.step, found.checkpoint.totals) == (660, None)
+    resumed = list(train(run.spec, digits, programs, resume=found.checkpoint.at))
     whole = list(train(run.spec, digits, programs))
     assert isinstance(resumed[0], Started) and resumed[0].step == 660
     assert resumed[-1] == whole[-1] == Finished("done")
@@ -50,5 +50,5 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     sql.connection(store).execute("UPDATE runs SET checkpoint_owner = 'somebody 0'")
     run = find_run(store, 1)
     assert run is not None
-    with pytest.raises(ValueError, match=r"run-1\.npz is the checkpoint of another run"):
-        load_checkpoint(store, run)
+    refused = {"run-1.npz": "run-1.npz is the checkpoint of another run"}
+    assert checkpoints.read(store, run) == Found(None, refused)

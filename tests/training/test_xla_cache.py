@@ -31,7 +31,7 @@ device.configure(1)
 data, programs = DeviceDataset(load("digits", None)), CompiledTrainerCache(cache)
 spec = RunSpec(hidden=(16, 16), batch_size=32, epochs=2, initializer="he_normal")
 events = list(train(spec, data, programs))
-weights = b"".join(array.tobytes() for array in programs.get(spec, data).program.state())
+weights = b"".join(array.tobytes() for array in programs.get(spec, data).program.state().values())
 print(hashlib.sha256(weights + repr([event for event in events if hasattr(event, "accuracy")]).encode()).hexdigest())
 """
 

@@ -173,6 +173,19 @@ async def test_retry_queues_a_failed_run_again_and_says_so_or_why_not(bench: Ben
         assert bench.statuses() == ["crashed", "done", "queued"]
 
 
+async def test_a_crashed_run_with_a_checkpoint_is_resumed_instead_of_queued_again(bench: Bench) -> None:
+    bench.queue(comparison("he_normal", seeds=1))
+    run = bench.begin(0.5)
+    progress.record_checkpoint(bench.store, run)
+    progress.release(bench.store, run, RunStatus.CRASHED, "the worker died")
+    async with open_lab(bench.store) as lab:
+        await lab.press("2", "end")
+        await lab.until(lambda: "the worker died; R resumes it" in lab.training)
+        await lab.press("R")
+        await lab.until(lambda: "Resumed 1 run." in lab.notifications)
+        assert bench.statuses() == ["queued"]
+
+
 async def test_stopping_runs_after_minutes_of_training_needs_a_confirmation(bench: Bench) -> None:
     bench.queue(comparison("zeros", "ones", seeds=1))
     bench.end(bench.begin(), Result())

@@ -1,4 +1,4 @@
-"""Pause, resume and stop runs, and queue failed ones again."""
+"""Pause, stop and resume runs, and queue those without a checkpoint again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from initlab_tui.tui.screens.lab import LabScreen
 
 CONFIRM_FROM_SECONDS = 30.0
-RETRIABLE = "only failed, crashed and stopped runs can be retried"
+RETRIABLE = "only failed, crashed and stopped runs can be resumed or retried"
 
 
 class RunControl:
@@ -56,29 +56,33 @@ class RunControl:
         """Stop one run."""
         self._screen.write(lambda store: queue.stop(store, [run_id]), "Skipping {}.")
 
-    def retry(self, ids: Sequence[int]) -> None:
-        """Queue the failed, crashed and stopped ones of these runs again."""
+    def resume_or_retry(self, ids: Sequence[int]) -> None:
+        """Resume those of these runs that have a checkpoint, and queue the other unfinished ones again as new runs."""
         runs = [run for run in self._screen.runs if run.id in ids]
-        if any(run.can_be_retried for run in runs):
-            self._screen.run_worker(self._retry(runs), group="write")
+        if any(run.status.is_resumable and not run.is_deadly for run in runs):
+            self._screen.run_worker(self._resume_or_retry(runs), group="write")
         elif len(runs) == 1:
             reason = (
                 f"it has killed {runs[0].deaths} workers and is not tried again" if runs[0].is_deadly else RETRIABLE
             )
             self._screen.notify(f"Run {runs[0].id} is {runs[0].status}: {reason}.", markup=False)
         elif runs:
-            self._screen.notify(f"None of these {len(runs)} runs can be retried: {RETRIABLE}.", markup=False)
+            self._screen.notify(f"None of these {len(runs)} runs can be resumed: {RETRIABLE}.", markup=False)
 
-    async def _retry(self, runs: Sequence[Run]) -> None:
-        chosen = [run.id for run in runs if run.can_be_retried]
+    async def _resume_or_retry(self, runs: Sequence[Run]) -> None:
+        chosen = [run for run in runs if run.status.is_resumable and not run.is_deadly]
+        continued = [run.id for run in chosen if run.checkpoint or run.status is RunStatus.PAUSED]
+        again = [run.id for run in chosen if run.id not in continued]
         try:
-            queued = await self._backend.retry(chosen)
+            resumed = await self._backend.resume(continued) if continued else []
+            queued = await self._backend.retry(again) if again else []
         except (InvalidInputError, StoreError) as error:
             self._screen.show_error(error)
             return
-        active = len(chosen) - len(queued)
-        words = [f"Queued {counted(len(queued), 'run')} again."] if queued else []
-        if active:
+        words = [f"Resumed {counted(len(resumed), 'run')}."] if resumed else []
+        if queued:
+            words.append(f"Queued {counted(len(queued), 'run')} again.")
+        if active := len(chosen) - len(resumed) - len(queued):
             words.append(f"{counted(active, 'run')} left out: already queued again, or running.")
         if len(chosen) < len(runs):
             words.append(f"{counted(len(runs) - len(chosen), 'run')} left out: {RETRIABLE}.")
@@ -93,7 +97,7 @@ class RunControl:
         self._stop(self._screen.active)
 
     def _stop(self, runs: Sequence[Run]) -> None:
-        """Stop runs; ask first if they have trained for a while, since stopping cannot be undone."""
+        """Stop runs; ask first if they have trained for a while."""
         ids, trained = [run.id for run in runs], sum(run.seconds for run in runs)
 
         def answered(answer: str | None) -> None:

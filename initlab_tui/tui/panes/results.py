@@ -46,7 +46,7 @@ class Results(Vertical):
     BINDINGS = bindings(RESULTS)
 
     class Requested(Message):
-        """The user requests an action on runs: details, layers, retry, delete, undo, rename, tag or sort."""
+        """The user requests an action on runs: details, layers, resume, delete, undo, rename, tag or sort."""
 
         def __init__(self, action: str, ids: Sequence[int] = ()) -> None:
             super().__init__()
@@ -211,8 +211,8 @@ class Results(Vertical):
         if key and (runs := self._rows.runs_of(key)):
             self.post_message(self.Requested(action, [runs[0].id]))
 
-    def action_retry(self) -> None:
-        self._request("retry")
+    def action_resume(self) -> None:
+        self._request("resume")
 
     def action_delete(self) -> None:
         self._request("delete")

@@ -115,7 +115,8 @@ def _story(run: Run, *, is_training: bool) -> tuple[str, str]:
             f"test accuracy {percent(run.test_accuracy)} %, test loss {number(run.test_loss)}, {seconds(run.seconds)}"
         )
     elif run.status.is_ended and run.reason:
-        story, log = run.reason, _last_log_line(run)
+        resumes = "; R resumes it from its checkpoint" if run.status.is_resumable and run.checkpoint else ""
+        story, log = f"{run.reason}{resumes}", _last_log_line(run)
     else:
         story = str(run.record.get("note", ""))
     return plain(story), plain(log)

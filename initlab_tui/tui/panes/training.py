@@ -36,7 +36,7 @@ class Training(Vertical):
     BINDINGS = bindings(TRAINING)
 
     class Requested(Message):
-        """The user requests an action on a run: skip, retry, details or layers."""
+        """The user requests an action on a run: skip, resume, details or layers."""
 
         def __init__(self, action: str, run_id: int) -> None:
             super().__init__()
@@ -160,8 +160,8 @@ class Training(Vertical):
     def action_skip(self) -> None:
         self._request("skip")
 
-    def action_retry(self) -> None:
-        self._request("retry")
+    def action_resume(self) -> None:
+        self._request("resume")
 
     def action_details(self) -> None:
         self._request("details")

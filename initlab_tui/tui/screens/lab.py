@@ -242,8 +242,8 @@ class LabScreen(Screen[None]):
         match message.action:
             case "skip":
                 self._control.skip(message.run_id)
-            case "retry":
-                self._control.retry([message.run_id])
+            case "resume":
+                self._control.resume_or_retry([message.run_id])
             case "layers":
                 self._pages.show_layers(message.run_id)
             case "details":
@@ -259,8 +259,8 @@ class LabScreen(Screen[None]):
                 self._pages.show_details(ids[0])
             case "sort":
                 self._sort()
-            case "retry":
-                self._control.retry(ids)
+            case "resume":
+                self._control.resume_or_retry(ids)
             case "delete":
                 self._editor.delete(ids)
             case "undo":

@@ -1,0 +1,87 @@
+"""When a checkpoint is due, and what is noted when a run continues."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from initlab_tui.domain.events import Started
+from initlab_tui.execution.checkpoint_saver import COST_SHARE, EPOCH_SECONDS, CheckpointSchedule, version_note
+from initlab_tui.store.runs import find_run
+from tests.old_runs import open_unfinished
+
+
+@pytest.fixture
+def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """A function that advances the clock, which otherwise stands still."""
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def advance(seconds: float) -> None:
+        now[0] += seconds
+
+    return advance
+
+
+def test_the_end_of_a_short_epoch_is_skipped(pass_time: Callable[[float], None]) -> None:
+    schedule = CheckpointSchedule(60.0, cost=0.01)
+    saved = []
+    for epoch in range(1, 101):  # of 0.1 s
+        pass_time(0.1)
+        if schedule.is_due(epoch_ended=True):
+            saved.append(epoch)
+            schedule.record(0.01)
+    assert saved == pytest.approx([50, 100], abs=1)
+    assert EPOCH_SECONDS == 5.0
+
+
+def test_a_long_epoch_has_checkpoints_before_its_end(pass_time: Callable[[float], None]) -> None:
+    schedule = CheckpointSchedule(60.0, cost=0.01)
+    pass_time(59.0)
+    assert not schedule.is_due(epoch_ended=False)
+    pass_time(1.0)
+    assert schedule.is_due(epoch_ended=False)
+    schedule.record(0.01)
+    pass_time(EPOCH_SECONDS)
+    assert schedule.is_due(epoch_ended=True) and not schedule.is_due(epoch_ended=False)
+
+
+@pytest.mark.parametrize("cost", [0.001, 0.05, 0.5, 2.0])
+def test_saving_takes_at_most_its_share_of_the_time(pass_time: Callable[[float], None], cost: float) -> None:
+    schedule = CheckpointSchedule(60.0, cost)
+    saving = 0.0
+    for _ in range(6000):  # ten minutes of training in epochs of 0.1 s
+        pass_time(0.1)
+        if schedule.is_due(epoch_ended=True):
+            pass_time(cost)
+            saving += cost
+            schedule.record(cost)
+    assert 0 < saving <= COST_SHARE * 600 + cost
+
+
+def test_a_short_interval_also_applies_to_the_ends_of_epochs(pass_time: Callable[[float], None]) -> None:
+    schedule = CheckpointSchedule(1.0, cost=0.001)
+    pass_time(1.0)
+    assert schedule.is_due(epoch_ended=True) and schedule.is_due(epoch_ended=False)
+
+
+def test_none_is_due_without_an_interval(pass_time: Callable[[float], None]) -> None:
+    schedule = CheckpointSchedule(None, cost=0.001)
+    pass_time(100_000.0)
+    assert not schedule.is_due(epoch_ended=True)
+
+
+def test_other_versions_than_before_are_noted(tmp_path: Path) -> None:
+    with open_unfinished(tmp_path) as store:
+        run = find_run(store, 1)
+        assert run is not None
+        versions = dict(run.record["versions"])
+        started = Started(660, 1760, 44, 10, "CPU", "xla", "", 0.5, "f" * 16, versions)
+        assert version_note(run, started) == ""
+        later = dataclasses.replace(started, versions=versions | {"tensorflow": "99.0"})
+        assert "Resumed with tensorflow 99.0 instead of 2" in version_note(run, later)
+        assert version_note(run, dataclasses.replace(later, step=0)) == ""
