@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from rich.text import Text
-from textual import on, work
+from textual import work
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 
@@ -29,12 +29,12 @@ from initlab_tui.store.comparisons import last_comparison
 from initlab_tui.store.database import Store, StoreError
 from initlab_tui.tui.keys import EVERYWHERE, LAB, RESULTS, SETUP, TRAINING, Key, bindings
 from initlab_tui.tui.lab_backend import LabBackend
-from initlab_tui.tui.messages import NOTICE_SECONDS, StoreChanged
+from initlab_tui.tui.messages import NOTICE_SECONDS
 from initlab_tui.tui.panes.setup import AUTO, Settings
 from initlab_tui.tui.screens.dialogs import Choose
 from initlab_tui.tui.screens.help import HelpScreen
 from initlab_tui.tui.screens.lab import LabScreen
-from initlab_tui.tui.store_monitor import EndedComparison
+from initlab_tui.tui.store_monitor import EndedComparison, StoreSnapshot
 from initlab_tui.tui.trends import Trends
 
 POLL_SECONDS = 0.2
@@ -147,20 +147,20 @@ class LabApp(App[None]):
     async def _poll(self) -> None:
         view = await self._backend.poll()
         if view is not None:
-            self.post_message(StoreChanged(view))
+            self._show(view)
+        # After the new state is shown: a short run would be over before its curve is read at the next poll.
         wanted = self._trends.take()
         if wanted:
             self._trends.keep(await self._backend.trends(wanted))
             self.lab.refresh_trends({run.id for run in wanted})
 
-    @on(StoreChanged)
-    def _store_changed(self, message: StoreChanged) -> None:
-        self.lab.show(message.snapshot)
+    def _show(self, snapshot: StoreSnapshot) -> None:
+        self.lab.show(snapshot)
         for screen in self.screen_stack:
             follow = getattr(screen, "follow", None)
             if follow:
-                follow(message.snapshot)
-        for ended in message.snapshot.ended:
+                follow(snapshot)
+        for ended in snapshot.ended:
             self._announce(ended)
 
     def _announce(self, ended: EndedComparison) -> None:

@@ -106,6 +106,10 @@ class Bench:
         self._train(run, result or Result(), 0, round(share * STEPS))
         return run
 
+    def advance(self, run: Run, share: float) -> None:
+        """Record the steps of a run that has none, up to `share` of all."""
+        self._train(run, Result(), 0, round(share * STEPS))
+
     def end(self, run: Run, result: Result, log: str = "") -> None:
         """Record the rest of a run and its end."""
         now = find_run(self.store, run.id)

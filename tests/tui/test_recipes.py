@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from initlab_tui.domain.claims.recipe import Experiment, Recipe
 from initlab_tui.domain.comparison import Comparison
@@ -282,8 +282,9 @@ async def test_a_recipe_file_with_custom_code_is_opened_only_with_consent(store:
             await lab.until("The path of a recipe file")
             lab.app.screen.query_one(Input).value = str(path)
             await lab.press("enter")
-            await lab.until("runs code that is not part of initlab-tui")
-            assert "mine.py" in lab.text
+            await lab.until("Trust it and open the recipe")
+            question = str(lab.app.screen.query(Static).first().content)
+            assert f"import:mine.draw, from {tmp_path / 'mine.py'}" in question
             await lab.press(answer)
             if answer == "enter":  # Cancel is the first answer
                 await lab.until(lambda: lab.is_at_home)

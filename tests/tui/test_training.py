@@ -9,6 +9,7 @@ import pytest
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.store import progress, workers
 from initlab_tui.store.runs import list_runs
+from initlab_tui.tui.panes import training
 from initlab_tui.tui.screens.details import DetailsScreen
 from initlab_tui.tui.screens.dialogs import Choose
 from tests.database import execute
@@ -263,3 +264,16 @@ async def test_long_durations_fit_their_column(bench: Bench) -> None:
     bench.set(2, busy_seconds=779.0)
     async with open_lab(bench.store) as lab:
         assert [line.split()[-1] for line in queue_lines(lab)] == ["12:59", "1:01:01"]
+
+
+async def test_a_run_that_has_just_ended_stays_on_display_until_the_next_one_has_a_curve(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "KEPT_SECONDS", 60.0)
+    bench.queue(comparison("he_normal", "zeros", seeds=1))
+    async with open_lab(bench.store, WIDE) as lab:
+        bench.end(bench.begin(), Result(0.9))
+        second = bench.begin()
+        await lab.until(lambda: "run 1 he_normal" in lab.training and "█" in lab.training)
+        bench.advance(second, 0.5)
+        await lab.until(lambda: "run 2 zeros" in lab.training)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from rich.text import Text
@@ -21,6 +22,7 @@ from initlab_tui.tui.widgets.lines import Lines
 from initlab_tui.tui.widgets.table import Table
 
 WIDTH_WITH_LAYERS = 128
+KEPT_SECONDS = 1.0  # that a run which has ended stays on display until the next one has a curve
 
 
 class Training(Vertical):
@@ -94,7 +96,7 @@ class Training(Vertical):
         self._draw()
 
     def _draw(self) -> None:
-        run = self.current
+        run = self._displayed()
         trend = self._trends.get(run) if run else None
         now = self.query_one("#now", Lines)
         active = self._snapshot.active if self._snapshot else ()
@@ -107,6 +109,23 @@ class Training(Vertical):
         if subtitle != self._subtitle:
             # Setting it, even to the same text, repaints the whole pane.
             self._subtitle = self.border_subtitle = subtitle
+
+    def _displayed(self) -> Run | None:
+        """Return the run under the cursor, or the one that has just ended while the followed one has no step yet.
+
+        Runs of a fraction of a second would otherwise be over before their curves are on the screen.
+        """
+        current = self.current
+        if not (self._following and current and current.status is RunStatus.RUNNING and not current.step):
+            return current
+        runs = self._snapshot.runs.values() if self._snapshot else ()
+        after = time.time() - KEPT_SECONDS
+        ended = [run for run in runs if run.comparison_id == current.comparison_id and run.step and run.ended]
+        newest = max(ended, key=lambda run: run.ended or 0.0, default=None)
+        if newest is None or (newest.ended or 0.0) < after:
+            return current
+        self.set_timer(KEPT_SECONDS, self._draw)
+        return newest
 
     def _layer_lines(self, run: Run | None, most: int) -> Sequence[Text]:
         from initlab_tui.reports.layers import layer_lines  # not needed for the first paint
