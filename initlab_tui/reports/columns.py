@@ -150,5 +150,5 @@ RUNS = (
     Column[Run]("loss", "loss", lambda run: number(run.test_loss)),
     Column[Run]("time", "time", lambda run: seconds(run.seconds), from_width=100),
     Column[Run]("created", "created", lambda run: when(run.created), is_number=False, from_width=140),
-    Column[Run]("reason", "reason", remark, is_number=False, least=16),
+    Column[Run]("reason", "reason", remark, is_number=False, least=12),
 )
