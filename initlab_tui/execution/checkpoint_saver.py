@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 # Between checkpoints at the ends of epochs, which may last a tenth of a second. So little training is quickly repeated.
 EPOCH_SECONDS = 5.0
-COST_SHARE = 0.01  # of the training time, for saving checkpoints
-# To estimate the cost of the first checkpoint, on a slow disk.
-SAVE_SECONDS, SAVE_BYTES_PER_SECOND = 0.02, 100e6
+COST_SHARE = 0.015  # of the training time, for saving checkpoints
+# To estimate the cost of the first checkpoint.
+SAVE_SECONDS, SAVE_BYTES_PER_SECOND = 0.02, 200e6
 ARRAYS_PER_WEIGHT = 3  # the weight and two moments of Adam
 BYTES_PER_WEIGHT = 4
 
