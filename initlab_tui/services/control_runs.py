@@ -49,6 +49,7 @@ def resume(store: Store, ids: Sequence[int] | None, *, allow_import: bool = Fals
     _refuse(store, chosen, _resume_problem)
     if not allow_import:
         refuse_foreign_code(store, chosen)
+    _refuse(store, chosen, _deadly_problem)
     resumed = set(queue.resume(store, chosen))
     queued = [run.id for run in list_runs(store, chosen) if run.status is RunStatus.QUEUED]
     if _start_missing_workers(store, queued):
@@ -131,6 +132,12 @@ def _start_missing_workers(store: Store, ids: Sequence[int]) -> bool:
     for plan in plans:
         supervisor.start_workers(store, plan)
     return bool(plans)
+
+
+def _deadly_problem(run: Run) -> str:
+    if run.is_deadly and run.status.is_ended:
+        return f"it has killed {run.deaths} workers and is not tried again; queue a new run with other settings"
+    return ""
 
 
 def _controlled(store: Store, ids: Sequence[int], changed: Sequence[int]) -> Controlled:

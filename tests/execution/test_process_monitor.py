@@ -219,6 +219,8 @@ def test_a_run_that_has_killed_two_workers_is_not_tried_again(store: Store, monk
     assert queue.retry(store, [again]) == []
     with pytest.raises(InvalidInputError, match="has killed 2 workers and is not tried again"):
         control_runs.retry(store, [again])
+    with pytest.raises(InvalidInputError, match=r"not tried again|cannot be resumed"):
+        control_runs.resume(store, [again])
 
 
 def test_only_the_user_can_read_the_log(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -63,6 +64,7 @@ def test_a_silent_worker_is_killed_after_its_grace_time(
     store: Store, process: subprocess.Popen[bytes], worker_id: int
 ) -> None:
     process.send_signal(signal.SIGSTOP)
+    os.waitpid(process.pid, os.WUNTRACED)  # until it has stopped
     silent = {worker_id: SHOWN_SILENCE_SECONDS}
     assert escalate(store, silent, TERMINATE_SECONDS - 1).signalled == set()
     assert escalate(store, silent, TERMINATE_SECONDS, KILL_SECONDS - 1).signalled == {worker_id}
