@@ -13,13 +13,13 @@ from initlab_tui.tui.lab_backend import LabBackend
 from initlab_tui.tui.screens.dialogs import Ask
 
 if TYPE_CHECKING:
-    from initlab_tui.tui.screens.lab import LabScreen
+    from initlab_tui.tui.screens.lab_panes import LabPanes
 
 
 class ResultEditor:
     """Edits the runs that the results pane names by id."""
 
-    def __init__(self, screen: LabScreen, backend: LabBackend) -> None:
+    def __init__(self, screen: LabPanes, backend: LabBackend) -> None:
         self._screen, self._backend = screen, backend
 
     def delete(self, ids: list[int]) -> None:

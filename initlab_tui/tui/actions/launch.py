@@ -23,7 +23,7 @@ from initlab_tui.tui.messages import NOTICE_SECONDS
 from initlab_tui.tui.screens.dialogs import Choose
 
 if TYPE_CHECKING:
-    from initlab_tui.tui.screens.lab import LabScreen
+    from initlab_tui.tui.screens.lab_panes import LabPanes
 
 PREPARE_SECONDS = 1.0  # after the last change of the form
 
@@ -31,7 +31,7 @@ PREPARE_SECONDS = 1.0  # after the last change of the form
 class Launcher:
     """Launches what the setup pane of `screen` describes."""
 
-    def __init__(self, screen: LabScreen, backend: LabBackend) -> None:
+    def __init__(self, screen: LabPanes, backend: LabBackend) -> None:
         self._screen, self._backend = screen, backend
         self._facts: dict[str, DatasetFacts] = {}
 

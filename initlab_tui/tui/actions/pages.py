@@ -9,7 +9,7 @@ from initlab_tui.reports.format import initializer_name
 from initlab_tui.tui.lab_backend import LabBackend
 
 if TYPE_CHECKING:
-    from initlab_tui.tui.screens.lab import LabScreen
+    from initlab_tui.tui.screens.lab_panes import LabPanes
 
 # Imports within functions keep the first paint fast.
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Pages:
     """Opens screens over `screen`; a key that is pressed again before a screen opens has no effect."""
 
-    def __init__(self, screen: LabScreen, backend: LabBackend) -> None:
+    def __init__(self, screen: LabPanes, backend: LabBackend) -> None:
         self._screen, self._backend = screen, backend
 
     def show_details(self, run_id: int) -> None:

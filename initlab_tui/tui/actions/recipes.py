@@ -21,21 +21,17 @@ if TYPE_CHECKING:
 
     from initlab_tui.domain.claims.recipe import Experiment, Recipe
     from initlab_tui.services.recipes import RecipeResult
-    from initlab_tui.tui.screens.lab import LabScreen
+    from initlab_tui.tui.screens.lab_panes import LabPanes
 
 # Imports within functions keep the first paint fast.
 OPEN_FILE = ("open a file", "Open a file …")
 
 
 class RecipeActions:
-    """Opens recipes in the setup pane of `screen`, and evaluates their claims.
+    """Opens recipes in the setup pane of `screen`, and evaluates their claims."""
 
-    `chosen` is the recipe that the form was last filled from.
-    """
-
-    def __init__(self, screen: LabScreen, backend: LabBackend) -> None:
+    def __init__(self, screen: LabPanes, backend: LabBackend) -> None:
         self._screen, self._backend = screen, backend
-        self.chosen: Recipe | None = None
         self._opened: dict[str, Recipe] = {}
 
     def choose(self) -> None:
@@ -104,7 +100,7 @@ class RecipeActions:
         self._screen.notify(plain(str(error)), severity="error", timeout=NOTICE_SECONDS, markup=False)
 
     def _fill(self, recipe: Recipe, experiment: Experiment) -> None:
-        self.chosen = recipe
+        self._screen.recipe = recipe
         setup = self._screen.setup
         setup.put(Settings(experiment.comparison, setup.device or AUTO))
         self._screen.action_pane("setup")

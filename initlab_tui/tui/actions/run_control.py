@@ -15,7 +15,7 @@ from initlab_tui.tui.lab_backend import LabBackend
 from initlab_tui.tui.screens.dialogs import Choose
 
 if TYPE_CHECKING:
-    from initlab_tui.tui.screens.lab import LabScreen
+    from initlab_tui.tui.screens.lab_panes import LabPanes
 
 CONFIRM_FROM_SECONDS = 30.0
 RETRIABLE = "only failed, crashed and stopped runs can be resumed or retried"
@@ -24,7 +24,7 @@ RETRIABLE = "only failed, crashed and stopped runs can be resumed or retried"
 class RunControl:
     """Controls the runs that are queued, running or paused."""
 
-    def __init__(self, screen: LabScreen, backend: LabBackend) -> None:
+    def __init__(self, screen: LabPanes, backend: LabBackend) -> None:
         self._screen, self._backend = screen, backend
 
     def _current_comparison(self) -> list[Run]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Protocol
 
 from rich.text import Text
 from textual.widgets import OptionList
@@ -10,8 +11,22 @@ from textual.widgets.option_list import Option
 
 from initlab_tui.reports.escape import plain
 
-if TYPE_CHECKING:
-    from initlab_tui.tui.widgets.field import ChoiceField
+
+class Choosable(Protocol):
+    """What the list needs of its field."""
+
+    choices: Sequence[tuple[str, str]]
+    several: bool
+    chosen: list[str]
+
+    @property
+    def value(self) -> str: ...
+
+    def put(self, value: str) -> None: ...
+
+    def toggle(self, value: str) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class ChoiceList(OptionList, can_focus=False):
@@ -30,7 +45,7 @@ class ChoiceList(OptionList, can_focus=False):
     }
     """
 
-    def __init__(self, field: ChoiceField) -> None:
+    def __init__(self, field: Choosable) -> None:
         super().__init__()
         self._field, self._before, self._ticked, self._typed = field, field.value, False, ""
         self._values = [value for value, _ in field.choices]
