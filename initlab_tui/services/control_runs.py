@@ -112,19 +112,13 @@ def _refuse(store: Store, ids: Sequence[int], problem_of: Callable[[Run], str]) 
 
 
 def _resume_problem(run: Run) -> str:
-    if run.is_deadly:
-        return _deadly(run)
     return "it has a result, and there is nothing to resume" if run.status.has_result else ""
 
 
 def _retry_problem(run: Run) -> str:
-    if run.is_deadly:
-        return _deadly(run)
+    if problem := _deadly_problem(run):
+        return problem
     return "" if run.status.can_be_retried else "only failed, crashed and stopped runs can be retried"
-
-
-def _deadly(run: Run) -> str:
-    return f"it has killed {run.deaths} workers and is not tried again; queue a new run with other settings"
 
 
 def _start_missing_workers(store: Store, ids: Sequence[int]) -> bool:
