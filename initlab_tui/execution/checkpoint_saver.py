@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from typing import TYPE_CHECKING
 
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.events import Checkpointed, Started
@@ -13,9 +12,6 @@ from initlab_tui.store import checkpoints, progress
 from initlab_tui.store.checkpoints import Checkpoint
 from initlab_tui.store.database import Store, StoreError
 from initlab_tui.store.runs import Run
-
-if TYPE_CHECKING:
-    pass
 
 # Between checkpoints at the ends of epochs, which may last a tenth of a second. So little training is quickly repeated.
 EPOCH_SECONDS = 5.0

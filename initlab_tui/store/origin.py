@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
 import platformdirs
@@ -28,13 +29,29 @@ def sign(*parts: object) -> str:
     Raises:
         InvalidInputError: if the key cannot be read or created.
     """
-    message = "\0".join("" if part is None else str(part) for part in parts)
-    return hmac.new(_key(_key_file()), message.encode(), hashlib.sha256).hexdigest()
+    return _signature(_key(_key_file()), parts)
 
 
-def is_own(signature: str | None, *parts: object) -> bool:
-    """Return whether this user signed a run; used as a function in SQL."""
-    return signature is not None and hmac.compare_digest(signature, sign(*parts))
+def is_own(signature: bytes | None, *parts: object) -> bool:
+    """Return whether this user signed a run; used as a function in SQL, with any content of a row as bytes.
+
+    A user who has no key yet has signed nothing, and gets none by looking at a store.
+    """
+    if not isinstance(signature, bytes):
+        return False
+    key = _existing_key(_key_file())
+    return key is not None and hmac.compare_digest(signature, _signature(key, parts).encode())
+
+
+def _signature(key: bytes, parts: Sequence[object]) -> str:
+    message = b"\0".join(_bytes(part) for part in parts)
+    return hmac.new(key, message, hashlib.sha256).hexdigest()
+
+
+def _bytes(part: object) -> bytes:
+    if part is None:
+        return b""
+    return part if isinstance(part, bytes) else str(part).encode()
 
 
 def _key_file() -> Path:
@@ -48,6 +65,12 @@ def _key(file: Path) -> bytes:
     except OSError as error:
         problem = f"the key that marks runs as your own cannot be created: {file}: {error.strerror}"
         raise InvalidInputError.of("store", f"{problem}; make its folder writable, or set XDG_STATE_HOME") from None
+
+
+def _existing_key(file: Path) -> bytes | None:
+    with contextlib.suppress(OSError, InvalidInputError):
+        return _key(file) if file.exists() else None
+    return None
 
 
 def _read(file: Path) -> bytes | None:

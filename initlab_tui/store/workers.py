@@ -62,7 +62,9 @@ HAS_WORKER = """EXISTS (
     SELECT 1 FROM workers
     WHERE workers.ended IS NULL AND workers.device = runs.device AND workers.threads = runs.threads)"""
 # Whether the user queued the run; another one is not trained.
-IS_OWN = "is_own(runs.origin, runs.spec, runs.data_file, runs.import_folder, runs.device, runs.threads)"
+IS_OWN = """is_own(
+    CAST(runs.origin AS BLOB), CAST(runs.spec AS BLOB), CAST(runs.data_file AS BLOB),
+    CAST(runs.import_folder AS BLOB), CAST(runs.device AS BLOB), CAST(runs.threads AS BLOB))"""
 _HAS_WORK = f"""EXISTS (
     SELECT 1 FROM runs
     WHERE status = 'queued' AND runs.device = workers.device AND runs.threads = workers.threads AND {IS_OWN})"""  # noqa: S608

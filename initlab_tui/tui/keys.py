@@ -103,14 +103,14 @@ EVERYWHERE = (
 )
 
 SETUP = (
-    Key("space", "tick", "Tick", "select the initializer, or deselect it"),
+    Key("space", "tick", "Select", "select the initializer, or deselect it"),
     Key(
         "enter",
         "edit",
         "Edit",
         "edit the initializer's parameters; enter accepts them, esc restores the old ones",
     ),
-    Key("plus", "another", "Another", "add the same initializer again, to compare other parameters"),
+    Key("plus", "another", "Copy", "copy the initializer, to compare other parameters"),
     Key("tab", "fields", "Fields", "go to the fields", show=False, priority=True),
     Key("minus,delete", "remove", "Remove", "remove a line that was added with +", show=False),
 )

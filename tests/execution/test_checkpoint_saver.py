@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,18 +12,6 @@ from initlab_tui.domain.events import Started
 from initlab_tui.execution.checkpoint_saver import COST_SHARE, EPOCH_SECONDS, CheckpointSchedule, version_note
 from initlab_tui.store.runs import find_run
 from tests.old_runs import open_unfinished
-
-
-@pytest.fixture
-def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """A function that advances the clock, which otherwise stands still."""
-    now = [1000.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-
-    def advance(seconds: float) -> None:
-        now[0] += seconds
-
-    return advance
 
 
 def test_the_end_of_a_short_epoch_is_skipped(pass_time: Callable[[float], None]) -> None:

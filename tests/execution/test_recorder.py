@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,18 +26,6 @@ def run(store: Store) -> Run:
     assert claimed is not None
     progress.record_started(store, claimed, STARTED, {})
     return claimed
-
-
-@pytest.fixture
-def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """A function that advances the clock, which otherwise stands still."""
-    now = [1000.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-
-    def advance(seconds: float) -> None:
-        now[0] += seconds
-
-    return advance
 
 
 def stepped(step: int) -> Stepped:

@@ -65,6 +65,9 @@ def test_only_runs_that_the_user_queued_are_claimed(store: Store) -> None:
         "import_folder = '/elsewhere'",
         "data_file = '/dev/zero'",
         "origin = 'a guess'",
+        "origin = 'é\u202e'",
+        "origin = CAST(x'ff00fe' AS TEXT)",
+        "spec = CAST(x'ff00fe' AS TEXT)",
     ],
 )
 def test_a_run_that_was_changed_after_it_was_queued_is_held(store: Store, change: str) -> None:
@@ -113,7 +116,7 @@ def test_the_key_is_private_and_stays_the_same(key: Path) -> None:
     assert [path.name for path in key.parent.iterdir()] == ["queue.key"]
     origin._key.cache_clear()
     assert origin.sign("spec") == signature
-    assert origin.is_own(signature, "spec") and not origin.is_own(signature, "other")
+    assert origin.is_own(signature.encode(), "spec") and not origin.is_own(signature.encode(), "other")
 
 
 @pytest.mark.parametrize("spoil", [lambda key: key.chmod(0o644), lambda key: key.write_bytes(b"")])
@@ -121,7 +124,7 @@ def test_a_key_that_others_may_read_or_that_is_damaged_is_replaced(key: Path, sp
     signature = origin.sign("spec")
     spoil(key)
     origin._key.cache_clear()
-    assert not origin.is_own(signature, "spec")
+    assert not origin.is_own(signature.encode(), "spec")
     assert key.stat().st_mode & 0o777 == 0o600
 
 
@@ -133,6 +136,16 @@ def test_processes_that_start_at_once_share_one_key(key: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(found) == 8 and len(set(found)) == 1
+
+
+def test_looking_at_a_store_needs_no_key_and_creates_none(store: Store, key: Path) -> None:
+    run_id = enqueue(store)
+    key.unlink()
+    origin._key.cache_clear()
+    key.parent.rmdir()
+    assert queue.list_held(store) == [run_id]
+    assert claimed(store) is None
+    assert not key.parent.exists()
 
 
 def test_without_a_place_for_the_key_nothing_is_queued(

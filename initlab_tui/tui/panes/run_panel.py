@@ -23,7 +23,7 @@ LEAST_CURVE = 12
 WITHOUT_RUN = (
     "Nothing is training yet.\n"
     "Press r to queue the comparison in the setup and train it here.\n"
-    "Training continues when you leave the lab, and is shown here when you come back."
+    "Training continues in the background when you leave the lab."
 )
 
 
