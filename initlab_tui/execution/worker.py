@@ -8,9 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import faulthandler
-import hashlib
 import os
-import platform
 import signal
 import sys
 import threading
@@ -21,11 +19,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-import initlab_tui
 from initlab_tui.data import arrays
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.events import Checkpointed, Evaluated, Finished, LayersMeasured, Started, Stepped
-from initlab_tui.domain.initializer import IMPORT_PREFIX, Initializer
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution.checkpoint_saver import CheckpointSaver, version_note
@@ -33,6 +29,7 @@ from initlab_tui.execution.liveness import LivenessMonitor
 from initlab_tui.execution.memory import HELP, is_out_of_memory
 from initlab_tui.execution.patience import Patience, has_room
 from initlab_tui.execution.recorder import Recorder
+from initlab_tui.execution.run_record import run_record
 from initlab_tui.store import progress, queue, workers
 from initlab_tui.store.database import ReplacedStoreError, Store, StoreError, is_disk_full
 from initlab_tui.store.files import RESERVE_BYTES, reserve_name
@@ -42,7 +39,8 @@ from initlab_tui.training.quick_import import quick_import
 from initlab_tui.training.xla_cache import XlaCache, default_folder
 
 if TYPE_CHECKING:
-    from initlab_tui.training.compiled_trainer import CompiledTrainerCache, DeviceDataset
+    from initlab_tui.training.compiled_trainer import CompiledTrainerCache
+    from initlab_tui.training.device_dataset import DeviceDataset
 
 NICENESS = 5  # keeps the screen responsive
 POLL_SECONDS = 0.1
@@ -159,7 +157,8 @@ class Worker:
                 match event:
                     case Started():
                         saver.start(event)
-                        record = self._record(run, event, " ".join(filter(None, (note, version_note(run, event)))))
+                        notes = (self._device_note, event.note, note, version_note(run, event))
+                        record = run_record(run, event, self.threads, " ".join(filter(None, notes)))
                         request = self._record_started(run, event, record, checkpoint.totals if checkpoint else None)
                         if request == "stop":
                             return RunStatus.STOPPED, ON_REQUEST
@@ -183,7 +182,7 @@ class Worker:
         return ON_REQUEST if request == "stop" else "the worker was terminated (SIGTERM)"
 
     def _data(self, dataset: str, file: str | None) -> DeviceDataset:
-        from initlab_tui.training.compiled_trainer import DeviceDataset
+        from initlab_tui.training.device_dataset import DeviceDataset
 
         key = (dataset, file)
         if key not in self._datasets:
@@ -198,38 +197,6 @@ class Worker:
         return self.patience.until_possible(
             lambda: progress.record_started(self.store, run, event, record, totals), run
         )
-
-    def _record(self, run: Run, event: Started, note: str) -> dict[str, Any]:
-        return {
-            "versions": {
-                "initlab-tui": initlab_tui.__version__,
-                "python": platform.python_version(),
-                **event.versions,
-            },
-            "platform": platform.platform(),
-            "host": platform.node(),
-            "device": event.device,
-            "threads": self.threads,
-            "execution": event.execution,
-            "note": " ".join(filter(None, (self._device_note, event.note, note))),
-            **custom_source(run.spec.initializer),
-            **({"initialization": event.initialization} if event.initialization else {}),
-            "weights": event.weights,
-            "compile_seconds": event.compile_seconds,
-            "data_file": run.data_file,
-            "data_fingerprint": event.fingerprint,
-            "resumed_at_step": event.step or None,
-        }
-
-
-def custom_source(initializer: Initializer) -> dict[str, str]:
-    """Return the file of a custom initializer and its fingerprint; nothing for one of the catalogue."""
-    if not initializer.is_imported:
-        return {}
-    module = sys.modules[initializer.name.removeprefix(IMPORT_PREFIX).rpartition(".")[0]]
-    file = Path(module.__file__ or "")
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.is_file() else ""
-    return {"initializer_file": str(file), "initializer_fingerprint": digest}
 
 
 @contextlib.contextmanager

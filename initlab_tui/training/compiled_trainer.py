@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from initlab_tui.data.arrays import Dataset
 from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.spec import EVALUATION_BATCH, RunSpec
 from initlab_tui.training import network
+from initlab_tui.training.device_dataset import DeviceDataset, scaled
 from initlab_tui.training.layer_measurement import PROBE_IMAGES, Probe
 from initlab_tui.training.xla_cache import XlaCache
 
@@ -32,22 +32,6 @@ KEPT_PROGRAMS = 4
 
 
 Floats = npt.NDArray[np.floating[Any]]
-
-
-class DeviceDataset:
-    """A dataset in the device's memory: pixels keep their stored type and are scaled when they are used."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self.x_train, self.y_train = tf.constant(dataset.x_train), tf.constant(dataset.y_train)
-        self.x_test, self.y_test = tf.constant(dataset.x_test), tf.constant(dataset.y_test)
-        self.train_images, self.test_images = len(dataset.y_train), len(dataset.y_test)
-        self.pixel_scale = dataset.pixel_scale
-        self.shape, self.classes = dataset.shape, dataset.classes
-        self.fingerprint = dataset.fingerprint()
-
-    def pixels(self, images: tf.Tensor) -> tf.Tensor:
-        """Convert stored images to the network's input: float32, scaled."""
-        return _scaled(images, self.pixel_scale)
 
 
 def is_unnamed(state: State) -> bool:
@@ -194,7 +178,7 @@ class CompiledTrainer:
         self._evaluate(data.x_test, data.y_test)
 
     def _pixels(self, images: tf.Tensor) -> tf.Tensor:
-        return _scaled(images, self._scale)
+        return scaled(images, self._scale)
 
     def _step(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Take one step as in the lecture: forward pass on a tape, cross entropy on logits, gradients, update.
@@ -256,10 +240,6 @@ def _no_steps(data: DeviceDataset) -> tuple[tf.Tensor, ...]:
     """Return the arguments of a chunk that trains no step."""
     order = tf.zeros([data.train_images], tf.int32)
     return data.x_train, data.y_train, order, tf.constant(0), tf.constant(0)
-
-
-def _scaled(images: tf.Tensor, scale: float) -> tf.Tensor:
-    return tf.cast(images, tf.float32) * scale
 
 
 def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

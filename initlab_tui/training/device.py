@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import platform
-from pathlib import Path
-
 import keras
 import numpy as np
 import tensorflow as tf
+
+from initlab_tui.training import cpu
 
 
 def override_keras_config() -> None:
@@ -41,14 +40,7 @@ def versions() -> dict[str, str]:
 def name() -> str:
     """Return the device that training runs on, with its model name."""
     if not sees_gpu():
-        return f"CPU: {_processor()}"
+        return f"CPU: {cpu.name()}"
     gpus = tf.config.list_physical_devices("GPU")
     details = tf.config.experimental.get_device_details(gpus[0])
     return f"GPU: {details.get('device_name', gpus[0].name)}"
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())

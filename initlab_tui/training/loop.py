@@ -14,7 +14,8 @@ import tensorflow as tf
 from initlab_tui.domain.events import Checkpointed, Evaluated, Event, Finished, LayersMeasured, Started, Stepped
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training import data_dependent, device, network
-from initlab_tui.training.compiled_trainer import MAX_CHUNK, CompiledTrainer, CompiledTrainerCache, DeviceDataset
+from initlab_tui.training.compiled_trainer import MAX_CHUNK, CompiledTrainer, CompiledTrainerCache
+from initlab_tui.training.device_dataset import DeviceDataset
 
 CHUNK_SECONDS = 0.1
 FIRST_CHUNK = 4

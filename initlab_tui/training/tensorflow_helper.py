@@ -25,7 +25,8 @@ from initlab_tui.data import arrays
 from initlab_tui.data.arrays import KEYS
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training import device, network
-from initlab_tui.training.compiled_trainer import DeviceDataset, probe_of
+from initlab_tui.training.compiled_trainer import probe_of
+from initlab_tui.training.device_dataset import DeviceDataset
 from initlab_tui.training.initializers import importing_from
 from initlab_tui.training.loop import sample
 

@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import platform
 import sys
 import time
 import zlib
@@ -21,6 +20,8 @@ from pathlib import Path
 from typing import TextIO
 
 import platformdirs
+
+from initlab_tui.training import cpu
 
 FLAG = "--tf_xla_persistent_cache_directory"
 MAX_BYTES = 64_000_000  # about 80 programs
@@ -35,16 +36,9 @@ def default_folder(threads: int) -> Path:
     """
     depends_on = (
         *(f"{package} {version(package)}" for package in ("tensorflow", "keras")),
-        *(platform.machine(), _processor(), str(threads), os.environ.get("XLA_FLAGS", "")),
+        *(cpu.instructions(), str(threads), os.environ.get("XLA_FLAGS", "")),
     )
     return platformdirs.user_cache_path("initlab-tui") / "xla" / _digest(*depends_on)
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    named = {line for line in lines if line.startswith(("model name", "flags", "Features"))}
-    return "\n".join(sorted(named)) or platform.processor()
 
 
 def _digest(*texts: str) -> str:

@@ -15,7 +15,8 @@ from initlab_tui.data import arrays
 from initlab_tui.domain.events import LayersMeasured, Stepped
 from initlab_tui.domain.fields import hidden_text
 from initlab_tui.domain.spec import RunSpec
-from initlab_tui.training.compiled_trainer import CompiledTrainerCache, DeviceDataset
+from initlab_tui.training.compiled_trainer import CompiledTrainerCache
+from initlab_tui.training.device_dataset import DeviceDataset
 from initlab_tui.training.loop import train
 
 RUNS = (("256,256", 1), ("256,256", 10), ("256,256", 40), ("100x30", 3), ("1000x5", 1))

@@ -49,7 +49,8 @@ cache.enable()
 stage("import of the worker")
 with quick_import():
     from initlab_tui.training import device
-    from initlab_tui.training.compiled_trainer import CompiledTrainer, CompiledTrainerCache, DeviceDataset
+    from initlab_tui.training.compiled_trainer import CompiledTrainer, CompiledTrainerCache
+    from initlab_tui.training.device_dataset import DeviceDataset
     from initlab_tui.training.layer_measurement import Probe
     from initlab_tui.training.loop import train
 stage("import of TensorFlow and Keras")

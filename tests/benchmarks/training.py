@@ -67,7 +67,7 @@ def load_training(data_dir: Path, threads: int) -> Any:
 
     device.configure(threads)
     from initlab_tui.data.arrays import load
-    from initlab_tui.training.compiled_trainer import DeviceDataset
+    from initlab_tui.training.device_dataset import DeviceDataset
 
     return DeviceDataset(load("mnist", data_dir / "mnist.npz"))
 

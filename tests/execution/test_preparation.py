@@ -14,7 +14,8 @@ from initlab_tui.store import queue, workers
 from initlab_tui.store.database import Store
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import find_run
-from initlab_tui.training.compiled_trainer import CompiledTrainerCache, DeviceDataset
+from initlab_tui.training.compiled_trainer import CompiledTrainerCache
+from initlab_tui.training.device_dataset import DeviceDataset
 from tests.database import execute
 
 SPEC = RunSpec.checked(hidden="12", batch_size=32, epochs=1)

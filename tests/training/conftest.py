@@ -9,7 +9,8 @@ import pytest
 
 from initlab_tui.data.arrays import load
 from initlab_tui.training import compiled_trainer
-from initlab_tui.training.compiled_trainer import CompiledTrainerCache, DeviceDataset
+from initlab_tui.training.compiled_trainer import CompiledTrainerCache
+from initlab_tui.training.device_dataset import DeviceDataset
 
 
 @pytest.fixture(scope="session")

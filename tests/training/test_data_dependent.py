@@ -12,8 +12,9 @@ from initlab_tui.domain.catalog.choices import ACTIVATIONS
 from initlab_tui.domain.events import Checkpointed, Evaluated, Event, Started, Stepped
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training import network
-from initlab_tui.training.compiled_trainer import CompiledTrainerCache, DeviceDataset
+from initlab_tui.training.compiled_trainer import CompiledTrainerCache
 from initlab_tui.training.data_dependent import SAMPLE
+from initlab_tui.training.device_dataset import DeviceDataset
 from initlab_tui.training.loop import shuffled, train
 
 

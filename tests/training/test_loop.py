@@ -19,7 +19,8 @@ from initlab_tui.domain.catalog.choices import ACTIVATIONS, OPTIMIZERS
 from initlab_tui.domain.events import Checkpointed, Evaluated, Event, Finished, LayersMeasured, Started, Stepped
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training import loop
-from initlab_tui.training.compiled_trainer import CompiledTrainer, CompiledTrainerCache, DeviceDataset
+from initlab_tui.training.compiled_trainer import CompiledTrainer, CompiledTrainerCache
+from initlab_tui.training.device_dataset import DeviceDataset
 from initlab_tui.training.loop import (
     MEASUREMENT_SECONDS,
     MEASUREMENT_SHARE,
@@ -160,7 +161,8 @@ import tensorflow as tf
 from initlab_tui.data.arrays import load
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training.loop import shuffled
-from initlab_tui.training.compiled_trainer import DeviceDataset, CompiledTrainer
+from initlab_tui.training.compiled_trainer import CompiledTrainer
+from initlab_tui.training.device_dataset import DeviceDataset
 data = DeviceDataset(load("digits", None))
 program = CompiledTrainer(RunSpec(), data)
 order = tf.constant(shuffled(0, 0, data.train_images))
@@ -297,7 +299,8 @@ device.configure(2)
 from initlab_tui.data.arrays import load
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training.loop import train
-from initlab_tui.training.compiled_trainer import DeviceDataset, CompiledTrainerCache
+from initlab_tui.training.compiled_trainer import CompiledTrainerCache
+from initlab_tui.training.device_dataset import DeviceDataset
 data, programs = DeviceDataset(load("digits", None)), CompiledTrainerCache()
 for written in sys.argv[1:]:
     spec = RunSpec.from_json(written)

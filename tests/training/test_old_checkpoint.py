@@ -10,7 +10,8 @@ from initlab_tui.domain.events import Evaluated, Event, Finished, Started, Stepp
 from initlab_tui.store import checkpoints, sql
 from initlab_tui.store.checkpoints import Found
 from initlab_tui.store.runs import find_run
-from initlab_tui.training.compiled_trainer import CompiledTrainerCache, DeviceDataset
+from initlab_tui.training.compiled_trainer import CompiledTrainerCache
+from initlab_tui.training.device_dataset import DeviceDataset
 from initlab_tui.training.loop import train
 from tests.old_runs import open_unfinished
 

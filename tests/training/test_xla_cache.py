@@ -24,7 +24,8 @@ assert cache is None or cache.enable()
 from initlab_tui.data.arrays import load
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training import device
-from initlab_tui.training.compiled_trainer import CompiledTrainerCache, DeviceDataset
+from initlab_tui.training.compiled_trainer import CompiledTrainerCache
+from initlab_tui.training.device_dataset import DeviceDataset
 from initlab_tui.training.loop import train
 
 device.configure(1)

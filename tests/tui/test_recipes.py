@@ -59,6 +59,14 @@ def with_accuracies(accuracies: Mapping[str, float], step: float = 0.001) -> Cal
     return lambda run: Result(accuracies[str(run.spec.initializer)] + step * run.seed)
 
 
+async def ask_for_recipe_file(lab: Lab) -> None:
+    """Go to the question for the path of a recipe file."""
+    await lab.press("e")
+    await lab.until("Open a file …")
+    await lab.press("end", "enter")
+    await lab.until("The path of a recipe file")
+
+
 async def read_claims(lab: Lab) -> str:
     """Open the page of claims and return its text."""
     await lab.press("v")
@@ -159,10 +167,7 @@ async def test_a_recipe_file_is_opened_and_its_claims_are_evaluated(bench: Bench
     path.write_text(loader.text("lecture-xavier").replace("Xavier initialization gives 96.50 %", "My own claim"))
     bench.train(with_seeds(LECTURE, 3), with_accuracies(CLAIMED_ACCURACIES))
     async with open_lab(bench.store, WIDE) as lab:
-        await lab.press("e")
-        await lab.until("Open a file …")
-        await lab.press("end", "enter")
-        await lab.until("The path of a recipe file")
+        await ask_for_recipe_file(lab)
         lab.app.screen.query_one(Input).value = str(path.with_name("gone.toml"))
         await lab.until("cannot be read: No such file")
         lab.app.screen.query_one(Input).value = str(path)
@@ -276,10 +281,7 @@ async def test_a_recipe_file_with_custom_code_is_opened_only_with_consent(store:
     async with open_lab(store, WIDE) as lab:
         before = lab.app.lab.setup.comparison
         for answer in ("enter", "down"):
-            await lab.press("e")
-            await lab.until("Open a file …")
-            await lab.press("end", "enter")
-            await lab.until("The path of a recipe file")
+            await ask_for_recipe_file(lab)
             lab.app.screen.query_one(Input).value = str(path)
             await lab.press("enter")
             await lab.until("Trust it and open the recipe")
@@ -301,10 +303,7 @@ async def test_a_recipe_file_that_names_a_module_of_python_is_refused(store: Sto
     evil = "import:subprocess.Popen:args=touch PWNED,shell=True"
     path.write_text(sample_recipe.TEXT.replace('["zeros", ', f'["zeros", "{evil}", '))
     async with open_lab(store, WIDE) as lab:
-        await lab.press("e")
-        await lab.until("Open a file …")
-        await lab.press("end", "enter")
-        await lab.until("The path of a recipe file")
+        await ask_for_recipe_file(lab)
         lab.app.screen.query_one(Input).value = str(path)
         await lab.press("enter")
         await lab.until(lambda: "'subprocess' is a module of Python" in lab.notifications)

@@ -149,7 +149,7 @@ def return_to_lab(terminal: Terminal) -> None:
     for _ in range(10):  # more rounds than screens: a change on the screen may have another cause than Esc
         with suppress(AssertionError):
             terminal.send("1")
-            terminal.wait_for("space Tick", seconds=5)
+            terminal.wait_for("space Select", seconds=5)
             return
         covered = terminal.text
         terminal.send(ESCAPE)
