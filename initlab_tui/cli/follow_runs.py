@@ -24,14 +24,14 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class Trained:
-    """The runs of a comparison, and whether Ctrl+C stopped them."""
+    """The runs of a comparison that can be read, and whether Ctrl+C stopped them."""
 
     runs: tuple[Run, ...]
     interrupted: bool = False
 
     @property
     def comparison_id(self) -> int | None:
-        return self.runs[0].comparison_id
+        return self.runs[0].comparison_id if self.runs else None
 
 
 def train(submission: Submission, store_path: Path, console: Console, *, detach: bool = False) -> Trained:
@@ -76,4 +76,4 @@ def exit_code(trained: Trained, *, divergence_is_expected: bool) -> int:
     if trained.interrupted:
         return INTERRUPTED
     results = {RunStatus.DONE, RunStatus.DIVERGED} if divergence_is_expected else {RunStatus.DONE}
-    return 0 if all(run.status in results for run in trained.runs) else FAILED
+    return 0 if trained.runs and all(run.status in results for run in trained.runs) else FAILED

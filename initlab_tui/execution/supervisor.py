@@ -127,6 +127,10 @@ def reap(store: Store) -> list[int]:
     if store.read_only:
         return []
     crashed = []
+    for unreadable in workers.list_unreadable(store):
+        if unreadable.id is not None:  # nothing is known about its process, and runs must not wait for it
+            how = f"its row in the store cannot be read: {unreadable.problem}"
+            crashed += workers.mark_dead(store, unreadable.id, how)
     for worker in workers.list_alive(store):
         silent = time.time() - worker.heartbeat
         if _is_dead(worker, silent):

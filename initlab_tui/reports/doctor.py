@@ -107,6 +107,7 @@ def _store_facts(store: StoreStatus) -> Iterator[tuple[str, str]]:
         file = f"mode {health.mode.removeprefix('0o')}, {health.megabytes} MB"
         yield "", f"schema {health.schema}, journal {health.journal}, {file}, {health.workers_alive} workers alive"
         yield "runs", ", ".join(f"{count} {status}" for status, count in health.runs.items()) or "none"
+        yield from (("unreadable", row) for row in health.unreadable)
 
 
 def _pairs(values: Mapping[str, str]) -> str:
@@ -146,5 +147,6 @@ def _store_document(store: StoreStatus) -> dict[str, Any]:
             "megabytes": store.health.megabytes,
             "runs": dict(store.health.runs),
             "workers_alive": store.health.workers_alive,
+            "unreadable": list(store.health.unreadable),
         }
     return document

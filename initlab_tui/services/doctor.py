@@ -18,6 +18,8 @@ from initlab_tui.execution import supervisor, tensorflow_process
 from initlab_tui.store.database import Store
 from initlab_tui.store.integrity import StoreReport, check_store
 
+MAX_NAMED = 5  # unreadable rows that are named in the summary
+
 
 @dataclass(frozen=True)
 class DatasetStatus:
@@ -41,7 +43,7 @@ class StoreStatus:
 
 @dataclass(frozen=True)
 class Examination:
-    """The findings about this machine; `problems` are the reasons why training would fail.
+    """The findings about this machine; `problems` are why training would fail, or what is wrong with the store.
 
     `tensorflow` is the answer of the TensorFlow process; `plan` describes the workers and threads that would be used.
     """
@@ -66,6 +68,8 @@ def examine(store_path: Path, data_dir: Path | None) -> Examination:
     problems = [f"TensorFlow cannot be used: {answer['error']}"] if "error" in answer else []
     if store.exists and store.message != "ok":
         problems.append(f"the store is damaged or cannot be used: {store.message}")
+    if store.health and store.health.unreadable:
+        problems.append(_unreadable(store.health.unreadable))
     versions = answer.pop("versions", {})
     return Examination(
         problems=tuple(problems),
@@ -80,6 +84,11 @@ def examine(store_path: Path, data_dir: Path | None) -> Examination:
         dataset_folders=tuple(folders(data_dir)),
         store=store,
     )
+
+
+def _unreadable(found: Sequence[str]) -> str:
+    shown = "; ".join(found[:MAX_NAMED]) + (f"; and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else "")
+    return f"the store has values that cannot be read, and what they belong to is left out: {shown}"
 
 
 def _plan() -> dict[str, str]:

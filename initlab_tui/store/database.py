@@ -146,6 +146,7 @@ def _connect_to_read(path: Path, busy_seconds: float) -> sqlite3.Connection:
     """Connect without writing anything: also in a folder in which the files of a WAL cannot be created."""
     for options in ("mode=ro", "mode=ro&immutable=1"):
         connection = sqlite3.connect(f"{path.as_uri()}?{options}", timeout=busy_seconds, isolation_level=None, uri=True)
+        connection.text_factory = _text
         try:
             _check_schema(path, connection)
         except sqlite3.OperationalError:
@@ -166,6 +167,7 @@ def _connect_to_read(path: Path, busy_seconds: float) -> sqlite3.Connection:
 
 def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
+    connection.text_factory = _text
     try:
         _check_schema(path, connection)
         connection.create_function("is_own", -1, origin.is_own, deterministic=True)
@@ -180,6 +182,14 @@ def _connect(path: Path, busy_seconds: float) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _text(value: bytes) -> str | bytes:
+    """Return a text; if it is not UTF-8, its bytes, rather than failing the whole query because of one row."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
 
 
 def _check_schema(path: Path, connection: sqlite3.Connection) -> None:

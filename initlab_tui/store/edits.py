@@ -25,7 +25,7 @@ def delete(store: Store, ids: Sequence[int]) -> list[int]:
     """
     with sql.transaction(store) as connection:
         statuses = _statuses(store, connection, ids)
-        active = [str(run_id) for run_id, status in statuses.items() if status.is_active]
+        active = [str(run_id) for run_id, status in statuses.items() if status and status.is_active]
         if active:
             raise InvalidInputError.of("id", f"cannot delete run {', '.join(active)}: stop it first")
         _set(connection, list(statuses), "deleted", time.time(), "deleted")
@@ -78,7 +78,9 @@ def purge(store: Store, older_than_seconds: float) -> int:
     """Permanently remove runs that were deleted at least this long ago, with all their data; return their number."""
     before = time.time() - older_than_seconds
     with sql.transaction(store) as connection:
-        ids = [run_id for (run_id,) in connection.execute("SELECT id FROM runs WHERE deleted <= ?", (before,))]
+        ids = [
+            run_id for (run_id,) in connection.execute("SELECT id FROM runs WHERE deleted BETWEEN 0 AND ?", (before,))
+        ]
         if ids:
             # Record the event for no run, and before the events of the runs are removed, so that numbers only increase.
             note(connection, None, "purged", f"{len(ids)} runs")
@@ -102,14 +104,15 @@ def fitting(field: str, text: str) -> str:
     return text
 
 
-def _rows(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, tuple[RunStatus, float | None]]:
-    """Return the status and the time of deletion of existing runs, including deleted ones."""
+def _rows(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, tuple[RunStatus | None, float | None]]:
+    """Return the status, None if it is invalid, and the time of deletion of existing runs, including deleted ones."""
     query = f"SELECT id, status, deleted FROM runs WHERE id {sql.IN_LIST} ORDER BY id"  # noqa: S608 - no outside text
     rows = connection.execute(query, (sql.json_list(ids),))
-    return {run_id: (RunStatus(status), when) for run_id, status, when in rows}
+    known = set(RunStatus)
+    return {run_id: (RunStatus(status) if status in known else None, when) for run_id, status, when in rows}
 
 
-def _statuses(store: Store, connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, RunStatus]:
+def _statuses(store: Store, connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, RunStatus | None]:
     kept = {run_id: status for run_id, (status, deleted) in _rows(connection, ids).items() if deleted is None}
     refuse_unknown(store, ids, kept)
     return kept

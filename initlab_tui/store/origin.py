@@ -32,9 +32,11 @@ def sign(*parts: object) -> str:
     return hmac.new(_key(_key_file()), message.encode(), hashlib.sha256).hexdigest()
 
 
-def is_own(signature: str | None, *parts: object) -> bool:
-    """Return whether this user signed a run; used as a function in SQL."""
-    return signature is not None and hmac.compare_digest(signature, sign(*parts))
+def is_own(signature: bytes | None, *parts: bytes | None) -> bool:
+    """Return whether this user signed a run; used as a function in SQL, with BLOBs, because any text may be invalid."""
+    # Text that is not UTF-8 was never signed.
+    texts = [None if part is None else part.decode(errors="replace") for part in parts]
+    return signature is not None and hmac.compare_digest(signature, sign(*texts).encode())
 
 
 def _key_file() -> Path:

@@ -7,12 +7,13 @@ import socket
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from initlab_tui.domain.errors import InvalidInputError, shown
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.store import events, sql
+from initlab_tui.store import events, rows, sql
 from initlab_tui.store.database import Store
 from initlab_tui.store.worker_log import log_tail
 
@@ -55,13 +56,36 @@ class RegisteredWorker:
     preparation: Preparation | None
 
 
-_COLUMNS = ", ".join(column.name for column in fields(RegisteredWorker))
+@dataclass(frozen=True)
+class UnreadableWorker:
+    """A row of the store that is not a valid worker, and why; the id is None if it is invalid itself."""
+
+    id: int | None
+    problem: str
+
+
+_RULES = {
+    "id": rows.ID,
+    "host": rows.LINE,
+    "device": rows.DEVICE,
+    "threads": rows.THREADS,
+    "visible_devices": rows.LINE,
+    "idle_seconds": rows.number(0, rows.MAX_SECONDS),
+    "monitor_pid": rows.optional(rows.PID),
+    "monitor_born": rows.optional(rows.TIME),
+    "pid": rows.optional(rows.PID),
+    "born": rows.optional(rows.TIME),
+    "heartbeat": rows.TIME,
+    "preparation": rows.ANY,  # an invalid request is ignored
+}
+_COLUMNS = ", ".join(_RULES)
 # Whether a worker that could train the run is alive.
 HAS_WORKER = """EXISTS (
     SELECT 1 FROM workers
     WHERE workers.ended IS NULL AND workers.device = runs.device AND workers.threads = runs.threads)"""
 # Whether the user queued the run; another one is not trained.
-IS_OWN = "is_own(runs.origin, runs.spec, runs.data_file, runs.import_folder, runs.device, runs.threads)"
+_SIGNED = ("origin", "spec", "data_file", "import_folder", "device", "threads")
+IS_OWN = f"is_own({', '.join(f'CAST(runs.{column} AS BLOB)' for column in _SIGNED)})"
 _HAS_WORK = f"""EXISTS (
     SELECT 1 FROM runs
     WHERE status = 'queued' AND runs.device = workers.device AND runs.threads = workers.threads AND {IS_OWN})"""  # noqa: S608
@@ -72,16 +96,29 @@ def read_worker(store: Store, worker_id: int) -> RegisteredWorker:
 
     Raises:
         KeyError: if there is none with this id.
+        InvalidInputError: if its row cannot be read.
     """
     query = f"SELECT {_COLUMNS} FROM workers WHERE id = ?"  # noqa: S608 - no outside text
     row = sql.connection(store).execute(query, (worker_id,)).fetchone()
     if row is None:
         raise KeyError(worker_id)
-    return _worker(row)
+    worker = _worker(row)
+    if isinstance(worker, UnreadableWorker):
+        raise InvalidInputError.of("store", f"worker {worker_id} in {store.path} cannot be read: {worker.problem}")
+    return worker
 
 
 def list_alive(store: Store) -> list[RegisteredWorker]:
-    """Return the registered workers that have not ended."""
+    """Return the registered workers that have not ended, without those whose rows cannot be read."""
+    return [worker for worker in _alive(store) if isinstance(worker, RegisteredWorker)]
+
+
+def list_unreadable(store: Store) -> list[UnreadableWorker]:
+    """Return the rows that have no time of an end and cannot be read."""
+    return [worker for worker in _alive(store) if isinstance(worker, UnreadableWorker)]
+
+
+def _alive(store: Store) -> list[RegisteredWorker | UnreadableWorker]:
     query = f"SELECT {_COLUMNS} FROM workers WHERE ended IS NULL ORDER BY id"  # noqa: S608 - no outside text
     return [_worker(row) for row in sql.connection(store).execute(query)]
 
@@ -186,7 +223,7 @@ def mark_dead(store: Store, worker_id: int, how: str) -> list[int]:
         if row is None:
             return []
         # A death may be noticed much later, so the run's time ends with the last heartbeat.
-        last = min(now, row[0] + HEARTBEAT_SECONDS)
+        last = min(now, row[0] + HEARTBEAT_SECONDS) if rows.TIME.allows(row[0]) else now
         reason = f"worker {worker_id} died: {how}"
         crashed = connection.execute(
             "UPDATE runs SET status = ?, reason = ?, log_tail = ?, ended = ?, request = NULL, "
@@ -199,10 +236,23 @@ def mark_dead(store: Store, worker_id: int, how: str) -> list[int]:
     return [run_id for (run_id,) in crashed]
 
 
-def _worker(row: Sequence[Any]) -> RegisteredWorker:
-    values = list(row)
-    values[-1] = Preparation(**json.loads(values[-1])) if values[-1] else None
+def _worker(row: Sequence[Any]) -> RegisteredWorker | UnreadableWorker:
+    problem = rows.problem(_RULES, row)
+    if problem:
+        return UnreadableWorker(rows.valid_id(row[0]), shown(problem))
+    values = [*row[:-1], _preparation(row[-1])]
     return RegisteredWorker(*values)
+
+
+def _preparation(text: object) -> Preparation | None:
+    try:
+        request = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        return None
+    match request:
+        case {"spec": str(spec), "data_file": str() | None as file}:
+            return Preparation(spec, file)
+    return None
 
 
 def _register(
@@ -228,11 +278,11 @@ def _register(
 def _least_used(connection: sqlite3.Connection, gpus: Sequence[str]) -> str:
     if not gpus:
         return "-1"
-    rows = connection.execute(
+    found = connection.execute(
         "SELECT visible_devices, count(*) FROM workers WHERE ended IS NULL AND host = ? GROUP BY visible_devices",
         (socket.gethostname(),),
     )
-    busy = dict(rows.fetchall())
+    busy = dict(found.fetchall())
     return min(gpus, key=lambda gpu: busy.get(gpu, 0))
 
 

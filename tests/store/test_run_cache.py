@@ -118,6 +118,6 @@ def test_ten_thousand_runs_are_read_quickly_and_equal_specs_are_parsed_once(
     monkeypatch.setattr(RunSpec, "from_json", counted)
     cache = RunCache(store)
     assert cache.refresh()
-    assert parsed == []
+    assert len(parsed) == 200
     assert [run.spec for run in cache.runs.values()] == specs
     assert len(parsed) == 200

@@ -59,11 +59,13 @@ class RunControl:
     def retry(self, ids: Sequence[int]) -> None:
         """Queue the failed, crashed and stopped ones of these runs again."""
         runs = [run for run in self._screen.runs if run.id in ids]
-        if any(run.status.can_be_retried for run in runs):
+        if not runs:
+            self._screen.notify("A run that cannot be read cannot be retried.", markup=False)
+        elif any(run.status.can_be_retried for run in runs):
             self._screen.run_worker(self._retry(runs), group="write")
         elif len(runs) == 1:
             self._screen.notify(f"Run {runs[0].id} is {runs[0].status}: {RETRIABLE}.", markup=False)
-        elif runs:
+        else:
             self._screen.notify(f"None of these {len(runs)} runs can be retried: {RETRIABLE}.", markup=False)
 
     async def _retry(self, runs: Sequence[Run]) -> None:
