@@ -12,6 +12,7 @@ import json
 import math
 import os
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -44,10 +45,18 @@ many = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
+
+class Huge(Enum):
+    """A whole number of more digits than Python writes."""
+
+    HUGE = "huge"
+
+
+HUGE = Huge.HUGE
 # SQLite and JSON documents in UTF-8 hold no surrogates.
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 numbers = st.one_of(
-    st.integers(), st.floats(), st.sampled_from([10**400, -(10**5000), 2**63 - 1, 1e308, -1e300, math.inf, math.nan, 0])
+    st.integers(), st.floats(), st.sampled_from([10**400, HUGE, 2**63 - 1, 1e308, -1e300, math.inf, math.nan, 0])
 )
 words = st.sampled_from(
     ["", "none", "digits", "npz:", "relu", "100x30", "1x" + "9" * 5000, "3,3", "adam", "he_normal", "healthy", "gpu:1"]
@@ -60,14 +69,14 @@ json_values = st.recursive(
 
 
 def json_text(value: object) -> str:
-    """Return JSON with numbers of any size; Python itself writes only integers of up to 4,300 digits."""
-    if isinstance(value, bool) or not isinstance(value, int | list | dict):
-        return json.dumps(value)
-    if isinstance(value, int):
-        return str(value) if abs(value) < 10**4000 else "-1" + "0" * 5000
+    """Return JSON, also of HUGE, which Python cannot write."""
+    if value is HUGE:
+        return "-1" + "0" * 5000
     if isinstance(value, list):
         return f"[{','.join(map(json_text, value))}]"
-    return f"{{{','.join(f'{json.dumps(key)}:{json_text(item)}' for key, item in value.items())}}}"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{json.dumps(key)}:{json_text(item)}' for key, item in value.items())}}}"
+    return json.dumps(value)
 
 
 def fields_of(model: type[RunSpec] | type[Comparison]) -> st.SearchStrategy[str]:

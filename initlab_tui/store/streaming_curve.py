@@ -14,7 +14,8 @@ from initlab_tui.store.rows import MAX_STEP, accuracy_or_nan, loss_or_nan
 _INTERVALS = f"""
     SELECT max(step), count(*), iif(sum(typeof(loss) = 'real') = count(*), sum(loss), NULL),
         iif(sum(typeof(accuracy) = 'real') = count(*), sum(accuracy), NULL)
-    FROM metrics WHERE run_id = ? AND split = 'train' AND step > ? AND step <= {MAX_STEP} GROUP BY (step - 1) / ? ORDER BY 1
+    FROM metrics WHERE run_id = ? AND split = 'train' AND step > ? AND step <= {MAX_STEP}
+    GROUP BY (step - 1) / ? ORDER BY 1
 """  # noqa: S608 - no outside text
 
 
