@@ -120,7 +120,8 @@ def test_an_initializer_is_valid_or_a_clean_error(written: str) -> None:
         assert all(len(problem.message) < 2000 for problem in error.problems)
         return
     again = RunSpec.from_json(spec.to_json())
-    assert (again, again.spec_hash) == (spec, spec.spec_hash)
+    # As text, because a parameter of a custom initializer may be NaN.
+    assert (again.to_json(), again.spec_hash) == (spec.to_json(), spec.spec_hash)
     spec.initializer.moments(10, 20)
 
 
