@@ -26,14 +26,18 @@ INTERRUPTED = 130
 
 @dataclass(frozen=True)
 class Trained:
-    """The runs that were followed, and whether Ctrl+C ended that."""
+    """The runs that were followed and can be read, and whether Ctrl+C ended that.
+
+    `is_lost` is whether there were runs, and none of them can be read.
+    """
 
     runs: tuple[Run, ...]
     interrupted: bool = False
+    is_lost: bool = False
 
     @property
     def comparison_id(self) -> int | None:
-        return self.runs[0].comparison_id
+        return self.runs[0].comparison_id if self.runs else None
 
 
 def train(submission: Submission, store_path: Path, console: Console, *, detach: bool = False) -> Trained:
@@ -85,7 +89,7 @@ def _trained(store: Store, ids: Sequence[int], *, interrupted: bool) -> Trained:
     without_worker = [run for run in runs if run.is_without_worker]
     if without_worker:
         output.error(without_worker_message(without_worker))
-    return Trained(runs, interrupted)
+    return Trained(runs, interrupted, is_lost=bool(ids) and not runs)
 
 
 def _show(store: Store, ids: Sequence[int], shown: Display) -> None:
@@ -98,7 +102,7 @@ def exit_code(trained: Trained, *, divergence_is_expected: bool) -> int:
     if trained.interrupted:
         return INTERRUPTED
     results = {RunStatus.DONE, RunStatus.DIVERGED} if divergence_is_expected else {RunStatus.DONE}
-    return 0 if all(run.status in results for run in trained.runs) else FAILED
+    return 0 if not trained.is_lost and all(run.status in results for run in trained.runs) else FAILED
 
 
 def print_results(runs: Sequence[Run], *, only_with_results: bool = False) -> None:

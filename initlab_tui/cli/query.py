@@ -16,7 +16,7 @@ from initlab_tui.domain.errors import InvalidInputError, unknown
 from initlab_tui.store.database import Store
 
 if TYPE_CHECKING:
-    from initlab_tui.store.runs import Run
+    from initlab_tui.services.stored_runs import StoredRuns
 
 
 def leaderboard(
@@ -29,11 +29,18 @@ def leaderboard(
 ) -> None:
     """Rank all trained runs, grouped over seeds, with one ranking for each dataset."""
     from initlab_tui.reports import documents, tables
+    from initlab_tui.reports.format import unreadable_message
 
-    rows = documents.rows(_runs(context, store, comparison))
+    found = _runs(context, store, comparison)
+    if found.unreadable:
+        output.hint(unreadable_message(found.unreadable))
+    rows = documents.rows(found.runs)
     output.report(
         lambda width: tables.leaderboard_tables(rows, width),
-        lambda: {"leaderboard": [documents.row_document(row) for row in rows]},
+        lambda: {
+            "leaderboard": [documents.row_document(row) for row in rows],
+            "unreadable": [documents.unreadable_document(run) for run in found.unreadable],
+        },
         as_json,
     )
 
@@ -47,23 +54,27 @@ def runs(
     """List the runs, oldest first; a wide terminal shows more columns."""
     from initlab_tui.reports import documents, tables
 
-    found = _runs(context, store)[-(last or 0) :]
-    if found or as_json:
+    stored = _runs(context, store)
+    found, unreadable = stored.runs[-(last or 0) :], stored.unreadable[-(last or 0) :]
+    if found or unreadable or as_json:
         output.report(
-            lambda width: tables.runs_table(found, width),
-            lambda: {"runs": [documents.run_document(run) for run in found]},
+            lambda width: tables.runs_page(found, unreadable, width),
+            lambda: {
+                "runs": [documents.run_document(run) for run in found],
+                "unreadable": [documents.unreadable_document(run) for run in unreadable],
+            },
             as_json,
         )
 
 
-def _runs(context: typer.Context, store: Path | None, comparison: int | None = None) -> tuple[Run, ...]:
+def _runs(context: typer.Context, store: Path | None, comparison: int | None = None) -> StoredRuns:
+    from initlab_tui.services import stored_runs
+
     path = chosen_store(context, store)
     opened = Store.open_existing(path)
     if opened is None:
         output.hint(f"no runs yet: there is no store {path}")
-        return ()
-    from initlab_tui.services import stored_runs
-
+        return stored_runs.StoredRuns(())
     with opened:
         found = stored_runs.read_runs(opened, comparison)
     if found.held:
@@ -80,7 +91,7 @@ def _runs(context: typer.Context, store: Path | None, comparison: int | None = N
         output.hint(
             f"{found.waiting} runs are queued, but no worker is running. Start workers with: initlab-tui resume --all"
         )
-    return found.runs
+    return found
 
 
 def show(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from initlab_tui.domain.custom_code import Consent
     from initlab_tui.services.recipe_submission import RecipeSubmission
     from initlab_tui.services.recipes import RecipeResult
+    from initlab_tui.store.runs import UnreadableRun
 
 _HELP = "List published experiments, run them, and check whether their claims are reproduced."
 app = typer.Typer(cls=CommandGroup, help=_HELP)
@@ -85,17 +86,22 @@ def check(
     """
     from initlab_tui.execution import supervisor
     from initlab_tui.reports import claims, recipe_documents
+    from initlab_tui.reports.format import unreadable_message
     from initlab_tui.services import recipes
     from initlab_tui.store.database import Store
+    from initlab_tui.store.runs import read_runs
 
     recipe = recipes.load(wanted)
     opened = Store.open_existing(chosen_store(context, store))
+    unreadable: Sequence[UnreadableRun] = ()
     if opened is None:
         result = recipes.without_runs(recipe)
     else:
         with opened:
             supervisor.reap(opened)
-            result = recipes.evaluate_stored(opened, recipe)
+            result, unreadable = recipes.evaluate_stored(opened, recipe), read_runs(opened).unreadable
+    if unreadable:
+        output.hint(unreadable_message(unreadable))
     output.report(lambda _: claims.results_page([result]), lambda: recipe_documents.result_document(result), as_json)
     if result.missing:
         names = ", ".join(experiment.name for experiment in result.missing)

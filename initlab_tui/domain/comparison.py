@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -43,8 +44,8 @@ class Comparison(Frozen):
                 raise ValueError(f"{name} must not be empty")
         for name in ("initializers", "seeds", "activations", "hidden", "learning_rates", "optimizers"):
             values = getattr(self, name)
-            twice = next((value for i, value in enumerate(values) if value in values[:i]), None)
-            if twice is not None:
+            if len(set(values)) < len(values):  # comparing each with each would take minutes for a hundred thousand
+                twice = next(value for value, count in Counter(values).items() if count > 1)
                 raise ValueError(f"{name} must differ from each other, got {twice} twice")
         return self
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Self
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.execution import processes
 from initlab_tui.execution.memory import MemoryWatch
-from initlab_tui.store import failed_starts, workers
+from initlab_tui.store import failed_starts, worker_deaths, workers
 from initlab_tui.store.database import Store, StoreError
 from initlab_tui.store.files import log_name
 from initlab_tui.store.worker_log import log_tail
@@ -182,7 +182,7 @@ def _recorded(started_in: Store, worker_id: int, ended: Exit) -> int | None:
 def _successor(store: Store, worker_id: int, ended: Exit) -> int | None:
     worker = workers.read_worker(store, worker_id)
     if ended.code == 0 and not ended.is_requested:
-        workers.mark_dead(store, worker_id, ended.description, is_failure=False)
+        worker_deaths.mark_dead(store, worker_id, ended.description, is_failure=False)
         store.files.remove(log_name(worker_id))  # failed runs have the end of it in their records
         return None
     from initlab_tui.execution import liveness, supervisor  # late, as above
@@ -195,7 +195,7 @@ def _successor(store: Store, worker_id: int, ended: Exit) -> int | None:
     successor = None if is_hopeless else workers.register_successor(store, worker)
     if successor is not None:
         workers.set_monitor(store, successor, os.getpid(), processes.born(os.getpid()))
-    workers.mark_dead(store, worker_id, ended.description, caused_by_run=ended.caused_by_run)
+    worker_deaths.mark_dead(store, worker_id, ended.description, caused_by_run=ended.caused_by_run)
     if is_hopeless:
         supervisor.hold_queued(store, supervisor.WorkerPlan(1, worker.threads, worker.device))
     return successor

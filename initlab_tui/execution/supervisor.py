@@ -15,7 +15,7 @@ from initlab_tui.domain.errors import InvalidInputError, quoted
 from initlab_tui.execution import processes
 from initlab_tui.execution.heartbeats import HeartbeatWatch
 from initlab_tui.execution.patience import is_temporary
-from initlab_tui.store import failed_starts, queue, workers
+from initlab_tui.store import failed_starts, queue, worker_deaths, workers
 from initlab_tui.store.database import Store, StoreError
 from initlab_tui.store.worker_log import log_tail
 from initlab_tui.store.workers import RegisteredWorker
@@ -129,13 +129,17 @@ def reap(store: Store, heartbeats: HeartbeatWatch | None = None) -> list[int]:
     if store.read_only:
         return []
     crashed = []
+    for unreadable in workers.list_unreadable(store):
+        if unreadable.id is not None:  # nothing is known about its process, and runs must not wait for it
+            how = f"its row in the store cannot be read: {unreadable.problem}"
+            crashed += worker_deaths.mark_dead(store, unreadable.id, how)
     for worker in workers.list_alive(store):
         silent = heartbeats.silent_seconds(worker) if heartbeats else 0.0
         how = _death(worker, silent)
         if not how:
             continue
         try:
-            crashed += workers.mark_dead(store, worker.id, how)
+            crashed += worker_deaths.mark_dead(store, worker.id, how)
         except StoreError as error:
             if not is_temporary(error):
                 raise

@@ -117,6 +117,7 @@ def _store_facts(store: StoreStatus) -> Iterator[tuple[str, str]]:
         if health.backups:
             yield "backups", ", ".join(map(str, health.backups))
         yield "runs", ", ".join(f"{count} {status}" for status, count in health.runs.items()) or "none"
+        yield from (("unreadable", row) for row in health.unreadable)
 
 
 def network_note(file_system: FileSystem) -> str:
@@ -188,5 +189,6 @@ def _store_document(store: StoreStatus) -> dict[str, Any]:
             "is_network": store.health.file_system.is_network,
             "unused_megabytes": store.health.unused_megabytes,
             "backups": list(map(str, store.health.backups)),
+            "unreadable": list(store.health.unreadable),
         }
     return document

@@ -17,7 +17,7 @@ from initlab_tui.domain.statistics.leaderboard import Row, leaderboard
 from initlab_tui.services.stored_runs import RunDetails
 from initlab_tui.store.curves import Curve
 from initlab_tui.store.layer_statistics import StoredMeasurement
-from initlab_tui.store.runs import Run
+from initlab_tui.store.runs import Run, UnreadableRun
 
 
 def rows(runs: Sequence[Run]) -> list[Row]:
@@ -118,8 +118,15 @@ def curve_document(curve: Curve) -> dict[str, Any]:
     return {"step": curve.steps, "loss": curve.losses, "accuracy": curve.accuracies}
 
 
-def show_document(found: RunDetails) -> dict[str, Any]:
+def unreadable_document(run: UnreadableRun) -> dict[str, Any]:
+    """Return the ids of a run that cannot be read, and the reason."""
+    return {"id": run.id, "comparison": run.comparison_id, "status": "unreadable", "reason": run.problem}
+
+
+def show_document(found: RunDetails | UnreadableRun) -> dict[str, Any]:
     """Return everything recorded about a run."""
+    if isinstance(found, UnreadableRun):
+        return unreadable_document(found)
     return run_document(found.run) | {
         "metrics": {"train": curve_document(found.train), "test": curve_document(found.test)},
         "events": [{"at": at, "kind": kind, "detail": detail} for at, kind, detail in found.events],

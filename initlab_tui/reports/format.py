@@ -15,7 +15,7 @@ from initlab_tui.domain.statistics.intervals import Estimate
 from initlab_tui.domain.statistics.leaderboard import Row, varying
 
 if TYPE_CHECKING:
-    from initlab_tui.store.runs import Run
+    from initlab_tui.store.runs import Run, UnreadableRun
 
 SETTING = {
     "hidden": "{}",
@@ -177,6 +177,22 @@ def conclusion(rows: Sequence[Row]) -> str:
     if versus.verdict == "ahead":
         return f"#2 {second} is better than #1 {first} by {points} points {seeds}; #1 leads by seeds missing in #2."
     return f"#1 {first} and #2 {second} differ by {points} points {seeds}: undecided, the 95 % interval contains 0."
+
+
+def unreadable_line(run: UnreadableRun) -> str:
+    """Return the line of a run that cannot be read, with the reason."""
+    return f"run {'without a valid id' if run.id is None else run.id}: unreadable: {run.problem}"
+
+
+def unreadable_message(unreadable: Sequence[UnreadableRun]) -> str:
+    """Return the notice about runs that are left out because they cannot be read; empty if there are none."""
+    if not unreadable:
+        return ""
+    known = [str(run.id) for run in unreadable if run.id is not None]
+    which = f": {' '.join(known[:5])}{' ...' if len(known) > 5 else ''}" if known else ""
+    why = f"initlab-tui show {known[0]}" if known else "initlab-tui runs"
+    verb = "is" if len(unreadable) == 1 else "are"
+    return f"{counted(len(unreadable), 'run')} cannot be read and {verb} left out{which}. Show why with: {why}"
 
 
 def held_message(run_ids: Sequence[int]) -> str:

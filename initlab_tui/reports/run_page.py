@@ -12,18 +12,24 @@ from rich.text import Text
 
 from initlab_tui.reports import layers
 from initlab_tui.reports.escape import cell
-from initlab_tui.reports.format import number, percent, rate, remark, seconds, short, when
+from initlab_tui.reports.format import number, percent, rate, remark, seconds, short, unreadable_line, when
 from initlab_tui.reports.sparkline import sparkline
 from initlab_tui.reports.tables import table
 from initlab_tui.services.stored_runs import RunDetails
 from initlab_tui.store.curves import Curve
-from initlab_tui.store.runs import Run
+from initlab_tui.store.runs import Run, UnreadableRun
 
 SHOWN_EVALUATIONS = 12
+UNREADABLE = (
+    "This program would not have written this value: the store was damaged, or changed by another program. The run is "
+    "left out of the leaderboard."
+)
 
 
-def run_page(found: RunDetails) -> RenderableType:
-    """Return the status, settings, curves, layers and events of a run."""
+def run_page(found: RunDetails | UnreadableRun) -> RenderableType:
+    """Return the status, settings, curves, layers and events of a run, or why it cannot be read."""
+    if isinstance(found, UnreadableRun):
+        return Group(cell(unreadable_line(found), "bold"), cell(UNREADABLE))
     run = found.run
     title = cell(f"run {run.id}: {run.status}{': ' + remark(run) if remark(run) else ''}", "bold")
     facts = table("", "", folded=[""])

@@ -18,5 +18,6 @@ def sparkline(values: Sequence[float], width: int = 40, *, low: float | None = N
     finite = [value for value in picked if math.isfinite(value)]
     bottom = min(finite, default=0.0) if low is None else low
     top = max(finite, default=0.0) if high is None else high
-    scale = (len(BARS) - 1) / (top - bottom) if top > bottom else 0.0
-    return "".join(BARS[round((value - bottom) * scale)] if math.isfinite(value) else " " for value in picked)
+    span = top - bottom if top > bottom else math.inf
+    last = len(BARS) - 1
+    return "".join(BARS[round((value - bottom) / span * last)] if math.isfinite(value) else " " for value in picked)

@@ -15,8 +15,8 @@ from initlab_tui.domain.statistics.leaderboard import Row
 from initlab_tui.reports import columns
 from initlab_tui.reports.columns import ROOMY, Column, T
 from initlab_tui.reports.escape import cell
-from initlab_tui.reports.format import differing_fields, remark, setting
-from initlab_tui.store.runs import Run
+from initlab_tui.reports.format import differing_fields, remark, setting, unreadable_line
+from initlab_tui.store.runs import Run, UnreadableRun
 
 
 def table(*headings: str, right: Iterable[str] = (), folded: Iterable[str] = ()) -> Table:
@@ -104,6 +104,12 @@ def _footnotes(rows: Sequence[Row]) -> list[Text]:
     if any(row.versus_first and row.versus_first.verdict == "undecided" and row.n for row in rows):
         notes.append("? the 95 % interval of the difference to #1 contains 0.")
     return [cell(note, "dim") for note in notes]
+
+
+def runs_page(runs: Sequence[Run], unreadable: Sequence[UnreadableRun], width: int | None) -> RenderableType:
+    """Return the table of the runs, and a line for each one that cannot be read."""
+    lines = [cell(unreadable_line(run)) for run in unreadable]
+    return Group(*([runs_table(runs, width)] if runs else []), *lines)
 
 
 def runs_table(runs: Sequence[Run], width: int | None) -> Table:

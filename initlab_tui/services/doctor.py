@@ -21,6 +21,8 @@ from initlab_tui.store.database import Store
 from initlab_tui.store.integrity import StoreReport, check_store
 from initlab_tui.store.repair import Repaired
 
+MAX_NAMED = 5  # unreadable rows that are named in the summary
+
 
 @dataclass(frozen=True)
 class DatasetStatus:
@@ -44,7 +46,7 @@ class StoreStatus:
 
 @dataclass(frozen=True)
 class Examination:
-    """The findings about this machine; `problems` are the reasons why training would fail.
+    """The findings about this machine; `problems` are why training would fail, or what is wrong with the store.
 
     `tensorflow` is the answer of the TensorFlow process; `plan` describes the workers and threads that would be used.
     """
@@ -72,6 +74,8 @@ def examine(store_path: Path, data_dir: Path | None) -> Examination:
             f"the store is damaged or cannot be used: {store.message} "
             "(doctor --repair saves what can be read of a damaged store)"
         )
+    if store.health and store.health.unreadable:
+        problems.append(_unreadable(store.health.unreadable))
     versions = answer.pop("versions", {})
     return Examination(
         problems=tuple(problems),
@@ -105,6 +109,11 @@ def repair_store(path: Path) -> Repaired | None:
         pids = ", ".join(map(str, alive))
         raise InvalidInputError.of("store", f"store {path} is used by workers: end them first (processes {pids})")
     return repair.repair(path)
+
+
+def _unreadable(found: Sequence[str]) -> str:
+    shown = "; ".join(found[:MAX_NAMED]) + (f"; and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else "")
+    return f"the store has values that cannot be read, and what they belong to is left out: {shown}"
 
 
 def _plan() -> dict[str, str]:

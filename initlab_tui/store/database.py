@@ -202,6 +202,7 @@ def _connect_to_read(path: Path, busy_seconds: float, file_system: FileSystem) -
     """Connect without writing anything: also in a folder in which the files of a WAL cannot be created."""
     for options in ("mode=ro", "mode=ro&immutable=1"):
         connection = sqlite3.connect(f"{path.as_uri()}?{options}", timeout=busy_seconds, isolation_level=None, uri=True)
+        connection.text_factory = _text
         try:
             with _without_shared_memory(connection, file_system):
                 _check_schema(path, connection)
@@ -223,6 +224,7 @@ def _connect_to_read(path: Path, busy_seconds: float, file_system: FileSystem) -
 
 def _connect(path: Path, busy_seconds: float, file_system: FileSystem) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
+    connection.text_factory = _text
     try:
         with _without_shared_memory(connection, file_system):
             _check_schema(path, connection)
@@ -262,6 +264,14 @@ def _make_shrinkable(path: Path, connection: sqlite3.Connection) -> None:
     with contextlib.suppress(sqlite3.OperationalError):  # others use it, or there is no room: it works without
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("VACUUM")
+
+
+def _text(value: bytes) -> str | bytes:
+    """Return a text; if it is not UTF-8, its bytes, rather than failing the whole query because of one row."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
 
 
 def _check_schema(path: Path, connection: sqlite3.Connection) -> None:

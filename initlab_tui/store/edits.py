@@ -25,7 +25,7 @@ def delete(store: Store, ids: Sequence[int]) -> list[int]:
     """
     with sql.transaction(store) as connection:
         statuses = _statuses(store, connection, ids)
-        active = [str(run_id) for run_id, status in statuses.items() if status.is_active]
+        active = [str(run_id) for run_id, status in statuses.items() if status and status.is_active]
         if active:
             raise InvalidInputError.of("id", f"cannot delete run {', '.join(active)}: stop it first")
         _set(connection, list(statuses), "deleted", time.time(), "deleted")
@@ -88,17 +88,21 @@ def fitting(field: str, text: str) -> str:
     return text
 
 
-def _rows(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, tuple[RunStatus, float | None]]:
-    """Return the status and the time of deletion of existing runs, including deleted ones that can be restored."""
+def _rows(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, tuple[RunStatus | None, float | None]]:
+    """Return the status, None if it is invalid, and the time of deletion of existing runs.
+
+    Deleted ones that can be restored are included.
+    """
     query = (
         f"SELECT id, status, deleted FROM runs WHERE id {sql.IN_LIST} "  # noqa: S608 - no outside text
         "AND deleted IS NOT ? ORDER BY id"
     )
-    rows = connection.execute(query, (sql.json_list(ids), PURGED))
-    return {run_id: (RunStatus(status), when) for run_id, status, when in rows}
+    found = connection.execute(query, (sql.json_list(ids), PURGED))
+    known = set(RunStatus)
+    return {run_id: (RunStatus(status) if status in known else None, when) for run_id, status, when in found}
 
 
-def _statuses(store: Store, connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, RunStatus]:
+def _statuses(store: Store, connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, RunStatus | None]:
     kept = {run_id: status for run_id, (status, deleted) in _rows(connection, ids).items() if deleted is None}
     refuse_unknown(store, ids, kept)
     return kept

@@ -6,6 +6,8 @@ import socket
 import sqlite3
 import time
 
+from initlab_tui.store import rows
+
 FRESH_SECONDS = 60.0
 WATCHED_SECONDS = 5.0  # more than two heartbeats
 
@@ -27,5 +29,9 @@ def other_host(connection: sqlite3.Connection) -> str | None:
 
 def _heartbeats(connection: sqlite3.Connection) -> dict[int, tuple[str, float]]:
     query = "SELECT id, host, heartbeat FROM workers WHERE ended IS NULL AND host <> ?"
-    rows = connection.execute(query, (socket.gethostname(),))
-    return {worker: (host, heartbeat) for worker, host, heartbeat in rows}
+    found = connection.execute(query, (socket.gethostname(),))
+    return {
+        worker: (host, heartbeat)
+        for worker, host, heartbeat in found
+        if rows.LINE.allows(host) and rows.TIME.allows(heartbeat)
+    }

@@ -25,8 +25,8 @@ def purge(store: Store, older_than_seconds: float, *, wanted: Callable[[], bool]
     """
     before = time.time() - older_than_seconds
     with sql.transaction(store) as connection:
-        rows = connection.execute("SELECT id FROM runs WHERE deleted <= ?", (before,)).fetchall()
-        connection.execute("UPDATE runs SET deleted = ? WHERE deleted <= ?", (PURGED, before))
+        rows = connection.execute("SELECT id FROM runs WHERE deleted BETWEEN 0 AND ?", (before,)).fetchall()
+        connection.execute("UPDATE runs SET deleted = ? WHERE deleted BETWEEN 0 AND ?", (PURGED, before))
     purged = 0
     for (run_id,) in rows:
         if not _remove_rows(store, run_id, wanted):

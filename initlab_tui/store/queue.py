@@ -14,11 +14,11 @@ from initlab_tui.domain.claims.recipe_origin import RecipeOrigin
 from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
-from initlab_tui.store import failed_starts, origin, sql
+from initlab_tui.store import failed_starts, origin, rows, sql
 from initlab_tui.store.comparisons import insert_comparison
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import note
-from initlab_tui.store.runs import Run, find_run, list_runs, refuse_unknown
+from initlab_tui.store.runs import Run, find_run, list_runs, read_runs, refuse_unknown
 from initlab_tui.store.workers import HAS_WORKER, IS_OWN
 
 RESUMABLE = tuple(status for status in RunStatus if status.is_resumable)
@@ -103,8 +103,8 @@ def _sign(connection: sqlite3.Connection, run_id: int) -> None:
 
 def list_held(store: Store) -> list[int]:
     """Return the ids of the queued runs that are not trained, because this user did not queue them."""
-    query = f"SELECT id FROM runs WHERE status = 'queued' AND deleted IS NULL AND NOT {IS_OWN} ORDER BY id"  # noqa: S608
-    return [run_id for (run_id,) in sql.connection(store).execute(query)]
+    query = f"SELECT id FROM runs WHERE status = 'queued' AND deleted IS NULL AND NOT {IS_OWN}"  # noqa: S608
+    return sorted(rows.valid_ids([run_id for (run_id,) in sql.connection(store).execute(query)]))
 
 
 def list_foreign(store: Store, ids: Sequence[int]) -> list[int]:
@@ -131,7 +131,20 @@ def claim(store: Store, worker_id: int) -> Run | None:
             connection.execute("UPDATE workers SET claims = claims + 1 WHERE id = ?", (worker_id,))
             failed_starts.forget(connection, row[1], row[2])
             note(connection, row[0], "claimed", f"worker {worker_id}")
-    return find_run(store, row[0]) if row else None
+    return _claimed(store, row[0]) if row else None
+
+
+def _claimed(store: Store, run_id: int) -> Run | None:
+    """Return a run that was just claimed; one that cannot be read fails, because no worker could release it."""
+    run = find_run(store, run_id)
+    if run is None:
+        problem = next((f": {each.problem}" for each in read_runs(store, [run_id]).unreadable), "")
+        reason = f"the run cannot be read{problem}"
+        with sql.transaction(store) as connection:
+            query = "UPDATE runs SET status = 'failed', reason = ?, ended = ? WHERE id = ? AND status = 'running'"
+            connection.execute(query, (reason, time.time(), run_id))
+            note(connection, run_id, RunStatus.FAILED, reason)
+    return run
 
 
 def waiting_without_worker(store: Store, ids: Sequence[int] | None = None) -> list[Waiting]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import newest_event, runs_with_events
-from initlab_tui.store.runs import Run, list_runs, running_ids
+from initlab_tui.store.runs import Run, UnreadableRun, read_runs, running_ids
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Change:
 
 
 class RunCache:
-    """All runs of a store at the last refresh, by id, oldest first.
+    """All runs of a store at the last refresh, by id, oldest first; `unreadable` are the rows that are no runs.
 
     A refresh reads the runs in training, and those with new events, because every change except training steps is
     recorded as an event. That includes writes through the same Store.
@@ -32,6 +32,7 @@ class RunCache:
 
     def __init__(self, store: Store) -> None:
         self.runs: dict[int, Run] = {}
+        self.unreadable: tuple[UnreadableRun, ...] = ()
         self._store = store
         self._version = self._event = -1
 
@@ -42,13 +43,21 @@ class RunCache:
         if (version, event) == (self._version, self._event):
             return None
         stale = self._stale(event)
-        found = {run.id: run for run in list_runs(self._store, None if stale is None else list(stale))}
+        rows = read_runs(self._store, None if stale is None else list(stale))
+        found = {run.id: run for run in rows.runs}
+        kept = [] if stale is None else [run for run in self.unreadable if run.id not in stale]
+        unreadable = tuple(sorted([*kept, *rows.unreadable], key=lambda run: run.id or 0))
         removed = (self.runs.keys() if stale is None else stale & self.runs.keys()) - found.keys()
         changed = {run_id: run for run_id, run in found.items() if self.runs.get(run_id) != run}
         self._version, self._event = version, event
-        if not (changed or removed):
+        if not (changed or removed or unreadable != self.unreadable):
             return None
-        ranked = bool(removed) or any(_rank_may_differ(self.runs.get(run.id), run) for run in changed.values())
+        ranked = (
+            bool(removed)
+            or unreadable != self.unreadable
+            or any(_rank_may_differ(self.runs.get(run.id), run) for run in changed.values())
+        )
+        self.unreadable = unreadable
         self._update(changed, removed)
         return Change(frozenset(changed), frozenset(removed), ranked)
 

@@ -1,22 +1,26 @@
-"""Reads runs from the store."""
+"""Reads runs from the store.
+
+The values of a row are checked here, where it becomes a run, so that one malformed row costs that run alone: it becomes
+an UnreadableRun, and everything that a Run has is valid.
+"""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
-from initlab_tui.domain.errors import InvalidInputError
+from initlab_tui.domain.errors import InvalidInputError, Problem, shown
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.domain.statistics.leaderboard import Outcome
-from initlab_tui.store import sql
-from initlab_tui.store.database import Store, StoreError
+from initlab_tui.store import rows, sql
+from initlab_tui.store.database import Store
+from initlab_tui.store.run_record import parse_record
 from initlab_tui.store.spec_cache import SpecCache
-from initlab_tui.store.workers import MOST_DEATHS
+from initlab_tui.store.worker_deaths import MOST_DEATHS
 
 
 @dataclass(frozen=True)
@@ -74,11 +78,7 @@ class Run:
     @cached_property
     def record(self) -> dict[str, Any]:
         """The conditions of the run: versions, device, execution mode, threads and so on."""
-        try:
-            loaded: dict[str, Any] = json.loads(self.record_json)
-        except json.JSONDecodeError as error:
-            raise StoreError(f"the record of run {self.id} is damaged: {error}") from None
-        return loaded
+        return parse_record(self.record_json)
 
     @property
     def owner(self) -> str:
@@ -129,50 +129,153 @@ class Run:
         )
 
 
-_NAMES = tuple(column.name for column in fields(Run) if column.name != "specs")
-_STATUS = _NAMES.index("status")
-_SILENCE = "CASE status WHEN 'running' THEN (SELECT silent_seconds FROM workers WHERE workers.id = worker_id) END"
-_SOURCES = {"spec_json": "spec", "record_json": "record", "silent_seconds": _SILENCE}
-_COLUMNS = ", ".join(_SOURCES.get(name, name) for name in _NAMES)
+@dataclass(frozen=True)
+class UnreadableRun:
+    """A row of the store that is not a valid run, and why; an id is None if it is invalid itself."""
+
+    id: int | None
+    comparison_id: int | None
+    problem: str
+
+
+class RunRows(NamedTuple):
+    """The runs, oldest first, and the rows that cannot be read."""
+
+    runs: list[Run]
+    unreadable: list[UnreadableRun]
+
+
+# In the order of the fields of Run.
+_RULES = {
+    "id": rows.ID,
+    "comparison_id": rows.optional(rows.ID),
+    "spec": rows.TEXT,
+    "spec_hash": rows.LINE,
+    "seed": rows.whole(0, 2**31 - 1),
+    "data_file": rows.optional(rows.LINE),
+    "import_folder": rows.LINE,
+    "device": rows.DEVICE,
+    "threads": rows.THREADS,
+    "checkpoint_every": rows.optional(rows.number(0, rows.MAX_SECONDS)),
+    "status": rows.one_of(*RunStatus),
+    "request": rows.optional(rows.one_of("stop", "pause")),
+    "reason": rows.LINE,
+    "log_tail": rows.TEXT,
+    "checkpoint": rows.optional(rows.LINE),
+    "checkpoint_owner": rows.optional(rows.LINE),
+    "worker_id": rows.optional(rows.ID),
+    "created": rows.TIME,
+    "timed_from": rows.optional(rows.TIME),
+    "started": rows.optional(rows.TIME),
+    "ended": rows.optional(rows.TIME),
+    "busy_seconds": rows.DURATION,
+    "train_seconds": rows.number(0, rows.MAX_SECONDS),
+    "samples": rows.whole(0, rows.MAX_ID),
+    "step": rows.STEP,
+    "total_steps": rows.optional(rows.STEP),
+    "steps_per_epoch": rows.optional(rows.STEP),
+    "test_loss": rows.optional(rows.number(-rows.MAX_LOSS, rows.MAX_LOSS)),
+    "test_accuracy": rows.optional(rows.number(0, 1)),
+    "fingerprint": rows.optional(rows.LINE),
+    "record": rows.TEXT,
+    "name": rows.LINE,
+    "tags": rows.LINE,
+    "diagnosis": rows.DIAGNOSIS,
+    "deaths": rows.COUNT,
+    "silent_seconds": rows.optional(rows.number(0, rows.MAX_SECONDS)),
+    "deleted": rows.NULL,  # the condition leaves out valid times
+}
+# An invalid time of a worker costs the worker, not its run.
+_SILENCE = (
+    "CASE status WHEN 'running' THEN (SELECT silent_seconds FROM workers WHERE workers.id = worker_id AND "  # noqa: S608
+    f"typeof(silent_seconds) = 'real' AND silent_seconds BETWEEN 0 AND {rows.MAX_SECONDS}) END"
+)
+_COLUMNS = ", ".join(_SILENCE if column == "silent_seconds" else column for column in _RULES)
+_STATUS = list(_RULES).index("status")
+_COMPARISON = list(_RULES).index("comparison_id")
+# A malformed time must not hide a run.
+_NOT_DELETED = f"(deleted IS NULL OR typeof(deleted) <> 'real' OR deleted NOT BETWEEN 0 AND {rows.MAX_SECONDS})"
 
 
 def find_run(store: Store, run_id: int) -> Run | None:
-    """Return a run by its id; None if it does not exist or is deleted."""
+    """Return a run by its id; None if it does not exist, is deleted or cannot be read."""
     return next(iter(list_runs(store, [run_id])), None)
 
 
 def list_runs(store: Store, ids: Sequence[int] | None = None) -> list[Run]:
-    """Return the runs with these ids, or all, oldest first, without deleted ones."""
-    return _select(store) if ids is None else _select(store, f"AND id {sql.IN_LIST}", sql.json_list(ids))
+    """Return the runs with these ids, or all, oldest first, without deleted ones and those that cannot be read."""
+    return read_runs(store, ids).runs
 
 
 def list_comparison_runs(store: Store, comparison_id: int) -> list[Run]:
-    """Return the runs of a comparison, oldest first, without deleted ones."""
+    """Return the runs of a comparison, oldest first, without deleted ones and those that cannot be read."""
+    return read_comparison_runs(store, comparison_id).runs
+
+
+def read_runs(store: Store, ids: Sequence[int] | None = None) -> RunRows:
+    """Return the runs with these ids, or all, and the rows that cannot be read, without deleted ones."""
+    return _select(store) if ids is None else _select(store, f"AND id {sql.IN_LIST}", sql.json_list(ids))
+
+
+def read_comparison_runs(store: Store, comparison_id: int) -> RunRows:
+    """Return the runs of a comparison, and the rows that cannot be read, without deleted ones."""
     return _select(store, "AND comparison_id = ?", comparison_id)
 
 
 def running_ids(store: Store) -> set[int]:
     """Return the ids of the runs that are running, including deleted ones."""
-    rows = sql.connection(store).execute("SELECT id FROM runs WHERE status = 'running'")
-    return {run_id for (run_id,) in rows}
+    found = sql.connection(store).execute("SELECT id FROM runs WHERE status = 'running'")
+    return rows.valid_ids([run_id for (run_id,) in found])
 
 
 def refuse_unknown(store: Store, ids: Sequence[int], known: Collection[int]) -> None:
-    """Raise InvalidInputError if some of `ids` are not `known`."""
-    unknown = [str(run_id) for run_id in ids if run_id not in known]
-    if unknown:
-        raise InvalidInputError.of("id", f"no run {', '.join(unknown)} in {store.path}: see initlab-tui runs")
+    """Raise InvalidInputError if some of `ids` are not `known`, saying which of them cannot be read."""
+    unknown = [run_id for run_id in ids if run_id not in known]
+    if not unknown:
+        return
+    unreadable = read_runs(store, unknown).unreadable
+    problems = [Problem("id", f"run {run.id} cannot be read: {run.problem}") for run in unreadable]
+    missing = sorted(set(unknown) - {run.id for run in unreadable})
+    if missing:
+        names = ", ".join(map(str, missing))
+        problems.append(Problem("id", f"no run {names} in {store.path}: see initlab-tui runs"))
+    raise InvalidInputError(problems)
 
 
-def _select(store: Store, condition: str = "", *values: object) -> list[Run]:
-    query = f"SELECT {_COLUMNS} FROM runs WHERE deleted IS NULL {condition} ORDER BY id"  # noqa: S608 - no outside text
-    return [_run(store.specs, row) for row in sql.connection(store).execute(query, values)]
+def _select(store: Store, condition: str = "", *values: object) -> RunRows:
+    query = f"SELECT {_COLUMNS} FROM runs WHERE {_NOT_DELETED} {condition} ORDER BY id"  # noqa: S608 - no outside text
+    found = RunRows([], [])
+    for row in sql.connection(store).execute(query, values):
+        run = _run(store.specs, row)
+        if isinstance(run, Run):
+            found.runs.append(run)
+        else:
+            found.unreadable.append(run)
+    return found
 
 
-def _run(specs: SpecCache, row: Sequence[Any]) -> Run:
-    values = list(row)
-    try:
+def _run(specs: SpecCache, row: Sequence[Any]) -> Run | UnreadableRun:
+    problem = rows.problem(_RULES, row)
+    if not problem:
+        values = list(row[:-1])
         values[_STATUS] = RunStatus(values[_STATUS])
+        run = Run(specs, *values)
+        problem = _problem(run)
+        if not problem:
+            return run
+    return UnreadableRun(rows.valid_id(row[0]), rows.valid_id(row[_COMPARISON]), shown(problem))
+
+
+def _problem(run: Run) -> str:
+    """Return why values that are valid one by one do not make a run; empty if they do."""
+    if run.total_steps is not None and run.step > run.total_steps:
+        return f"step must be at most total_steps ({run.total_steps}), got {run.step}"
+    try:
+        _ = run.spec  # kept with the run
+    except InvalidInputError as error:
+        return f"spec cannot be read: {str(error).removeprefix(': ')}"
+    try:
+        _ = run.record
     except ValueError as error:
-        raise StoreError(f"run {values[0]}: {error}") from None
-    return Run(specs, *values)
+        return str(error)
+    return ""

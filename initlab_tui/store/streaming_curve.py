@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from itertools import groupby
+from operator import truediv
 
 from initlab_tui.store import sql
 from initlab_tui.store.curves import Curve, last_step
 from initlab_tui.store.database import Store
+from initlab_tui.store.rows import MAX_STEP, accuracy_or_nan, loss_or_nan
 
-_INTERVALS = """
-    SELECT max(step), count(*), iif(count(loss) = count(*), sum(loss), NULL),
-        iif(count(accuracy) = count(*), sum(accuracy), NULL)
-    FROM metrics WHERE run_id = ? AND split = 'train' AND step > ? GROUP BY (step - 1) / ? ORDER BY 1
-"""
+_INTERVALS = f"""
+    SELECT max(step), count(*), iif(sum(typeof(loss) = 'real') = count(*), sum(loss), NULL),
+        iif(sum(typeof(accuracy) = 'real') = count(*), sum(accuracy), NULL)
+    FROM metrics WHERE run_id = ? AND split = 'train' AND step > ? AND step <= {MAX_STEP}
+    GROUP BY (step - 1) / ? ORDER BY 1
+"""  # noqa: S608 - no outside text
 
 
 class StreamingCurve:
@@ -39,22 +42,23 @@ class StreamingCurve:
             del self._intervals[-1]  # it was incomplete
         after = self._intervals[-1][0] if self._intervals else 0
         rows_read = sql.connection(store).execute(_INTERVALS, (self._run_id, after, self._length))
-        for step, rows, loss, accuracy in rows_read:
-            sums = (math.nan if value is None else value for value in (loss, accuracy))
-            self._intervals.append((step, rows, *sums))
+        for step, count, loss, accuracy in rows_read:
+            if type(step) is int:  # a crafted store may hold anything
+                sums = (math.nan if value is None else value for value in (loss, accuracy))
+                self._intervals.append((step, count, *sums))
         while len(self._intervals) > self._most:
             self._length *= 2
             self._join()
-        steps, rows, losses, accuracies = zip(*self._intervals, strict=True) if self._intervals else ((), (), (), ())
-        return Curve(steps, _means(losses, rows), _means(accuracies, rows))
+        steps, counts, losses, accuracies = zip(*self._intervals, strict=True) if self._intervals else ((), (), (), ())
+        return Curve(
+            steps,
+            tuple(map(loss_or_nan, map(truediv, losses, counts))),
+            tuple(map(accuracy_or_nan, map(truediv, accuracies, counts))),
+        )
 
     def _join(self) -> None:
         joined = []
         for _, group in groupby(self._intervals, lambda interval: (interval[0] - 1) // self._length):
-            steps, rows, losses, accuracies = zip(*group, strict=True)
-            joined.append((steps[-1], sum(rows), sum(losses), sum(accuracies)))
+            steps, counts, losses, accuracies = zip(*group, strict=True)
+            joined.append((steps[-1], sum(counts), sum(losses), sum(accuracies)))
         self._intervals = joined
-
-
-def _means(sums: tuple[float, ...], rows: tuple[int, ...]) -> tuple[float, ...]:
-    return tuple(total / count if math.isfinite(total) else math.nan for total, count in zip(sums, rows, strict=True))

@@ -7,20 +7,18 @@ import socket
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.store import events, sql
+from initlab_tui.domain.errors import InvalidInputError, shown
+from initlab_tui.store import rows, sql
 from initlab_tui.store.database import Store
-from initlab_tui.store.worker_log import log_tail
 
 if TYPE_CHECKING:
     from initlab_tui.domain.spec import RunSpec
 
 HEARTBEAT_SECONDS = 2.0  # between the heartbeats of a worker
-MOST_DEATHS = 2  # a run that has killed so many workers is not tried again
 
 
 @dataclass(frozen=True)
@@ -56,15 +54,36 @@ class RegisteredWorker:
     preparation: Preparation | None
 
 
-_COLUMNS = ", ".join(column.name for column in fields(RegisteredWorker))
+@dataclass(frozen=True)
+class UnreadableWorker:
+    """A row of the store that is not a valid worker, and why; the id is None if it is invalid itself."""
+
+    id: int | None
+    problem: str
+
+
+_RULES = {
+    "id": rows.ID,
+    "host": rows.LINE,
+    "device": rows.DEVICE,
+    "threads": rows.THREADS,
+    "visible_devices": rows.LINE,
+    "idle_seconds": rows.number(0, rows.MAX_SECONDS),
+    "monitor_pid": rows.optional(rows.PID),
+    "monitor_born": rows.optional(rows.TIME),
+    "pid": rows.optional(rows.PID),
+    "born": rows.optional(rows.TIME),
+    "heartbeat": rows.TIME,
+    "preparation": rows.ANY,  # an invalid request is ignored
+}
+_COLUMNS = ", ".join(_RULES)
 # Whether a worker that could train the run is alive.
 HAS_WORKER = """EXISTS (
     SELECT 1 FROM workers
     WHERE workers.ended IS NULL AND workers.device = runs.device AND workers.threads = runs.threads)"""
 # Whether the user queued the run; another one is not trained.
-IS_OWN = """is_own(
-    CAST(runs.origin AS BLOB), CAST(runs.spec AS BLOB), CAST(runs.data_file AS BLOB),
-    CAST(runs.import_folder AS BLOB), CAST(runs.device AS BLOB), CAST(runs.threads AS BLOB))"""
+_SIGNED = ("origin", "spec", "data_file", "import_folder", "device", "threads")
+IS_OWN = f"is_own({', '.join(f'CAST(runs.{column} AS BLOB)' for column in _SIGNED)})"
 _HAS_WORK = f"""EXISTS (
     SELECT 1 FROM runs
     WHERE status = 'queued' AND runs.device = workers.device AND runs.threads = workers.threads AND {IS_OWN})"""  # noqa: S608
@@ -75,16 +94,29 @@ def read_worker(store: Store, worker_id: int) -> RegisteredWorker:
 
     Raises:
         KeyError: if there is none with this id.
+        InvalidInputError: if its row cannot be read.
     """
     query = f"SELECT {_COLUMNS} FROM workers WHERE id = ?"  # noqa: S608 - no outside text
     row = sql.connection(store).execute(query, (worker_id,)).fetchone()
     if row is None:
         raise KeyError(worker_id)
-    return _worker(row)
+    worker = _worker(row)
+    if isinstance(worker, UnreadableWorker):
+        raise InvalidInputError.of("store", f"worker {worker_id} in {store.path} cannot be read: {worker.problem}")
+    return worker
 
 
 def list_alive(store: Store) -> list[RegisteredWorker]:
-    """Return the registered workers that have not ended."""
+    """Return the registered workers that have not ended, without those whose rows cannot be read."""
+    return [worker for worker in _alive(store) if isinstance(worker, RegisteredWorker)]
+
+
+def list_unreadable(store: Store) -> list[UnreadableWorker]:
+    """Return the rows that have no time of an end and cannot be read."""
+    return [worker for worker in _alive(store) if isinstance(worker, UnreadableWorker)]
+
+
+def _alive(store: Store) -> list[RegisteredWorker | UnreadableWorker]:
     query = f"SELECT {_COLUMNS} FROM workers WHERE ended IS NULL ORDER BY id"  # noqa: S608 - no outside text
     return [_worker(row) for row in sql.connection(store).execute(query)]
 
@@ -159,12 +191,13 @@ def record_silence(store: Store, worker_id: int, seconds: float) -> bool:
 
 def asked_to_stop(store: Store) -> dict[int, RegisteredWorker]:
     """Return the workers of the running runs that were asked to stop, by the id of the run."""
-    columns = ", ".join(f"workers.{column.name}" for column in fields(RegisteredWorker))
-    rows = sql.connection(store).execute(
+    columns = ", ".join(f"workers.{column}" for column in _RULES)
+    found = sql.connection(store).execute(
         f"SELECT runs.id, {columns} FROM runs JOIN workers ON workers.id = runs.worker_id "  # noqa: S608
         "WHERE runs.status = 'running' AND runs.request = 'stop' AND workers.ended IS NULL"
     )
-    return {run_id: _worker(row) for run_id, *row in rows}
+    asked = ((run_id, _worker(row)) for run_id, *row in found if rows.valid_id(run_id))
+    return {run_id: worker for run_id, worker in asked if isinstance(worker, RegisteredWorker)}
 
 
 def dismiss(store: Store, worker_ids: Sequence[int]) -> None:
@@ -200,50 +233,23 @@ def has_claimed_any(store: Store, worker_id: int) -> bool:
     return sql.connection(store).execute(query, (worker_id,)).fetchone() is not None
 
 
-def mark_dead(
-    store: Store, worker_id: int, how: str, *, caused_by_run: bool = False, is_failure: bool = True
-) -> list[int]:
-    """Record that a worker's process ended, mark the run that it was training as crashed, and return the run's id.
-
-    A run that was asked to stop is marked as stopped. `caused_by_run` is whether the run is the likely cause;
-    `is_failure` is False for a worker that ended normally.
-    """
-    now = time.time()
-    with sql.transaction(store) as connection:
-        row = connection.execute(
-            "UPDATE workers SET ended = ?, exit = ?, silent_seconds = NULL, failed_start = (? AND claims = 0) "
-            "WHERE id = ? AND ended IS NULL RETURNING heartbeat",
-            (now, how, is_failure, worker_id),
-        ).fetchone()
-        if row is None:
-            return []
-        # A death may be noticed much later, so the run's time ends with the last heartbeat, on the worker's own clock.
-        last = row[0] if row[0] > now else min(now, row[0] + HEARTBEAT_SECONDS)
-        query = "SELECT id, request, deaths FROM runs WHERE worker_id = ? AND status = 'running'"
-        lost = connection.execute(query, (worker_id,)).fetchall()
-        for run_id, request, deaths in lost:
-            status, reason = _ending(f"worker {worker_id} died: {how}", request, deaths + caused_by_run)
-            connection.execute(
-                "UPDATE runs SET status = ?, reason = ?, log_tail = ?, ended = ?, request = NULL, deaths = ?, "
-                "busy_seconds = busy_seconds + max(0, ? - timed_from) WHERE id = ?",
-                (status, reason, log_tail(store, worker_id), last, deaths + caused_by_run, last, run_id),
-            )
-            events.note(connection, run_id, status, reason)
-    return [run_id for run_id, *_ in lost]
-
-
-def _ending(died: str, request: str | None, deaths: int) -> tuple[RunStatus, str]:
-    if request == "stop":
-        return RunStatus.STOPPED, f"on request; {died}"
-    if deaths >= MOST_DEATHS:
-        return RunStatus.CRASHED, f"{died}; the run has killed {deaths} workers and is not tried again"
-    return RunStatus.CRASHED, died
-
-
-def _worker(row: Sequence[Any]) -> RegisteredWorker:
-    values = list(row)
-    values[-1] = Preparation(**json.loads(values[-1])) if values[-1] else None
+def _worker(row: Sequence[Any]) -> RegisteredWorker | UnreadableWorker:
+    problem = rows.problem(_RULES, row)
+    if problem:
+        return UnreadableWorker(rows.valid_id(row[0]), shown(problem))
+    values = [*row[:-1], _preparation(row[-1])]
     return RegisteredWorker(*values)
+
+
+def _preparation(text: object) -> Preparation | None:
+    try:
+        request = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        return None
+    match request:
+        case {"spec": str(spec), "data_file": str() | None as file}:
+            return Preparation(spec, file)
+    return None
 
 
 def _register(
@@ -269,11 +275,11 @@ def _register(
 def _least_used(connection: sqlite3.Connection, gpus: Sequence[str]) -> str:
     if not gpus:
         return "-1"
-    rows = connection.execute(
+    found = connection.execute(
         "SELECT visible_devices, count(*) FROM workers WHERE ended IS NULL AND host = ? GROUP BY visible_devices",
         (socket.gethostname(),),
     )
-    busy = dict(rows.fetchall())
+    busy = dict(found.fetchall())
     return min(gpus, key=lambda gpu: busy.get(gpu, 0))
 
 

@@ -136,10 +136,7 @@ class LabApp(App[None]):
                 await self._poll()
                 await asyncio.sleep(POLL_SECONDS)
         except InvalidInputError as error:
-            message = str(error)
-            if not message.startswith("store "):
-                message = f"the store has a record that cannot be read: {message} (see initlab-tui doctor)"
-            self.exit(return_code=UNUSABLE, message=Text(plain(message)))
+            self.exit(return_code=UNUSABLE, message=Text(plain(str(error))))
         except StoreError as error:
             message = f"the store cannot be used: {error}; training continues (see initlab-tui doctor)"
             self.exit(return_code=UNUSABLE, message=Text(plain(message)))

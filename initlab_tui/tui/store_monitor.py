@@ -12,7 +12,7 @@ from initlab_tui.execution.liveness import LivenessMonitor, refuse_removed
 from initlab_tui.reports.format import conclusion
 from initlab_tui.store.database import Store, StoreError
 from initlab_tui.store.run_cache import Change, RunCache
-from initlab_tui.store.runs import Run
+from initlab_tui.store.runs import Run, UnreadableRun
 from initlab_tui.store.workers import count_alive
 from initlab_tui.tui.leaderboard_view import Group, groups
 
@@ -35,7 +35,8 @@ class EndedComparison:
 class StoreSnapshot:
     """The store at one moment. `groups` is the leaderboard of all runs, `newest` that of the last comparison.
 
-    `changed` are the runs that differ from the snapshot before; `ranked` is whether the leaderboard is new.
+    `changed` are the runs that differ from the snapshot before; `ranked` is whether the leaderboard is new;
+    `unreadable` are the rows of the store that are not valid runs.
     """
 
     runs: dict[int, Run]
@@ -47,6 +48,7 @@ class StoreSnapshot:
     ranked: bool
     ended: tuple[EndedComparison, ...]
     workers: int
+    unreadable: tuple[UnreadableRun, ...] = ()
 
 
 class StoreMonitor:
@@ -88,12 +90,13 @@ class StoreMonitor:
         if change is None and not self._rank_is_due() and workers == self._workers:
             return None
         self._workers = workers
-        return self._snapshot(self._cache.runs, change or Change(frozenset(), frozenset(), False))
+        return self._snapshot(self._cache, change or Change(frozenset(), frozenset(), False))
 
     def _rank_is_due(self) -> bool:
         return self._rank_due and time.monotonic() >= self._rank_after
 
-    def _snapshot(self, runs: dict[int, Run], change: Change) -> StoreSnapshot:
+    def _snapshot(self, cache: RunCache, change: Change) -> StoreSnapshot:
+        runs = cache.runs
         self._rank_due |= change.ranked
         ranked = self._rank_is_due()
         if ranked:
@@ -109,6 +112,7 @@ class StoreMonitor:
             ranked=ranked,
             ended=self._ended(runs, active, change.changed),
             workers=self._workers,
+            unreadable=cache.unreadable,
         )
 
     def _rank(self, runs: dict[int, Run]) -> None:

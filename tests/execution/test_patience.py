@@ -24,7 +24,7 @@ from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import Run, find_run
 from tests.disk import fill, small_disk
 
-STARTED = Started(0, 10_000, 50, 10, "CPU", "xla", "", 0.5, "f" * 16, {"tensorflow": "2"})
+STARTED = Started(0, 40_000, 50, 10, "CPU", "xla", "", 0.5, "f" * 16, {"tensorflow": "2"})
 
 
 def running(store: Store) -> Run:

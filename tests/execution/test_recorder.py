@@ -8,7 +8,7 @@ import pytest
 from initlab_tui.domain.events import Evaluated, Started, Stepped
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution.recorder import Recorder
-from initlab_tui.store import progress, queue, workers
+from initlab_tui.store import progress, queue, worker_deaths, workers
 from initlab_tui.store.curves import read_curve
 from initlab_tui.store.database import Store
 from initlab_tui.store.queue import Requirements
@@ -85,7 +85,7 @@ def test_a_run_lost_by_its_worker_is_not_written_to(store: Store, run: Run, pass
     assert run.worker_id is not None
     with pytest.raises(progress.LostRunError), Recorder(store, run) as recording:
         recording.add(stepped(1))
-        workers.mark_dead(store, run.worker_id, "gone")
+        worker_deaths.mark_dead(store, run.worker_id, "gone")
         pass_time(0.1)
         recording.add(stepped(2))
     assert read_curve(store, run.id, "train").steps == (1,)

@@ -19,7 +19,7 @@ from initlab_tui.data import arrays
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution import supervisor
 from initlab_tui.execution.worker import Worker
-from initlab_tui.store import layer_statistics, queue, workers
+from initlab_tui.store import layer_statistics, queue, worker_deaths, workers
 from initlab_tui.store.curves import read_curve
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import read_events
@@ -123,7 +123,7 @@ def test_a_killed_run_is_resumed_with_identical_metrics_and_weights(store: Store
     wait_for_step(store, run_id, get_run(store, run_id).step + 200)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    assert workers.mark_dead(store, worker_id, "killed by SIGKILL") == [run_id]
+    assert worker_deaths.mark_dead(store, worker_id, "killed by SIGKILL") == [run_id]
     crashed = get_run(store, run_id)
     assert (crashed.status, crashed.total_steps) == ("crashed", 1500 * 44)
     assert 0 < crashed.step < 1500 * 44

@@ -11,7 +11,7 @@ import pytest
 from initlab_tui.domain.events import Checkpointed, Evaluated, Started, Stepped
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
-from initlab_tui.store import checkpoints, progress, queue, workers
+from initlab_tui.store import checkpoints, progress, queue, worker_deaths, workers
 from initlab_tui.store.checkpoints import Found
 from initlab_tui.store.curves import read_curve
 from initlab_tui.store.database import Store
@@ -19,7 +19,6 @@ from initlab_tui.store.files import checkpoint_name, previous_checkpoint_name
 from initlab_tui.store.progress import Totals
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import Run, find_run
-from tests.database import execute
 
 TOTALS = Totals(1.5, 1.25, 640, None, 0.5)
 
@@ -109,9 +108,7 @@ def test_a_compressed_archive_is_refused_before_it_is_unpacked(store: Store, run
 
 def test_the_checkpoint_of_another_run_is_refused(store: Store, run: Run) -> None:
     checkpoints.write(store, run, at(5), TOTALS)
-    execute(store, "UPDATE runs SET spec_hash = 'another'")
-    other = find_run(store, run.id)
-    assert other is not None
+    other = dataclasses.replace(run, spec_hash="another")
     refused = {"run-1.npz": "run-1.npz is the checkpoint of another run"}
     assert checkpoints.read(store, other) == Found(None, refused)
 
@@ -119,9 +116,9 @@ def test_the_checkpoint_of_another_run_is_refused(store: Store, run: Run) -> Non
 def test_a_checkpoint_stays_usable_when_a_migration_changes_the_hash(store: Store, run: Run) -> None:
     checkpoints.write(store, run, at(5), TOTALS)
     progress.record_checkpoint(store, run)
-    execute(store, "UPDATE runs SET spec_hash = 'of a later version'")
-    later = find_run(store, run.id)
-    assert later is not None
+    recorded = find_run(store, run.id)
+    assert recorded is not None
+    later = dataclasses.replace(recorded, spec_hash="of a later version")
     assert checkpoints.read(store, later).refused == {}
 
 
@@ -158,7 +155,7 @@ def test_the_metrics_before_a_checkpoint_are_brought_to_the_disk(store: Store, r
 
 def test_a_run_that_belongs_to_another_worker_saves_nothing(store: Store, run: Run) -> None:
     assert run.worker_id is not None
-    workers.mark_dead(store, run.worker_id, "gone")
+    worker_deaths.mark_dead(store, run.worker_id, "gone")
     with pytest.raises(progress.LostRunError):
         progress.settle(store, run)
 

@@ -21,7 +21,7 @@ from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution import processes, supervisor
 from initlab_tui.execution.heartbeats import HeartbeatWatch
-from initlab_tui.store import migrations, progress, queue, sql, workers
+from initlab_tui.store import migrations, progress, queue, sql, worker_deaths, workers
 from initlab_tui.store.curves import read_curve, read_trend
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import note, read_events
@@ -254,7 +254,7 @@ def test_queued_runs_are_stopped_paused_and_resumed_immediately(store: Store) ->
 def test_a_run_marked_as_crashed_is_not_written_to(store: Store) -> None:
     run = claimed(store)
     assert run.worker_id is not None
-    workers.mark_dead(store, run.worker_id, "exit code 3")
+    worker_deaths.mark_dead(store, run.worker_id, "exit code 3")
     with pytest.raises(progress.LostRunError):
         progress.record(store, run, [Stepped(1, (1.0,), (0.1,), 0.1, 10)])
     with pytest.raises(progress.LostRunError):
@@ -373,7 +373,7 @@ def test_the_duration_of_a_crashed_run_ends_at_the_last_heartbeat(store: Store) 
     sql.connection(store).execute("UPDATE workers SET heartbeat = heartbeat - ?", (day,))
     sql.connection(store).execute("UPDATE runs SET timed_from = timed_from - ? - 5", (day,))
     assert run.worker_id is not None
-    workers.mark_dead(store, run.worker_id, "gone")
+    worker_deaths.mark_dead(store, run.worker_id, "gone")
     found = find_run(store, run.id)
     assert found is not None and 4 < found.seconds < 9
 
@@ -395,7 +395,7 @@ def test_a_worker_marked_dead_retires(store: Store) -> None:
     run = claimed(store)
     queued(store)
     assert run.worker_id is not None
-    workers.mark_dead(store, run.worker_id, "gone")
+    worker_deaths.mark_dead(store, run.worker_id, "gone")
     assert workers.retire_if_idle(store, run.worker_id)
 
 

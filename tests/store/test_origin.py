@@ -116,7 +116,7 @@ def test_the_key_is_private_and_stays_the_same(key: Path) -> None:
     assert [path.name for path in key.parent.iterdir()] == ["queue.key"]
     origin._key.cache_clear()
     assert origin.sign("spec") == signature
-    assert origin.is_own(signature.encode(), "spec") and not origin.is_own(signature.encode(), "other")
+    assert origin.is_own(signature.encode(), b"spec") and not origin.is_own(signature.encode(), b"other")
 
 
 @pytest.mark.parametrize("spoil", [lambda key: key.chmod(0o644), lambda key: key.write_bytes(b"")])
@@ -124,7 +124,7 @@ def test_a_key_that_others_may_read_or_that_is_damaged_is_replaced(key: Path, sp
     signature = origin.sign("spec")
     spoil(key)
     origin._key.cache_clear()
-    assert not origin.is_own(signature.encode(), "spec")
+    assert not origin.is_own(signature.encode(), b"spec")
     assert key.stat().st_mode & 0o777 == 0o600
 
 

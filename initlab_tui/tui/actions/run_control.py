@@ -59,14 +59,16 @@ class RunControl:
     def resume_or_retry(self, ids: Sequence[int]) -> None:
         """Resume those of these runs that have a checkpoint, and queue the other unfinished ones again as new runs."""
         runs = [run for run in self._screen.runs if run.id in ids]
-        if any(run.status.is_resumable and not run.is_deadly for run in runs):
+        if not runs:
+            self._screen.notify("A run that cannot be read cannot be resumed.", markup=False)
+        elif any(run.status.is_resumable and not run.is_deadly for run in runs):
             self._screen.run_worker(self._resume_or_retry(runs), group="write")
         elif len(runs) == 1:
             reason = (
                 f"it has killed {runs[0].deaths} workers and is not tried again" if runs[0].is_deadly else RETRIABLE
             )
             self._screen.notify(f"Run {runs[0].id} is {runs[0].status}: {reason}.", markup=False)
-        elif runs:
+        else:
             self._screen.notify(f"None of these {len(runs)} runs can be resumed: {RETRIABLE}.", markup=False)
 
     async def _resume_or_retry(self, runs: Sequence[Run]) -> None:

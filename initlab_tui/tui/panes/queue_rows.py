@@ -10,12 +10,13 @@ from rich.text import Text
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.reports.escape import plain
 from initlab_tui.reports.format import about, initializer_name, number, percent, seconds
-from initlab_tui.store.runs import Run
+from initlab_tui.store.runs import Run, UnreadableRun
 from initlab_tui.tui.status_style import STATUS_STYLES
 from initlab_tui.tui.store_monitor import StoreSnapshot
 from initlab_tui.tui.widgets.table_columns import GAP, Column
 
-RECENT = 200  # ended runs that are listed
+RECENT = 200  # ended runs that are listed, and as many that cannot be read
+UNREADABLE = "unreadable"
 ORDER = (RunStatus.RUNNING, RunStatus.PAUSED, RunStatus.QUEUED)
 MOST_INITIALIZER = 40
 SCROLLBAR = 1  # reserved, because the bar appears only after the rows
@@ -43,7 +44,10 @@ def columns(room: int) -> list[Column]:
 
 
 def order(snapshot: StoreSnapshot) -> list[int]:
-    """Return the runs by id: running, paused and queued ones, then those that ended, the newest first."""
+    """Return the runs by id: running, paused and queued ones, those that cannot be read, and those that ended.
+
+    Those that ended are listed with the newest first.
+    """
     active = sorted(snapshot.active, key=lambda run: (ORDER.index(run.status), run.id))
     ended: list[int] = []
     for run in reversed(snapshot.runs.values()):
@@ -51,13 +55,17 @@ def order(snapshot: StoreSnapshot) -> list[int]:
             break
         if run.status.is_ended:
             ended.append(run.id)
-    return [run.id for run in active] + ended
+    unreadable = [run.id for run in snapshot.unreadable if run.id is not None and run.id not in snapshot.runs]
+    return [run.id for run in active] + unreadable[:RECENT] + ended
 
 
-def cells(run: Run | None) -> Sequence[Text]:
+def cells(run: Run | UnreadableRun | None) -> Sequence[Text]:
     """Return the cells of a run; empty ones if it is no longer in the store."""
     if run is None:
         return [Text("")] * len(COLUMNS)
+    if isinstance(run, UnreadableRun):
+        texts = (Text(UNREADABLE, style="bold red"), Text(str(run.id)), Text(plain(run.problem)))
+        return [*texts, *[Text("")] * (len(COLUMNS) - len(texts))]
     status = STATUS_STYLES[run.status]
     evaluated = run.test_accuracy is not None
     return (

@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.widgets import Input, Label, Static
 
 from initlab_tui.reports.escape import plain
+from initlab_tui.reports.format import unreadable_message
 from initlab_tui.tui.chart.series import Series
 from initlab_tui.tui.keys import RESULTS, bindings
 from initlab_tui.tui.leaderboard_view import Choice
@@ -144,7 +145,8 @@ class Results(Vertical):
         self.set_class(not self._rows.shown, "-empty")
         self.query_one("#empty", Static).update(Text(self._why_empty()))
         sentence = self._rows.conclusion()
-        lines = [*([Text(plain(sentence))] if sentence else []), *self._claims]
+        unreadable = unreadable_message(self._rows.snapshot.unreadable) if self._rows.snapshot else ""
+        lines = [*(Text(plain(line)) for line in (sentence, unreadable) if line), *self._claims]
         verdict = self.query_one("#verdict", Static)
         verdict.display = bool(lines)
         verdict.update(Text("\n").join(lines))

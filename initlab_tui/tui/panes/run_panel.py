@@ -12,7 +12,7 @@ from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.reports.diagnosis import measurement_text
 from initlab_tui.reports.escape import plain
 from initlab_tui.reports.format import about, initializer_name, number, percent, rate, remark, seconds, short
-from initlab_tui.store.runs import Run
+from initlab_tui.store.runs import Run, UnreadableRun
 from initlab_tui.tui.status_style import STATUS_STYLES
 from initlab_tui.tui.trends import Trend, bars
 
@@ -20,6 +20,7 @@ BAR = 24
 LABEL = 11
 LAST_VALUE = 9
 LEAST_CURVE = 12
+UNREADABLE = "The store was damaged, or changed by another program. The run is left out of the results."
 WITHOUT_RUN = (
     "Nothing is training yet.\n"
     "Press r to queue the comparison in the setup and train it here.\n"
@@ -27,10 +28,12 @@ WITHOUT_RUN = (
 )
 
 
-def run_panel(run: Run | None, trend: Trend | None, room: int, *, is_training: bool) -> list[Text]:
+def run_panel(run: Run | UnreadableRun | None, trend: Trend | None, room: int, *, is_training: bool) -> list[Text]:
     """Return the lines of a run, `room` cells wide; `is_training` is whether any run is running."""
     if run is None:
         return list(Text(WITHOUT_RUN).split())
+    if isinstance(run, UnreadableRun):
+        return _unreadable_lines(run, room)
     text = Text(no_wrap=True, overflow="ellipsis")
     spec = run.spec
     text.append(f"run {run.id} {plain(initializer_name(spec.initializer))} · seed {spec.seed}", style="bold")
@@ -46,6 +49,11 @@ def run_panel(run: Run | None, trend: Trend | None, room: int, *, is_training: b
     text.append(status.label, style=status.colour)
     text.append("\n".join([f"  {first}", *more]))
     return list(text.split(allow_blank=True))
+
+
+def _unreadable_lines(run: UnreadableRun, room: int) -> list[Text]:
+    wrapped = textwrap.wrap(f"{plain(run.problem)}. {UNREADABLE}", max(20, room), max_lines=6, placeholder=" …")
+    return [Text(f"run {run.id} cannot be read", style="bold red"), *map(Text, wrapped)]
 
 
 def _progress(run: Run, room: int) -> Text:

@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.store.runs import Run
+from initlab_tui.store.runs import Run, UnreadableRun
 from initlab_tui.tui.keys import TRAINING, bindings
 from initlab_tui.tui.panes import queue_rows
 from initlab_tui.tui.panes.run_panel import run_panel
@@ -54,7 +54,7 @@ class Training(Vertical):
         with Horizontal():
             with Vertical():
                 yield Lines(id="now")
-                yield Table[int](lambda run_id: queue_rows.cells(self._run(run_id)), id="queue", frozen=3)
+                yield Table[int](lambda run_id: queue_rows.cells(self._row(run_id)), id="queue", frozen=3)
             yield Lines(id="by-layer")
 
     def on_mount(self) -> None:
@@ -72,6 +72,11 @@ class Training(Vertical):
 
     def _run(self, run_id: int | None) -> Run | None:
         return self._snapshot.runs.get(run_id) if self._snapshot and run_id is not None else None
+
+    def _row(self, run_id: int | None) -> Run | UnreadableRun | None:
+        """Return the run of a line, or why it cannot be read."""
+        unreadable = self._snapshot.unreadable if self._snapshot else ()
+        return self._run(run_id) or next((run for run in unreadable if run.id == run_id), None)
 
     def show(self, snapshot: StoreSnapshot) -> None:
         """Show the current state of the store."""
@@ -101,7 +106,8 @@ class Training(Vertical):
         now = self.query_one("#now", Lines)
         active = self._snapshot.active if self._snapshot else ()
         is_training = any(each.status is RunStatus.RUNNING for each in active)
-        now.show(run_panel(run, trend, now.size.width, is_training=is_training))
+        shown = run or (None if self.queue.current is None else self._row(self.queue.current))
+        now.show(run_panel(shown, trend, now.size.width, is_training=is_training))
         by_layer = self.query_one("#by-layer", Lines)
         if by_layer.display:
             by_layer.show(self._layer_lines(run, by_layer.size.height - 1))
