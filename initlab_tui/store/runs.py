@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from initlab_tui.domain.spec import RunSpec
 from initlab_tui.domain.statistics.leaderboard import Outcome
 from initlab_tui.store import rows, sql
 from initlab_tui.store.database import Store
-from initlab_tui.store.run_record import parse_record
+from initlab_tui.store.run_record import parse_record, record_problem
 from initlab_tui.store.spec_cache import SpecCache
 from initlab_tui.store.worker_deaths import MOST_DEATHS
 
@@ -191,6 +191,9 @@ _SILENCE = (
     f"typeof(silent_seconds) = 'real' AND silent_seconds BETWEEN 0 AND {rows.MAX_SECONDS}) END"
 )
 _COLUMNS = ", ".join(_SILENCE if column == "silent_seconds" else column for column in _RULES)
+ROWS_AT_ONCE = 500  # few enough that the garbage collector has little to do
+_NAMES = tuple(column.name for column in fields(Run) if column.name != "specs")
+_STATUSES = {str(status): status for status in RunStatus}
 _STATUS = list(_RULES).index("status")
 _COMPARISON = list(_RULES).index("comparison_id")
 # A malformed time must not hide a run.
@@ -244,25 +247,31 @@ def refuse_unknown(store: Store, ids: Sequence[int], known: Collection[int]) -> 
 
 def _select(store: Store, condition: str = "", *values: object) -> RunRows:
     query = f"SELECT {_COLUMNS} FROM runs WHERE {_NOT_DELETED} {condition} ORDER BY id"  # noqa: S608 - no outside text
-    found = RunRows([], [])
-    for row in sql.connection(store).execute(query, values):
-        run = _run(store.specs, row)
-        if isinstance(run, Run):
-            found.runs.append(run)
-        else:
-            found.unreadable.append(run)
-    return found
+    cursor = sql.connection(store).execute(query, values)
+    read = RunRows([], [])
+    while found := cursor.fetchmany(ROWS_AT_ONCE):
+        problems = rows.problems(_RULES, found)
+        for index, row in enumerate(found):
+            run = None if index in problems else _run(store.specs, row)
+            problem = _problem(run) if run else problems[index]
+            if run and not problem:
+                read.runs.append(run)
+            else:
+                read.unreadable.append(_unreadable(row, problem))
+    return read
 
 
-def _run(specs: SpecCache, row: Sequence[Any]) -> Run | UnreadableRun:
-    problem = rows.problem(_RULES, row)
-    if not problem:
-        values = list(row[:-1])
-        values[_STATUS] = RunStatus(values[_STATUS])
-        run = Run(specs, *values)
-        problem = _problem(run)
-        if not problem:
-            return run
+def _run(specs: SpecCache, row: Sequence[Any]) -> Run:
+    """Return the run of a row whose values are valid; the constructor of a frozen class takes twice as long."""
+    values = dict(zip(_NAMES, row, strict=False))
+    values["specs"] = specs
+    values["status"] = _STATUSES[row[_STATUS]]
+    run = Run.__new__(Run)
+    object.__setattr__(run, "__dict__", values)
+    return run
+
+
+def _unreadable(row: Sequence[object], problem: str) -> UnreadableRun:
     return UnreadableRun(rows.valid_id(row[0]), rows.valid_id(row[_COMPARISON]), shown(problem))
 
 
@@ -271,11 +280,7 @@ def _problem(run: Run) -> str:
     if run.total_steps is not None and run.step > run.total_steps:
         return f"step must be at most total_steps ({run.total_steps}), got {run.step}"
     try:
-        _ = run.spec  # kept with the run
+        run.specs.check(run.spec_hash, run.seed, run.spec_json)
     except InvalidInputError as error:
         return f"spec cannot be read: {str(error).removeprefix(': ')}"
-    try:
-        _ = run.record
-    except ValueError as error:
-        return str(error)
-    return ""
+    return record_problem(run.record_json)

@@ -22,14 +22,22 @@ class SpecCache:
         Raises:
             InvalidInputError: if the text is not that of a spec with this hash and this seed.
         """
-        end = f'"seed":{seed}}}'
-        shared = text.removesuffix(end)
+        known = self.check(spec_hash, seed, text)
+        return known if known.seed == seed else known.model_copy(update={"seed": seed})
+
+    def check(self, spec_hash: str, seed: int, text: str) -> RunSpec:
+        """Return the same spec with any seed, which takes a tenth of the time of a copy.
+
+        Raises:
+            InvalidInputError: as for `get`.
+        """
+        shared = text.removesuffix(f'"seed":{seed}}}')
         known = self._parsed.get((spec_hash, shared)) if shared != text else None
         if known is None:
             known = _parse(spec_hash, seed, text)
             if shared != text:
                 self._parsed[spec_hash, shared] = known
-        return known if known.seed == seed else known.model_copy(update={"seed": seed})
+        return known
 
 
 def _parse(spec_hash: str, seed: int, text: str) -> RunSpec:
