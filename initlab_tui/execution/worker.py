@@ -24,7 +24,7 @@ from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.events import Checkpointed, Evaluated, Finished, LayersMeasured, Started, Stepped
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
-from initlab_tui.execution.checkpoint_saver import CheckpointSaver, version_note
+from initlab_tui.execution.checkpoint_saver import CheckpointSaver, SavingCost, version_note
 from initlab_tui.execution.liveness import LivenessMonitor
 from initlab_tui.execution.memory import HELP, is_out_of_memory
 from initlab_tui.execution.patience import Patience, has_room
@@ -63,6 +63,7 @@ class Worker:
         self._device_note = ""
         self._prepared: Preparation | None = None
         self._datasets: dict[tuple[str, str | None], DeviceDataset] = {}
+        self._saving_cost = SavingCost()
 
     def use_device(self, sees_gpu: bool) -> None:
         """Exit if a GPU was requested and TensorFlow sees none; with device auto, note that the CPU is used."""
@@ -137,7 +138,7 @@ class Worker:
         from initlab_tui.training.loop import train
 
         request: str | None = None
-        saver = CheckpointSaver(self.store, run)
+        saver = CheckpointSaver(self.store, run, self._saving_cost)
         checkpoint, note = saver.read()
 
         def wants_checkpoint(step: int) -> bool:
