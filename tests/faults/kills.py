@@ -56,8 +56,8 @@ class Kills:
     noticed: list[float] = field(default_factory=list)
     noticed_late: list[float] = field(default_factory=list)  # by processes that had just started
     committed: int = 0  # metrics that were found, and compared, after kills
-    metrics: int = 0  # of the runs in the end
-    runs: int = 0
+    metrics: int = 0  # of these runs in the end
+    runs: int = 0  # without the unbroken ones
     crashed: int = 0
     continued: int = 0  # of the crashed runs, from a checkpoint
 
@@ -104,7 +104,8 @@ class Campaign:
         assert_intact(self._store)
         for run in list_runs(self._store):
             assert_same_metrics(self._store, run.id, self._whole_of(run.id))
-        (counts,) = execute(self._store, "SELECT count(DISTINCT run_id), count(*) FROM metrics")
+        counted = "SELECT count(DISTINCT run_id), count(*) FROM metrics WHERE run_id > ?"
+        (counts,) = execute(self._store, counted, (max(self._whole),))
         self.kills.runs, self.kills.metrics = counts
         query = "SELECT count(*) FROM events WHERE kind = ? AND detail LIKE ?"
         ((self.kills.crashed,),) = execute(self._store, query, ("crashed", "%"))

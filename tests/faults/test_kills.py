@@ -16,7 +16,7 @@ from tests.faults.write_trace import Write, can_trace
 
 def test_random_kills_lose_nothing_and_every_run_ends_like_an_unbroken_one(tmp_path: Path) -> None:
     found = kills.kill_at_random(tmp_path, kills=3, seed=random.randrange(1_000_000), epochs=100)
-    assert found.count == 3 and found.runs > len(kills.SEEDS)
+    assert found.count == 3 and found.runs >= kills.QUEUED
 
 
 @pytest.fixture(scope="module")
