@@ -29,7 +29,7 @@ from initlab_tui.store.database import Store
 MNIST = Path(__file__).parents[2] / "shared" / "data"
 
 # Expensive fixtures shared by many tests: pytest-xdist runs the tests of each in one process.
-SHARED_FIXTURES = ("warm_store", "programs", "hashes", "session", "wide_networks")
+SHARED_FIXTURES = ("warm_store", "programs", "hashes", "session", "wide_networks", "forked")
 
 settings.register_profile("any machine", deadline=None)  # the time per example depends on what else is running
 settings.load_profile("any machine")

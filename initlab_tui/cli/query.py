@@ -88,9 +88,8 @@ def _runs(context: typer.Context, store: Path | None, comparison: int | None = N
 
         output.hint(without_worker_message(found.without_worker))
     if found.waiting:
-        output.hint(
-            f"{found.waiting} runs are queued, but no worker is running. Start workers with: initlab-tui resume --all"
-        )
+        waiting = "1 run is queued" if found.waiting == 1 else f"{found.waiting} runs are queued"
+        output.hint(f"{waiting}, but no worker is running. Start workers with: initlab-tui resume --all")
     return found
 
 

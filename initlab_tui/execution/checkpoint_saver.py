@@ -16,7 +16,7 @@ from initlab_tui.store.runs import Run
 # Between checkpoints at the ends of epochs, which may last a tenth of a second. So little training is quickly repeated.
 EPOCH_SECONDS = 5.0
 COST_SHARE = 0.015  # of the training time, for saving checkpoints
-# To estimate the cost of the first checkpoint.
+# To estimate the cost of a worker's first checkpoint.
 SAVE_SECONDS, SAVE_BYTES_PER_SECOND = 0.02, 200e6
 ARRAYS_PER_WEIGHT = 3  # the weight and two moments of Adam
 BYTES_PER_WEIGHT = 4
@@ -44,12 +44,32 @@ class CheckpointSchedule:
         self.cost, self._last = seconds, time.monotonic()
 
 
-class CheckpointSaver:
-    """The checkpoints of one run while it trains."""
+class SavingCost:
+    """Estimates how long a worker takes to save a checkpoint, from the last one that it saved in any run."""
 
-    def __init__(self, store: Store, run: Run) -> None:
-        self._store, self._run = store, run
+    def __init__(self) -> None:
+        self._factor = 1.0
+
+    def estimate(self, size: float) -> float:
+        """Return the expected seconds for a checkpoint of `size` bytes."""
+        return self._factor * _usual_seconds(size)
+
+    def record(self, size: float, seconds: float) -> None:
+        """Record how long it took to save a checkpoint of `size` bytes."""
+        self._factor = seconds / _usual_seconds(size)
+
+
+def _usual_seconds(size: float) -> float:
+    return SAVE_SECONDS + size / SAVE_BYTES_PER_SECOND
+
+
+class CheckpointSaver:
+    """The checkpoints of one run while it trains; the worker's runs share `cost`."""
+
+    def __init__(self, store: Store, run: Run, cost: SavingCost) -> None:
+        self._store, self._run, self._cost = store, run, cost
         self._schedule = CheckpointSchedule(run.checkpoint_every, 0.0)
+        self._size = 0.0
         self._per_epoch = 1
         self._begun = 0.0
         self._failed = False
@@ -76,8 +96,8 @@ class CheckpointSaver:
 
     def start(self, event: Started) -> None:
         """Start to measure the time until the first checkpoint."""
-        size = event.weights * ARRAYS_PER_WEIGHT * BYTES_PER_WEIGHT
-        self._schedule = CheckpointSchedule(self._run.checkpoint_every, SAVE_SECONDS + size / SAVE_BYTES_PER_SECOND)
+        self._size = event.weights * ARRAYS_PER_WEIGHT * BYTES_PER_WEIGHT
+        self._schedule = CheckpointSchedule(self._run.checkpoint_every, self._cost.estimate(self._size))
         self._per_epoch = event.steps_per_epoch
 
     def is_due(self, step: int) -> bool:
@@ -109,9 +129,11 @@ class CheckpointSaver:
             reason = error.strerror if isinstance(error, OSError) else None
             problem = f"no checkpoint at step {event.step}: {reason or error}"
             self._note_failure(problem)
-        else:
+        seconds = time.monotonic() - self._begun
+        self._schedule.record(seconds)
+        if not problem:
             self._failed = False
-        self._schedule.record(time.monotonic() - self._begun)
+            self._cost.record(self._size, seconds)
         return problem
 
     def _note_failure(self, problem: str) -> None:

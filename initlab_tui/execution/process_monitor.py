@@ -72,7 +72,7 @@ def _start(store: Store, worker_id: int) -> subprocess.Popen[bytes]:
     descriptor = store.files.append(log_name(worker_id))
     try:
         process = subprocess.Popen(
-            [*WORKER, str(store.path), str(worker_id)],
+            [*WORKER, str(store.path), str(worker_id), str(os.getpid())],
             stdin=subprocess.DEVNULL,
             stdout=descriptor,
             stderr=descriptor,

@@ -1,6 +1,6 @@
 """The training process: claims queued runs one by one, trains them and records their events.
 
-python -m initlab_tui.execution.worker STORE WORKER_ID
+python -m initlab_tui.execution.worker STORE WORKER_ID [MONITOR_PID]
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.events import Checkpointed, Evaluated, Finished, LayersMeasured, Started, Stepped
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
-from initlab_tui.execution.checkpoint_saver import CheckpointSaver, version_note
+from initlab_tui.execution.checkpoint_saver import CheckpointSaver, SavingCost, version_note
 from initlab_tui.execution.liveness import LivenessMonitor
 from initlab_tui.execution.memory import HELP, is_out_of_memory
 from initlab_tui.execution.patience import Patience, has_room
@@ -51,18 +51,24 @@ ON_REQUEST = "on request"
 
 
 class Worker:
-    """A training process, with the datasets and the compiled trainers that it keeps between runs."""
+    """A training process, with the datasets and the compiled trainers that it keeps between runs.
 
-    def __init__(self, store: Store, worker_id: int, programs: CompiledTrainerCache) -> None:
+    `monitor` is the pid of its monitor, by default that of the parent process.
+    """
+
+    def __init__(
+        self, store: Store, worker_id: int, programs: CompiledTrainerCache, monitor: int | None = None
+    ) -> None:
         self.store, self.id, self._programs = store, worker_id, programs
         registered = workers.read_worker(store, worker_id)
         self.device, self.threads = registered.device, registered.threads
         self.patience = Patience(store, worker_id)
         self.terminated = False
-        self._monitor = os.getppid()
+        self._monitor = monitor or os.getppid()
         self._device_note = ""
         self._prepared: Preparation | None = None
         self._datasets: dict[tuple[str, str | None], DeviceDataset] = {}
+        self._saving_cost = SavingCost()
 
     def use_device(self, sees_gpu: bool) -> None:
         """Exit if a GPU was requested and TensorFlow sees none; with device auto, note that the CPU is used."""
@@ -137,7 +143,7 @@ class Worker:
         from initlab_tui.training.loop import train
 
         request: str | None = None
-        saver = CheckpointSaver(self.store, run)
+        saver = CheckpointSaver(self.store, run, self._saving_cost)
         checkpoint, note = saver.read()
 
         def wants_checkpoint(step: int) -> bool:
@@ -222,12 +228,11 @@ def failure_reason(error: Exception) -> str:
     return message if isinstance(error, ValueError) else f"{type(error).__name__}: {message}"
 
 
-def beat(path: Path, worker_id: int) -> None:
+def beat(path: Path, worker_id: int, monitor: int) -> None:
     """Write the worker's heartbeat for as long as its process lives; end it when its store is removed or replaced.
 
     If its monitor died, the worker looks after the other workers of the store in its place.
     """
-    monitor = os.getppid()
     with Store.open(path) as store:
         liveness = LivenessMonitor(store)
         while True:
@@ -253,15 +258,17 @@ def xla_cache(worker: RegisteredWorker) -> XlaCache | None:
 def main(arguments: list[str]) -> int:
     """Run one worker to its end and return its exit code: 0 if it ended normally."""
     path, worker_id = Path(arguments[0]), int(arguments[1])
+    # Named by the monitor, because it may have died before this process could ask for its parent.
+    monitor = int(arguments[2]) if len(arguments) > 2 else os.getppid()
     faulthandler.enable()
     os.nice(NICENESS)
-    threading.Thread(target=beat, args=(path, worker_id), daemon=True).start()
+    threading.Thread(target=beat, args=(path, worker_id, monitor), daemon=True).start()
     with Store.open(path, busy_seconds=BUSY_SECONDS) as store:
         cache = xla_cache(workers.read_worker(store, worker_id))
         with quick_import():
             from initlab_tui.training import device
             from initlab_tui.training.compiled_trainer import CompiledTrainerCache
-        worker = Worker(store, worker_id, CompiledTrainerCache(cache))
+        worker = Worker(store, worker_id, CompiledTrainerCache(cache), monitor)
 
         def terminate(_signal: int, _frame: FrameType | None) -> None:
             worker.terminated = True

@@ -199,15 +199,17 @@ def held_message(run_ids: Sequence[int]) -> str:
     """Return the notice about queued runs that are not trained, because somebody else queued them."""
     first = " ".join(str(run_id) for run_id in run_ids[:5])
     more = " ..." if len(run_ids) > 5 else ""
+    verb, negated, them = ("was", "is", "it") if len(run_ids) == 1 else ("were", "are", "them")
     return (
-        f"{counted(len(run_ids), 'run')} in this store were not queued by you and are not trained. "
-        f"To train them: initlab-tui resume {first}{more}"
+        f"{counted(len(run_ids), 'run')} in this store {verb} not queued by you and {negated} not trained. "
+        f"To train {them}: initlab-tui resume {first}{more}"
     )
 
 
 def without_worker_message(runs: Sequence[Run]) -> str:
     """Return the notice about runs that stay queued because no worker could be started for them."""
-    return f"{counted(len(runs), 'run')} stay queued: {runs[-1].reason}. To try again: initlab-tui resume --all"
+    verb = "stays" if len(runs) == 1 else "stay"
+    return f"{counted(len(runs), 'run')} {verb} queued: {runs[-1].reason}. To try again: initlab-tui resume --all"
 
 
 def remark(run: Run) -> str:

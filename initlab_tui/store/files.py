@@ -45,6 +45,10 @@ def reserve_name(worker_id: int) -> str:
     return f"worker-{worker_id}.reserve"
 
 
+def _temporary_name(name: str) -> str:
+    return f"{name}.tmp"
+
+
 class StoreFiles:
     """The files of the store at `store`; the folder is created when the first one is written."""
 
@@ -77,7 +81,7 @@ class StoreFiles:
         The replaced file is kept with the name `keep_as`, if that is given. If the process dies in between, there is
         for a moment no file with the name, but the one that is kept.
         """
-        temporary = f"{name}.tmp"
+        temporary = _temporary_name(name)
         with self._opened() as folder:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary, dir_fd=folder)
@@ -149,9 +153,10 @@ class StoreFiles:
             os.unlink(name, dir_fd=folder)
 
     def remove_checkpoints(self, run_id: int) -> None:
-        """Remove the checkpoints of a run if it has any."""
+        """Remove the checkpoints of a run if it has any, also one that a killed worker left unfinished."""
         self.remove(checkpoint_name(run_id))
         self.remove(previous_checkpoint_name(run_id))
+        self.remove(_temporary_name(checkpoint_name(run_id)))
 
     def remove_left_over(self, alive_workers: Collection[int]) -> None:
         """Remove what killed processes left behind: space and old logs of dead workers, old temporary files."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
+from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.store import events, rows, sql
 from initlab_tui.store.database import Store
+from initlab_tui.store.files import reserve_name
 from initlab_tui.store.worker_log import log_tail
 from initlab_tui.store.workers import HEARTBEAT_SECONDS
 
+HAVE_RESULT = tuple(status for status in RunStatus if status.has_result)
 MOST_DEATHS = 2  # a run that has killed so many workers is not tried again
 
 
@@ -19,7 +23,7 @@ def mark_dead(
     """Record that a worker's process ended, mark the run that it was training as crashed, and return the run's id.
 
     A run that was asked to stop is marked as stopped. `caused_by_run` is whether the run is the likely cause;
-    `is_failure` is False for a worker that ended normally.
+    `is_failure` is False for a worker that ended normally. Files that it left behind are removed.
     """
     now = time.time()
     with sql.transaction(store) as connection:
@@ -42,7 +46,19 @@ def mark_dead(
                 (status, reason, log_tail(store, worker_id), last, deaths + caused_by_run, last, run_id),
             )
             events.note(connection, run_id, status, reason)
+    _remove_files(store, worker_id)
     return [run_id for run_id, *_ in lost]
+
+
+def _remove_files(store: Store, worker_id: int) -> None:
+    """Remove the space that a dead worker reserved, and the checkpoints of its last run if that has a result."""
+    query = "SELECT id, status FROM runs WHERE worker_id = ? ORDER BY ended DESC LIMIT 1"
+    # A folder that cannot be used is reported when the next worker is started.
+    with contextlib.suppress(InvalidInputError, OSError):
+        store.files.remove(reserve_name(worker_id))
+        for run_id, status in sql.connection(store).execute(query, (worker_id,)):
+            if status in HAVE_RESULT:
+                store.files.remove_checkpoints(run_id)
 
 
 def _end(heartbeat: object, now: float) -> float:

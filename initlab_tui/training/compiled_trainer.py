@@ -115,7 +115,7 @@ class CompiledTrainer:
 
     def state(self) -> State:
         """Return everything that training changes, as arrays by name: weights, optimizer, and other state."""
-        return {name: np.array(variable.numpy()) for name, variable in self._variables().items()}
+        return {name: np.asarray(variable.numpy()) for name, variable in self._variables().items()}  # `numpy` copies
 
     def restore(self, state: State) -> None:
         """Restore a state that `state` returned, in this process or another one.

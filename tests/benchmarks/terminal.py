@@ -112,6 +112,12 @@ class Terminal:
                 self._stream.feed(UNKNOWN_TO_PYTE.sub(b"", frame))
                 yield at
 
+    def received(self) -> bytes:
+        """Return what was received since the last call or frame, without rendering it, which takes time."""
+        chunks = self._chunks[self._drawn :]
+        self._drawn += len(chunks)
+        return b"".join(data for _, data in chunks)
+
     def until(self, condition: Callable[[Self], bool], seconds: float = 60.0) -> float:
         """Return when the first frame was complete for which `condition` holds; later frames are not rendered yet.
 

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from initlab_tui.domain.events import Started
-from initlab_tui.execution.checkpoint_saver import COST_SHARE, EPOCH_SECONDS, CheckpointSchedule, version_note
+from initlab_tui.execution.checkpoint_saver import (
+    COST_SHARE,
+    EPOCH_SECONDS,
+    SAVE_BYTES_PER_SECOND,
+    SAVE_SECONDS,
+    CheckpointSchedule,
+    SavingCost,
+    version_note,
+)
 from initlab_tui.store.runs import find_run
 from tests.old_runs import open_unfinished
 
@@ -48,6 +56,25 @@ def test_saving_takes_at_most_its_share_of_the_time(pass_time: Callable[[float],
             saving += cost
             schedule.record(cost)
     assert 0 < saving <= COST_SHARE * 600 + cost
+
+
+def test_where_saving_takes_long_the_interval_is_longer_than_the_one_asked_for(
+    pass_time: Callable[[float], None],
+) -> None:
+    schedule = CheckpointSchedule(60.0, cost=1.5)  # 100 s for a share of 1.5 %
+    pass_time(99.0)
+    assert not schedule.is_due(epoch_ended=True)
+    pass_time(2.0)
+    assert schedule.is_due(epoch_ended=True)
+
+
+def test_the_first_checkpoint_of_a_run_is_expected_to_cost_what_that_of_the_run_before_did() -> None:
+    cost, size = SavingCost(), 120e6
+    usual = SAVE_SECONDS + size / SAVE_BYTES_PER_SECOND
+    assert cost.estimate(size) == usual
+    cost.record(size, 4 * usual)
+    assert cost.estimate(size) == pytest.approx(4 * usual)
+    assert cost.estimate(0.0) == pytest.approx(4 * SAVE_SECONDS)
 
 
 def test_a_short_interval_also_applies_to_the_ends_of_epochs(pass_time: Callable[[float], None]) -> None:

@@ -19,8 +19,7 @@ from initlab_tui.data import arrays
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution import supervisor
 from initlab_tui.execution.worker import Worker
-from initlab_tui.store import layer_statistics, queue, worker_deaths, workers
-from initlab_tui.store.curves import read_curve
+from initlab_tui.store import queue, worker_deaths, workers
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import read_events
 from initlab_tui.store.files import checkpoint_name, previous_checkpoint_name
@@ -30,6 +29,7 @@ from initlab_tui.training.compiled_trainer import CompiledTrainerCache
 from tests.conftest import ONE_THREAD, WarmStore
 from tests.database import execute
 from tests.execution.test_worker import enqueue, get_run, wait_for, wait_for_step, wait_until
+from tests.faults.intact import assert_same_metrics
 from tests.old_runs import open_unfinished
 
 SECONDS_LONG: dict[str, Any] = {"epochs": 400, "batch_size": 32, "hidden": "32", "initializer": "he_normal"}
@@ -80,22 +80,6 @@ def damage(store: Store, name: str) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-
-
-def assert_same_metrics(store: Store, run_id: int, whole_id: int) -> None:
-    """Check that two runs have the same metrics, bit by bit, and counted the same samples."""
-    for split in ("train", "test"):
-        assert read_curve(store, run_id, split) == read_curve(store, whole_id, split)
-    # When the layers are measured depends on the time that is left for it, but not what is measured.
-    measured, expected = (
-        {each.step: each.measurement for each in layer_statistics.read(store, each_id)}
-        for each_id in (run_id, whole_id)
-    )
-    assert {0, max(expected)} <= measured.keys() & expected.keys()
-    assert all(measured[step] == expected[step] for step in measured.keys() & expected.keys())
-    run, whole = get_run(store, run_id), get_run(store, whole_id)
-    for field in ("status", "step", "samples", "test_loss", "test_accuracy", "diagnosis"):
-        assert getattr(run, field) == getattr(whole, field), field
 
 
 def started_from(store: Store, run_id: int) -> list[str]:

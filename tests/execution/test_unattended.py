@@ -17,7 +17,7 @@ from unittest import mock
 import pytest
 
 from initlab_tui.domain.spec import RunSpec
-from initlab_tui.execution import supervisor
+from initlab_tui.execution import processes, supervisor
 from initlab_tui.execution.stop_escalation import SHOWN_SILENCE_SECONDS
 from initlab_tui.execution.supervisor import WorkerPlan
 from initlab_tui.execution.worker import Worker
@@ -33,7 +33,7 @@ TWO_THREADS = WorkerPlan(1, 2, "cpu")
 LAB = """
 import signal, sys
 from pathlib import Path
-from initlab_tui.execution import supervisor
+from initlab_tui.execution import processes, supervisor
 from initlab_tui.execution.supervisor import WorkerPlan
 from initlab_tui.store.database import Store
 supervisor.start_workers(Store.open(Path(sys.argv[1])), WorkerPlan(1, 1, "cpu"), idle=600)
@@ -123,3 +123,16 @@ def test_a_worker_without_its_monitor_ends_when_it_is_idle(store: Store, monkeyp
     monkeypatch.setattr(os, "getppid", lambda: 1)
     worker.work()
     assert workers.count_alive(store) == 0
+
+
+def test_a_worker_whose_monitor_died_at_once_looks_after_the_store_and_ends_when_it_is_idle(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INITLAB_TEST_WORKER", "orphan")
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        birth = processes.born(gone.pid)
+    supervisor.start_workers(store, ONE_THREAD, idle=600)
+    dead = workers.register(store, "cpu", 2)
+    workers.set_monitor(store, dead, gone.pid, birth)
+    wait_until(lambda: workers.count_alive(store) == 0, 60)
+    assert execute(store, "SELECT exit FROM workers WHERE id <> ?", (dead,)) == [("idle",)]

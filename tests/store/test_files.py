@@ -13,7 +13,7 @@ from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution.worker import reserve
-from initlab_tui.store import checkpoints, progress, queue, sql, workers
+from initlab_tui.store import checkpoints, progress, queue, sql, worker_deaths, workers
 from initlab_tui.store.checkpoints import Found
 from initlab_tui.store.database import Store
 from initlab_tui.store.files import (
@@ -203,3 +203,26 @@ def test_what_killed_processes_left_is_removed(files: StoreFiles) -> None:
         "run-3.npz",
         log_name(1),
     }
+
+
+def test_the_reserved_space_of_a_dead_worker_is_freed_at_once(store: Store) -> None:
+    run = claimed(store)
+    assert run.worker_id is not None
+    store.files.create(reserve_name(run.worker_id), b"space")
+    store.files.create(checkpoint_name(run.id), b"needed to resume it")
+    worker_deaths.mark_dead(store, run.worker_id, "killed")
+    assert [path.name for path in store.files.folder.iterdir()] == [checkpoint_name(run.id)]
+
+
+def test_a_worker_that_dies_after_the_end_of_its_run_leaves_no_checkpoints(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = claimed(store)
+    assert run.worker_id is not None
+    for name in (checkpoint_name(run.id), f"{checkpoint_name(run.id)}.tmp"):
+        store.files.create(name, b"no longer needed")
+    with monkeypatch.context() as killed:
+        killed.setattr(StoreFiles, "remove_checkpoints", lambda files, run_id: None)
+        progress.release(store, run, RunStatus.DONE)
+    worker_deaths.mark_dead(store, run.worker_id, "killed")
+    assert not any(store.files.folder.iterdir())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -403,6 +405,14 @@ async def test_the_chart_closes(key: str) -> None:
         await shown.pilot.press(key)
         await shown.pilot.pause()
         assert not isinstance(shown.pilot.app.screen, ChartScreen)
+
+
+async def test_a_closed_chart_is_released_from_memory() -> None:
+    async with chart(three_curves(), HE) as shown:
+        screen = weakref.ref(shown.screen)
+        await shown.pilot.press("escape")
+        await shown.until(lambda: not isinstance(shown.pilot.app.screen, ChartScreen))
+        await shown.until(lambda: gc.collect() is not None and screen() is None)
 
 
 async def test_the_footer_fits_eighty_columns() -> None:

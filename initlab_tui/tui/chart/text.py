@@ -27,8 +27,12 @@ def title(options: Options, series: Sequence[Series], *, zoomed: bool, status: s
     return " · ".join(word for word in words if word)
 
 
-def why_empty(options: Options, lines: Sequence[Line]) -> str:
-    """Return why nothing can be drawn, and which key changes that."""
+def why_empty(options: Options, series: Sequence[Series], lines: Sequence[Line]) -> str:
+    """Return why nothing can be drawn, and which key changes that; empty until the curves were read."""
+    if not series:
+        return "nothing to draw: mark groups or runs with space, then press c"
+    if not lines:
+        return ""
     if not any(line.runs for line in lines):
         return f"nothing recorded yet on {options.split}: press t for {options.other_split}"
     if not any(np.isfinite(values).any() for line in lines for _, values in line.runs):

@@ -80,6 +80,9 @@ class ChartScreen(Screen[None]):
         self._draw()
         self._read()
 
+    def on_unmount(self) -> None:
+        self.app.theme_changed_signal.unsubscribe(self)  # which would keep this screen and its curves in memory
+
     def on_resize(self) -> None:
         self._write_reading()
 
@@ -174,7 +177,7 @@ class ChartScreen(Screen[None]):
         plot, empty = self.query_one(CurvePlot), self.query_one("#chart-empty", Static)
         viewport = self.axes.viewport
         plot.display, empty.display = viewport is not None, viewport is None
-        empty.update(Text(self._why_empty()))
+        empty.update(Text(text.why_empty(self.options, self.series, self._lines)))
         if viewport is None:
             return
         plot.clear()
@@ -186,11 +189,6 @@ class ChartScreen(Screen[None]):
     @property
     def _colours(self) -> list[str]:
         return line_colours(self.app, len(self._lines))
-
-    def _why_empty(self) -> str:
-        if not self.series:
-            return "nothing to draw: mark groups or runs with space, then press c"
-        return text.why_empty(self.options, self._lines) if self._lines else ""
 
     def _write_title(self, status: str = "") -> None:
         words = text.title(self.options, self.series, zoomed=bool(self.axes.held), status=status or self._status)

@@ -1,0 +1,72 @@
+"""What must be true of a store and its runs whatever was killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+from initlab_tui.store import layer_statistics
+from initlab_tui.store.curves import read_curve
+from initlab_tui.store.database import Store
+from initlab_tui.store.runs import list_runs
+from tests.conftest import worker_processes
+from tests.database import execute
+from tests.execution.test_worker import get_run, wait_until
+
+
+def assert_same_metrics(store: Store, run_id: int, whole_id: int) -> None:
+    """Check that two runs have the same metrics, bit by bit, and counted the same samples."""
+    for split in ("train", "test"):
+        assert read_curve(store, run_id, split) == read_curve(store, whole_id, split)
+    # When the layers are measured depends on the time that is left for it, but not what is measured.
+    measured, expected = (
+        {each.step: each.measurement for each in layer_statistics.read(store, each_id)}
+        for each_id in (run_id, whole_id)
+    )
+    assert {0, max(expected)} <= measured.keys() & expected.keys()
+    assert all(measured[step] == expected[step] for step in measured.keys() & expected.keys())
+    run, whole = get_run(store, run_id), get_run(store, whole_id)
+    for field in ("status", "step", "samples", "test_loss", "test_accuracy", "diagnosis"):
+        assert getattr(run, field) == getattr(whole, field), field
+
+
+def assert_prefix(store: Store, run_id: int, whole_id: int) -> int:
+    """Check that a run has the metrics of an unbroken one, each once, up to its last step; return their number.
+
+    The test metrics of the last step may be missing, because they are recorded after it.
+    """
+    rows, whole = _metrics(store, run_id), _metrics(store, whole_id)
+    last = get_run(store, run_id).step
+    expected = [row for row in whole if row[1] <= last]
+    missing = set(expected) - set(rows)
+    assert rows == [row for row in expected if row not in missing]
+    assert all((split, step) == ("test", last) for split, step, *_ in missing)
+    return len(rows)
+
+
+def _metrics(store: Store, run_id: int) -> list[tuple[str, int, float | None, float | None]]:
+    query = "SELECT split, step, loss, accuracy FROM metrics WHERE run_id = ? ORDER BY split, step"
+    return [(split, step, loss, accuracy) for split, step, loss, accuracy in execute(store, query, (run_id,))]
+
+
+def assert_intact(store: Store) -> None:
+    """Check a store whose runs are all done: the file, the times of the runs, the files next to it, the processes."""
+    assert execute(store, "PRAGMA integrity_check") == [("ok",)]
+    assert execute(store, "PRAGMA foreign_key_check") == []
+    for run in list_runs(store):
+        assert run.status == "done" and run.started is not None and run.ended is not None
+        assert 0 < run.train_seconds <= run.busy_seconds <= run.ended - run.started
+    wait_until(lambda: not worker_processes(store.path), 30)
+    left = [file.name for file in store.files.folder.iterdir() if file.suffix != ".log"]
+    assert left == [], "files are left over"
+
+
+@contextlib.contextmanager
+def private_folders(folder: Path) -> Iterator[None]:
+    """Use folders for cache and state in `folder`, as the test run does."""
+    changed = {"XDG_CACHE_HOME": str(folder / "cache"), "XDG_STATE_HOME": str(folder / "state")}
+    with mock.patch.dict(os.environ, changed):
+        yield
