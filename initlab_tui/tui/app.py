@@ -15,7 +15,9 @@ from types import FrameType
 
 from rich.text import Text
 from textual import work
+from textual._styles_cache import StylesCache
 from textual.app import App, SystemCommand
+from textual.await_complete import AwaitComplete
 from textual.screen import Screen
 
 from initlab_tui.domain.comparison import Comparison
@@ -76,6 +78,13 @@ class LabApp(App[None]):
     def get_default_screen(self) -> Screen[None]:
         """Put the lab under all other screens."""
         return self.lab
+
+    def pop_screen(self) -> AwaitComplete:
+        """Close the screen on top, and release what was painted on it."""
+        closed = super().pop_screen()
+        # The key of this cache is the object with a widget's painted lines: 1,024 closed widgets would stay in memory.
+        StylesCache.get_inner_outer.cache_clear()
+        return closed
 
     def on_mount(self) -> None:
         self._adapt_to_terminal()

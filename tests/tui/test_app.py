@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from functools import partial
+
 import pytest
+from textual._styles_cache import StylesCache
+from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import OptionList
 
 from initlab_tui.domain.spec import RunSpec
@@ -12,7 +19,7 @@ from initlab_tui.store.runs import Run, list_runs
 from initlab_tui.tui.screens.chart import ChartScreen
 from initlab_tui.tui.screens.dialogs import Choose
 from tests.database import execute
-from tests.tui.conftest import NARROW, WIDE, Bench, Lab, by_initializer, comparison, open_lab
+from tests.tui.conftest import NARROW, WIDE, Bench, Lab, Result, by_initializer, comparison, open_lab
 
 pytestmark = pytest.mark.asyncio
 
@@ -204,6 +211,31 @@ async def test_quitting_can_be_cancelled_and_ctrl_c_twice_exits(bench: Bench) ->
         await lab.pilot._app._press_keys(["ctrl+c"])
         await lab.wait_until_exited()
     assert bench.statuses() == ["queued", "queued"]
+
+
+async def test_closed_screens_are_released_from_memory(bench: Bench) -> None:
+    bench.queue(comparison("he_normal", seeds=1))
+    bench.end(bench.begin(), Result())
+    async with open_lab(bench.store, WIDE) as lab:
+        await lab.pilot.press("2")
+        for key in ("c", "i", "l", "question_mark"):
+            await lab.pilot.press(key)
+            await lab.until(lambda: len(lab.app.screen_stack) == 2)
+            await lab.pilot.pause()
+            kept = [weakref.ref(each) for each in (lab.app.screen, *painted_lines(lab.app.screen))]
+            await lab.pilot.press("escape")
+            await lab.until(lambda: len(lab.app.screen_stack) == 1)
+            await lab.until(partial(are_released, kept))
+
+
+def are_released(objects: list[weakref.ref[object]]) -> bool:
+    gc.collect()
+    return not any(each() for each in objects)
+
+
+def painted_lines(screen: Screen[object]) -> list[StylesCache]:
+    """Return the objects in which Textual keeps the painted lines of a screen's widgets."""
+    return [widget._styles_cache for widget in screen.walk_children(Widget)]
 
 
 async def test_a_small_terminal_shows_one_pane_at_a_time(bench: Bench) -> None:
