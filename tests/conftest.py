@@ -54,9 +54,15 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
-    with mock.patch.dict(
-        os.environ, {"XDG_CACHE_HOME": str(folder / "cache"), "XDG_STATE_HOME": str(folder / "state")}
-    ):
+    with private_folders(folder):
+        yield
+
+
+@contextlib.contextmanager
+def private_folders(folder: Path) -> Iterator[None]:
+    """Use folders for cache and state in `folder`, also in the processes that are started meanwhile."""
+    places = {"XDG_CACHE_HOME": str(folder / "cache"), "XDG_STATE_HOME": str(folder / "state")}
+    with mock.patch.dict(os.environ, places):
         yield
 
 
