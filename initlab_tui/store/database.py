@@ -15,7 +15,7 @@ from initlab_tui.store import migrations, origin, paths
 from initlab_tui.store.backup import back_up
 from initlab_tui.store.file_system import FileSystem, find_file_system
 from initlab_tui.store.files import StoreFiles
-from initlab_tui.store.hosts import other_host
+from initlab_tui.store.hosts import OtherHosts
 from initlab_tui.store.spec_cache import SpecCache
 
 BUSY_SECONDS = 30.0
@@ -33,13 +33,21 @@ class ReplacedStoreError(InvalidInputError):
 class Store:
     """An open store, to be used by one thread, because SQLite connections are not shared between threads.
 
-    The functions of this package's modules read and write its contents. `read_only` says why nothing can be written,
-    and is empty if it can. `file` identifies its file, whatever its path.
+    The functions of this package's modules read and write its contents. `file` identifies its file, whatever its path.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, file_system: FileSystem, read_only: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        file_system: FileSystem,
+        *,
+        read_only: str = "",
+        others: OtherHosts | None = None,
+    ) -> None:
         self.path, self.specs, self.files = path, SpecCache(), StoreFiles(path)
-        self.file_system, self.read_only = file_system, read_only
+        self.file_system = file_system
+        self._read_only, self._others = read_only, others
         self._connection = connection
         self.file = _identity(path)
 
@@ -54,7 +62,8 @@ class Store:
         """Open the store at `path`, creating it and its folder if they do not exist.
 
         A store of another user, one that cannot be written, and one on a network file system that another host uses,
-        is opened to be read. A statement waits up to `busy_seconds` for other writers.
+        is opened to be read. If the clocks of the hosts differ, the other host is noticed within seconds after opening.
+        A statement waits up to `busy_seconds` for other writers.
 
         Raises:
             InvalidInputError: if it cannot be created or read, is not a store, or is from a newer version of the
@@ -66,12 +75,13 @@ class Store:
         try:
             if not read_only:
                 connection = _connect(path, busy_seconds, file_system)
-                host = other_host(connection) if file_system.is_network else None
+                others = OtherHosts(connection) if file_system.is_network else None
+                host = others.find_living() if others else None
                 if not host:
-                    return cls(path, connection, file_system, "")
+                    return cls(path, connection, file_system, others=others)
                 connection.close()
-                read_only = f"the host {host} trains with it, and on {file_system.kind} only one host may write to it"
-            return cls(path, _connect_to_read(path, busy_seconds, file_system), file_system, read_only)
+                read_only = _used_by(host, file_system)
+            return cls(path, _connect_to_read(path, busy_seconds, file_system), file_system, read_only=read_only)
         except BaseException as error:
             if created:
                 path.unlink()
@@ -111,10 +121,17 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def read_only(self) -> str:
+        """Why nothing can be written; empty if it can."""
+        if self._others and not self._read_only and (host := self._others.find_living()):
+            self._read_only = _used_by(host, self.file_system)
+        return self._read_only
+
     def require_writable(self) -> None:
         """Raise an InvalidInputError that says why the store cannot be changed, if it cannot."""
-        if self.read_only:
-            raise _unusable(self.path, f"can be read but not changed: {self.read_only}; name another one with --store")
+        if reason := self.read_only:
+            raise _unusable(self.path, f"can be read but not changed: {reason}; name another one with --store")
 
     def require_current(self) -> None:
         """Raise a ReplacedStoreError if the file was removed, or replaced by another one."""
@@ -189,6 +206,10 @@ def _read_only_reason(path: Path) -> str:
     if not os.access(path, os.W_OK):
         return "you have no permission to write to it"
     return "" if os.access(path.parent, os.W_OK) else f"you have no permission to write to {path.parent}"
+
+
+def _used_by(host: str, file_system: FileSystem) -> str:
+    return f"the host {host} trains with it, and on {file_system.kind} only one host may write to it"
 
 
 def _user_name(uid: int) -> str:

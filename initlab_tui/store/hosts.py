@@ -9,29 +9,36 @@ import time
 from initlab_tui.store import rows
 
 FRESH_SECONDS = 60.0
-WATCHED_SECONDS = 5.0  # more than two heartbeats
 
 
-def other_host(connection: sqlite3.Connection) -> str | None:
-    """Return the name of another host with living workers, None if there is none.
+class OtherHosts:
+    """The other hosts with workers that have not ended, as far as the store says when this is created.
 
-    A heartbeat whose time is not about now, perhaps by another clock, is watched for WATCHED_SECONDS.
+    A host whose heartbeats are about now uses the store. The others may have ended without a word, or have another
+    clock: that shows when a heartbeat changes, so nobody has to wait for it.
     """
-    before = _heartbeats(connection)
-    now = time.time()
-    fresh = [host for host, heartbeat in before.values() if abs(now - heartbeat) < FRESH_SECONDS]
-    if fresh or not before:
-        return fresh[0] if fresh else None
-    time.sleep(WATCHED_SECONDS)
-    after = _heartbeats(connection)
-    return next((host for worker, (host, beat) in after.items() if before.get(worker) != (host, beat)), None)
 
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._before = self._heartbeats()
 
-def _heartbeats(connection: sqlite3.Connection) -> dict[int, tuple[str, float]]:
-    query = "SELECT id, host, heartbeat FROM workers WHERE ended IS NULL AND host <> ?"
-    found = connection.execute(query, (socket.gethostname(),))
-    return {
-        worker: (host, heartbeat)
-        for worker, host, heartbeat in found
-        if rows.LINE.allows(host) and rows.TIME.allows(heartbeat)
-    }
+    def find_living(self) -> str | None:
+        """Return the name of a host that uses the store, None if none is known to."""
+        if not self._before:
+            return None
+        now = time.time()
+        for worker, (host, heartbeat) in self._heartbeats().items():
+            if worker in self._before and (
+                abs(now - heartbeat) < FRESH_SECONDS or self._before[worker] != (host, heartbeat)
+            ):
+                return host
+        return None
+
+    def _heartbeats(self) -> dict[int, tuple[str, float]]:
+        query = "SELECT id, host, heartbeat FROM workers WHERE ended IS NULL AND host <> ?"
+        found = self._connection.execute(query, (socket.gethostname(),))
+        return {
+            worker: (host, heartbeat)
+            for worker, host, heartbeat in found
+            if rows.LINE.allows(host) and rows.TIME.allows(heartbeat)
+        }
