@@ -20,6 +20,7 @@ from rich.progress import (
 from rich.table import Column
 
 from initlab_tui.execution.follow import Snapshot
+from initlab_tui.execution.patience import DISK_FULL
 from initlab_tui.reports.escape import plain
 from initlab_tui.reports.format import differing_fields, group_name, number, percent, rate, remark, seconds
 from initlab_tui.store.curves import LatestStep
@@ -47,12 +48,16 @@ def ending(run: Run) -> str:
 
 
 class Lines:
-    """Writes a line for each run that ends."""
+    """Writes a line for each run that ends, and one when they wait for room on the disk."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write, self._shown = write, set[int]()
+        self._had_room = True
 
     def show(self, snapshot: Snapshot) -> None:
+        if self._had_room and not snapshot.has_room:
+            self._write(DISK_FULL)
+        self._had_room = snapshot.has_room
         differing = differing_fields([run.spec for run in snapshot.runs])
         for run in snapshot.runs:
             if run.status.is_ended and run.id not in self._shown:
@@ -94,7 +99,7 @@ class Live:
             self._all,
             completed=over + sum(_share(run) for run in runs if not run.status.is_ended),
             label=f"{over}/{len(runs)} runs",
-            note=_waiting(runs),
+            note=_waiting(snapshot),
         )
         running = {run.id: run for run in runs if run.status == "running"}
         for run_id in self._tasks.keys() - running.keys():
@@ -110,7 +115,10 @@ def _share(run: Run) -> float:
     return run.step / run.total_steps if run.total_steps else 0.0
 
 
-def _waiting(runs: Sequence[Run]) -> str:
+def _waiting(snapshot: Snapshot) -> str:
+    runs = snapshot.runs
+    if not snapshot.has_room:
+        return DISK_FULL
     if any(run.status == "paused" for run in runs):
         paused = [str(run.id) for run in runs if run.status == "paused"]
         return f"paused: {' '.join(paused)} (initlab-tui resume ID)"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.execution.liveness import LivenessMonitor
+from initlab_tui.execution.patience import has_room
 from initlab_tui.store.curves import LatestStep, latest_step
 from initlab_tui.store.database import Store
 from initlab_tui.store.runs import Run, list_runs
@@ -17,10 +18,14 @@ POLL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The followed runs at one moment, oldest first, and the latest step of each run in training."""
+    """The followed runs at one moment, oldest first, and the latest step of each run in training.
+
+    Without `has_room` they wait, because the disk of the store is full.
+    """
 
     runs: tuple[Run, ...]
     latest: dict[int, LatestStep]
+    has_room: bool
 
     @property
     def is_over(self) -> bool:
@@ -28,11 +33,11 @@ class Snapshot:
         return all(run.status.is_ended or run.is_without_worker for run in self.runs)
 
 
-def snapshot(store: Store, ids: Sequence[int]) -> Snapshot:
+def snapshot(store: Store, ids: Sequence[int], *, has_room: bool) -> Snapshot:
     """Read the runs with these ids and their latest steps."""
     runs = tuple(list_runs(store, ids))
     newest = {run.id: latest_step(store, run.id) for run in runs if run.status is RunStatus.RUNNING}
-    return Snapshot(runs, {run_id: step for run_id, step in newest.items() if step})
+    return Snapshot(runs, {run_id: step for run_id, step in newest.items() if step}, has_room)
 
 
 def follow(store: Store, ids: Sequence[int]) -> Iterator[Snapshot]:
@@ -40,13 +45,13 @@ def follow(store: Store, ids: Sequence[int]) -> Iterator[Snapshot]:
 
     Meanwhile a LivenessMonitor restarts missing workers.
     """
-    monitor, seen = LivenessMonitor(store), -1
+    monitor, seen = LivenessMonitor(store), (-1, True)
     while True:
         changed = monitor.check(ids)
-        version = store.data_version()
-        if changed or version != seen:
-            seen = version
-            current = snapshot(store, ids)
+        state = store.data_version(), has_room(store)
+        if changed or state != seen:
+            seen = state
+            current = snapshot(store, ids, has_room=state[1])
             yield current
             if current.is_over:
                 return

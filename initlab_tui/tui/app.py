@@ -71,6 +71,7 @@ class LabApp(App[None]):
         # With NO_COLOR nothing is written in colour, not even grey: use the terminal's own theme.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self._demo, self._warm = demo, warm
+        self._had_room = True
         self._backend = LabBackend(store.path, data_dir, folder or Path.cwd())
         self._trends = Trends()
         self.lab = LabScreen(self._backend, self._trends, _settings(store, demo))
@@ -122,8 +123,10 @@ class LabApp(App[None]):
 
     @work(group="prepare")
     async def _prepare(self, comparison: Comparison) -> None:
-        await self._backend.start_worker(len(list(comparison.runs())), self.lab.setup.device)
-        await self._backend.prepare(comparison)
+        # An unusable store or folder is reported by the next action that writes to it.
+        with contextlib.suppress(InvalidInputError, StoreError):
+            await self._backend.start_worker(len(list(comparison.runs())), self.lab.setup.device)
+            await self._backend.prepare(comparison)
         # Import NumPy now, so that the first chart opens quickly.
         await asyncio.to_thread(importlib.import_module, "initlab_tui.tui.screens.chart")
 
@@ -168,6 +171,10 @@ class LabApp(App[None]):
                 follow(snapshot)
         for ended in snapshot.ended:
             self._announce(ended)
+        if self._had_room and not snapshot.has_room:
+            message = "The disk of the store is full: runs wait, and continue when there is room."
+            self.notify(message, severity="warning", timeout=NOTICE_SECONDS, markup=False)
+        self._had_room = snapshot.has_room
 
     def _announce(self, ended: EndedComparison) -> None:
         self.notify(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.statistics.leaderboard import leaderboard
 from initlab_tui.execution.liveness import LivenessMonitor, refuse_removed
+from initlab_tui.execution.patience import has_room
 from initlab_tui.reports.format import conclusion
 from initlab_tui.store.database import Store, StoreError
 from initlab_tui.store.run_cache import Change, RunCache
@@ -48,6 +49,7 @@ class StoreSnapshot:
     ranked: bool
     ended: tuple[EndedComparison, ...]
     workers: int
+    has_room: bool
     unreadable: tuple[UnreadableRun, ...] = ()
 
 
@@ -63,7 +65,7 @@ class StoreMonitor:
         self._reported: set[int] | None = None
         self._rank_due = True
         self._rank_after = 0.0
-        self._workers = 0
+        self._workers, self._has_room = 0, True
 
     def poll(self, store: Store) -> StoreSnapshot | None:
         """Return the current state of the store, or None if nothing changed.
@@ -86,10 +88,10 @@ class StoreMonitor:
         if self._liveness.check():
             self._cache.expect_changes()
         change = self._cache.refresh()
-        workers = count_alive(store)
-        if change is None and not self._rank_is_due() and workers == self._workers:
+        state = count_alive(store), has_room(store)
+        if change is None and not self._rank_is_due() and state == (self._workers, self._has_room):
             return None
-        self._workers = workers
+        self._workers, self._has_room = state
         return self._snapshot(self._cache, change or Change(frozenset(), frozenset(), False))
 
     def _rank_is_due(self) -> bool:
@@ -112,6 +114,7 @@ class StoreMonitor:
             ranked=ranked,
             ended=self._ended(runs, active, change.changed),
             workers=self._workers,
+            has_room=self._has_room or all(run.status is RunStatus.PAUSED for run in active),
             unreadable=cache.unreadable,
         )
 

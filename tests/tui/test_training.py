@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
 from initlab_tui.domain.run_status import RunStatus
+from initlab_tui.execution.patience import DISK_FULL
 from initlab_tui.store import progress, workers
+from initlab_tui.store.database import Store
 from initlab_tui.store.runs import list_runs
 from initlab_tui.tui.panes import training
 from initlab_tui.tui.screens.details import DetailsScreen
 from initlab_tui.tui.screens.dialogs import Choose
 from tests.database import execute
+from tests.disk import fill, small_disk
 from tests.tui.conftest import (
     ESCAPED,
     HOSTILE,
@@ -63,6 +67,18 @@ async def test_the_progress_of_a_run_is_shown_until_it_ends(bench: Bench) -> Non
         await lab.until(lambda: "90.0" in lab.results)
         bench.end(bench.begin(), Result(0.1))
         await lab.until(lambda: "Comparison 1: 2 of 2 runs done" in lab.notifications)
+
+
+async def test_runs_that_wait_for_room_on_the_disk_say_so(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "small", megabytes=8) as disk, Store.open(disk / "lab.db") as store:
+        Bench(store).queue(comparison("he_normal"))
+        async with open_lab(store, WIDE) as lab:
+            await lab.until(lambda: "starting TensorFlow" in lab.training)
+            filler = fill(disk, leaving=0)
+            await lab.until(lambda: "The disk of the store is full" in lab.notifications)
+            await lab.until(lambda: DISK_FULL in lab.training)
+            filler.unlink()
+            await lab.until(lambda: "starting TensorFlow" in lab.training)
 
 
 async def test_the_cursor_follows_the_running_run_until_it_is_moved(bench: Bench) -> None:

@@ -28,8 +28,8 @@ WITHOUT_RUN = (
 )
 
 
-def run_panel(run: Run | UnreadableRun | None, trend: Trend | None, room: int, *, is_training: bool) -> list[Text]:
-    """Return the lines of a run, `room` cells wide; `is_training` is whether any run is running."""
+def run_panel(run: Run | UnreadableRun | None, trend: Trend | None, room: int, *, waits_for: str) -> list[Text]:
+    """Return the lines of a run, `room` cells wide; `waits_for` says why queued runs do not train yet."""
     if run is None:
         return list(Text(WITHOUT_RUN).split())
     if isinstance(run, UnreadableRun):
@@ -45,7 +45,7 @@ def run_panel(run: Run | UnreadableRun | None, trend: Trend | None, room: int, *
         text.append(f"{'layers':<{LABEL}}", style="dim")
         text.append_text(measurement_text(measured.step, measured.measurement, measured.diagnosis)).append("\n")
     status = STATUS_STYLES[run.status]
-    first, *more = _story_lines(run, room, len(status.label) + 2, is_training=is_training)
+    first, *more = _story_lines(run, room, len(status.label) + 2, waits_for=waits_for)
     text.append(status.label, style=status.colour)
     text.append("\n".join([f"  {first}", *more]))
     return list(text.split(allow_blank=True))
@@ -89,9 +89,9 @@ def _curve_width(run: Run, room: int) -> int:
     return max(LEAST_CURVE, math.ceil(most * run.step / run.total_steps)) if run.total_steps else most
 
 
-def _story_lines(run: Run, room: int, indent: int, *, is_training: bool) -> Sequence[str]:
+def _story_lines(run: Run, room: int, indent: int, *, waits_for: str) -> Sequence[str]:
     """Return what is happening to the run in at most two lines, with the end of its log if one line is free."""
-    story, log = _story(run, is_training=is_training)
+    story, log = _story(run, waits_for=waits_for)
     width = max(20, room - indent)
     lines = textwrap.wrap(story, width, max_lines=2, placeholder=" …", break_on_hyphens=False) or [""]
     if log and len(lines) == 1:
@@ -99,7 +99,7 @@ def _story_lines(run: Run, room: int, indent: int, *, is_training: bool) -> Sequ
     return [lines[0], *(" " * indent + line for line in lines[1:])]
 
 
-def _story(run: Run, *, is_training: bool) -> tuple[str, str]:
+def _story(run: Run, *, waits_for: str) -> tuple[str, str]:
     """Return what is happening to a run, or how it ended, and the last line of a failed worker's log; safe to print."""
     log = ""
     if run.request:
@@ -111,7 +111,7 @@ def _story(run: Run, *, is_training: bool) -> tuple[str, str]:
     elif run.is_without_worker:
         story, log = f"{run.reason}; press p to try again", _last_log_line(run)
     elif run.status is RunStatus.QUEUED:
-        story = "waiting for a free worker" if is_training else "starting TensorFlow (about 10 s)"
+        story = waits_for
     elif run.status is RunStatus.RUNNING and run.total_steps is None:
         story = "building and compiling the network: a few seconds, once for each architecture"
     elif run.status is RunStatus.RUNNING and run.reason:

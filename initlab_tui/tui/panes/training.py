@@ -12,6 +12,7 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 
 from initlab_tui.domain.run_status import RunStatus
+from initlab_tui.execution.patience import DISK_FULL
 from initlab_tui.store.runs import Run, UnreadableRun
 from initlab_tui.tui.keys import TRAINING, bindings
 from initlab_tui.tui.panes import queue_rows
@@ -104,10 +105,8 @@ class Training(Vertical):
         run = self._displayed()
         trend = self._trends.get(run) if run else None
         now = self.query_one("#now", Lines)
-        active = self._snapshot.active if self._snapshot else ()
-        is_training = any(each.status is RunStatus.RUNNING for each in active)
         shown = run or (None if self.queue.current is None else self._row(self.queue.current))
-        now.show(run_panel(shown, trend, now.size.width, is_training=is_training))
+        now.show(run_panel(shown, trend, now.size.width, waits_for=self._waits_for))
         by_layer = self.query_one("#by-layer", Lines)
         if by_layer.display:
             by_layer.show(self._layer_lines(run, by_layer.size.height - 1))
@@ -115,6 +114,15 @@ class Training(Vertical):
         if subtitle != self._subtitle:
             # Setting it, even to the same text, repaints the whole pane.
             self._subtitle = self.border_subtitle = subtitle
+
+    @property
+    def _waits_for(self) -> str:
+        """What queued runs wait for."""
+        if self._snapshot and not self._snapshot.has_room:
+            return DISK_FULL
+        active = self._snapshot.active if self._snapshot else ()
+        is_training = any(run.status is RunStatus.RUNNING for run in active)
+        return "waiting for a free worker" if is_training else "starting TensorFlow (about 10 s)"
 
     def _displayed(self) -> Run | None:
         """Return the run under the cursor, or the one that has just ended while the followed one has no step yet.
