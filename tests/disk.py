@@ -25,9 +25,9 @@ def small_disk(folder: Path, *, megabytes: int) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)  # noqa: S607
 
 
-def fill(folder: Path, *, leaving: int) -> Path:
+def fill(folder: Path, *, leaving: int, name: str = "filler") -> Path:
     """Write a file that leaves this many bytes free, also if others write at the same time, and return it."""
-    filler, size = folder / "filler", 0
+    filler, size = folder / name, 0
     descriptor = os.open(filler, os.O_CREAT | os.O_WRONLY)
     try:
         for chunk in (1 << 20, 1 << 16, 1 << 12):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +16,6 @@ import pytest
 
 from initlab_tui.data import arrays
 from initlab_tui.domain.spec import RunSpec
-from initlab_tui.execution import supervisor
 from initlab_tui.execution.worker import Worker
 from initlab_tui.store import queue, worker_deaths, workers
 from initlab_tui.store.database import Store
@@ -26,7 +24,7 @@ from initlab_tui.store.files import checkpoint_name, previous_checkpoint_name
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import Run, list_runs
 from initlab_tui.training.compiled_trainer import CompiledTrainerCache
-from tests.conftest import ONE_THREAD, WarmStore
+from tests.conftest import WarmStore
 from tests.database import execute
 from tests.execution.test_worker import enqueue, get_run, wait_for, wait_for_step, wait_until
 from tests.faults.intact import assert_same_metrics
@@ -216,30 +214,3 @@ def test_a_checkpoint_left_by_a_removed_store_is_not_used(tmp_path: Path) -> Non
         Worker(store, workers.register(store, "cpu", 1, idle_seconds=0.001), CompiledTrainerCache()).work()
         assert get_run(store, run_id).status == "done"
         assert checkpoint_events(store, run_id) == []
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small file system to fill")
-def test_a_run_continues_if_there_is_no_room_for_the_checkpoint_of_a_pause(tmp_path: Path) -> None:
-    small = tmp_path / "small"
-    small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=10M", "none", str(small)], capture_output=True)  # noqa: S607
-    if mounted.returncode:
-        pytest.skip(f"cannot mount a small file system here: {mounted.stderr.decode().strip()}")
-    try:
-        with Store.open(small / "lab.db") as store:
-            run_id = enqueue(store, epochs=1_000_000, hidden="1024,1024", batch_size=32)  # 13.7 MB
-            supervisor.start_workers(store, ONE_THREAD)
-            wait_for_step(store, run_id)
-            queue.pause(store, [run_id])
-            wait_until(lambda: "not paused" in [kind for _, kind, _ in read_events(store, run_id)])
-            refused = get_run(store, run_id)
-            assert (refused.status, refused.request) == ("running", None)
-            assert "No space left" in checkpoint_events(store, run_id)[0]
-            wait_for_step(store, run_id, refused.step + 1)
-            assert shutil.disk_usage(small).free > 5_000_000  # no fragment of the checkpoint is left
-            queue.stop(store, [run_id])
-            stopped = wait_for(store, run_id)
-            assert stopped.status == "stopped" and "No space left" in stopped.reason
-            wait_until(lambda: workers.count_alive(store) == 0)
-    finally:
-        subprocess.run(["umount", "-l", str(small)], check=True)  # noqa: S607

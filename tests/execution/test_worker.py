@@ -23,7 +23,6 @@ from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution import supervisor
 from initlab_tui.execution.follow import follow
-from initlab_tui.execution.patience import DISK_FULL
 from initlab_tui.execution.supervisor import WorkerPlan
 from initlab_tui.execution.worker import BUSY_SECONDS
 from initlab_tui.reports.run_page import run_page
@@ -37,7 +36,6 @@ from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import Run, find_run, list_runs
 from tests.conftest import ONE_THREAD, WarmStore
 from tests.database import execute
-from tests.disk import fill, small_disk
 
 # Too long to finish within a test.
 ENDLESS: dict[str, Any] = {"epochs": 1_000_000, "hidden": "32", "batch_size": 32}
@@ -323,39 +321,6 @@ def test_a_long_lock_costs_a_run_nothing(lab: Store) -> None:
     run = wait_for(lab, run_id)
     assert run.status == "done"
     assert read_curve(lab, run_id, "train").steps == tuple(range(1, (run.total_steps or 0) + 1))
-
-
-def test_on_a_full_disk_runs_wait_and_continue_when_there_is_room(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "small", megabytes=8) as folder, Store.open(folder / "lab.db") as store:
-        runs = [enqueue(store, **ENDLESS, eval_every=1), enqueue(store), enqueue(store)]
-        supervisor.start_workers(store, ONE_THREAD)
-        wait_for_step(store, runs[0])
-        filler = fill(folder, leaving=0)
-        wait_until(lambda: get_run(store, runs[0]).reason == DISK_FULL)
-        time.sleep(2)
-        assert [get_run(store, run_id).status for run_id in runs] == ["running", "queued", "queued"]
-        filler.unlink()
-        wait_until(lambda: get_run(store, runs[0]).reason == "")
-        queue.stop(store, runs[:1])
-        assert [wait_for(store, run_id).status for run_id in runs] == ["stopped", "done", "done"]
-        run = get_run(store, runs[0])
-        assert read_curve(store, run.id, "train").steps == tuple(range(1, run.step + 1))
-        wait_until(lambda: workers.count_alive(store) == 0)
-
-
-def test_without_room_for_its_checkpoint_a_run_trains_on_and_says_so(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "small", megabytes=8) as folder, Store.open(folder / "lab.db") as store:
-        run_id = enqueue(store, epochs=1_000_000, hidden="1024x2", batch_size=32)  # 13 MB with Adam's state
-        supervisor.start_workers(store, ONE_THREAD)
-        wait_for_step(store, run_id)
-        queue.pause(store, [run_id])
-        wait_until(lambda: "not paused" in get_run(store, run_id).reason)
-        run = get_run(store, run_id)
-        assert (run.status, run.request) == ("running", None)
-        assert not list(store.files.folder.glob("run-*"))
-        wait_for_step(store, run_id, run.step + 1)
-        queue.stop(store, [run_id])
-        assert wait_for(store, run_id).status == "stopped"
 
 
 def test_a_worker_does_not_write_to_a_store_that_replaced_its_own(tmp_path: Path) -> None:
