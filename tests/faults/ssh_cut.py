@@ -33,18 +33,9 @@ from tests.tui.terminal import Terminal
 SIZE = (120, 36)
 CUTS = ("client", "session")
 MOST_SECONDS = 10.0  # from the cut to the end of the lab
-RUNS = (
-    "--initializer",
-    "he_normal",
-    "--initializer",
-    "zeros",
-    "--seeds",
-    "1",
-    "--hidden",
-    "256,256",
-    "--batch-size",
-    "32",
-)
+TRAINING_SECONDS = 200.0  # at most, until TensorFlow has started, and for the runs
+INITIALIZERS = ("he_normal", "zeros")
+RUNS = [f"--initializer={name}" for name in INITIALIZERS] + ["--seeds=1", "--hidden=256,256", "--batch-size=32"]
 STEPS_PER_EPOCH = 44
 STEP = re.compile(r"step (\d+)/")
 
@@ -66,7 +57,7 @@ class Remote:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command without a terminal to its end."""
         command = self.server.command(self.arguments(*arguments))
-        return subprocess.run(command, capture_output=True, text=True, timeout=200)
+        return subprocess.run(command, capture_output=True, text=True, timeout=TRAINING_SECONDS)
 
     @contextlib.contextmanager
     def terminal(self, *arguments: str) -> Iterator[Terminal]:
@@ -170,7 +161,7 @@ def cut_the_lab(remote: Remote, how: str, epochs: int) -> tuple[float, int]:
     assert detached.returncode == 0, detached.stderr
     first, last = map(int, detached.stdout.split())
     with remote.terminal() as shown:
-        shown.wait_for(shown_step)
+        shown.wait_for(shown_step, seconds=TRAINING_SECONDS)
         seconds = cut(remote, shown, how)
     wait_for_progress(remote)
     come_back(remote)
@@ -183,13 +174,13 @@ def cut_a_command(remote: Remote, how: str, epochs: int) -> tuple[float, int]:
     """Cut the connection of a command that follows its own runs, and attach to them; returns as `cut_the_lab`."""
     first = len(remote.runs()) + 1 if remote.store.exists() else 1
     with remote.terminal("compare", *RUNS, "--epochs", str(epochs)) as shown:
-        shown.wait_for("train loss")
+        shown.wait_for("train loss", seconds=TRAINING_SECONDS)
         seconds = cut(remote, shown, how)
     wait_for_progress(remote)
     with remote.terminal("attach", str(first)) as shown:
-        assert shown.exit_code(seconds=200) == 0
-        assert "he_normal" in shown.text and "zeros" in shown.text
-    return seconds, check_results(remote, range(first, first + 2))
+        assert shown.exit_code(seconds=TRAINING_SECONDS) == 0
+        assert all(name in shown.text for name in INITIALIZERS)
+    return seconds, check_results(remote, range(first, first + len(INITIALIZERS)))
 
 
 SCENARIOS: tuple[tuple[str, Callable[[Remote, str, int], tuple[float, int]]], ...] = (
