@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator
-from pathlib import Path
-from unittest import mock
-
 from initlab_tui.store import layer_statistics
 from initlab_tui.store.curves import read_curve
 from initlab_tui.store.database import Store
@@ -62,11 +56,3 @@ def assert_intact(store: Store) -> None:
     wait_until(lambda: not worker_processes(store.path), 30)
     left = [file.name for file in store.files.folder.iterdir() if file.suffix != ".log"]
     assert left == [], "files are left over"
-
-
-@contextlib.contextmanager
-def private_folders(folder: Path) -> Iterator[None]:
-    """Use folders for cache and state in `folder`, as the test run does."""
-    changed = {"XDG_CACHE_HOME": str(folder / "cache"), "XDG_STATE_HOME": str(folder / "state")}
-    with mock.patch.dict(os.environ, changed):
-        yield

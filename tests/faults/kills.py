@@ -30,10 +30,10 @@ from initlab_tui.store.database import Store
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import list_runs
 from initlab_tui.store.workers import RegisteredWorker
-from tests.conftest import end_workers
+from tests.conftest import end_workers, private_folders
 from tests.database import execute
 from tests.execution.test_worker import get_run, wait_until
-from tests.faults.intact import assert_intact, assert_prefix, assert_same_metrics, private_folders
+from tests.faults.intact import assert_intact, assert_prefix, assert_same_metrics
 
 WHAT = {"worker": 10, "monitor": 5, "both": 5, "stop": 2}  # what is killed, or stopped for a moment, and how often
 AT_ANY_TIME = 0.25  # share of the kills that do not wait until a run trains

@@ -28,10 +28,11 @@ from initlab_tui.store import queue, workers
 from initlab_tui.store.database import Store
 from initlab_tui.store.queue import Requirements
 from initlab_tui.training.compiled_trainer import CompiledTrainerCache
+from tests.conftest import private_folders
 from tests.database import execute
 from tests.execution.test_worker import get_run, wait_until
 from tests.faults.forked_workers import ForkedWorkers, forked_workers
-from tests.faults.intact import assert_intact, assert_prefix, assert_same_metrics, private_folders
+from tests.faults.intact import assert_intact, assert_prefix, assert_same_metrics
 from tests.faults.write_trace import Tracer, Write
 
 # Few arrays and few steps a second make few writes.

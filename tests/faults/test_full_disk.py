@@ -15,8 +15,8 @@ from initlab_tui.store.database import Store
 from initlab_tui.store.events import read_events
 from tests.conftest import ONE_THREAD, Command, command_environment, command_line, end_workers
 from tests.disk import fill, small_disk
-from tests.execution.test_resume import assert_same_metrics
 from tests.execution.test_worker import ENDLESS, enqueue, get_run, wait_for, wait_for_step, wait_until
+from tests.faults.intact import assert_same_metrics
 from tests.tui.terminal import DOWN, ENTER, Terminal
 
 QUEUE = "compare --initializer he_normal --seeds 3 --hidden 32 --batch-size 32 --epochs 400 --workers 1 --threads 1"

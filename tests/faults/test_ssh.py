@@ -9,7 +9,7 @@ import pytest
 from tests.faults import ssh_cut
 from tests.faults.sshd import NoServerError
 
-EPOCHS = 120  # long enough for the lab to come back while the runs train
+EPOCHS = 300  # long enough for the lab to come back while the runs train
 
 
 @pytest.fixture(scope="module")
