@@ -27,10 +27,20 @@ def stop(
     store: options.Store = None,
 ) -> None:
     """Stop runs; recorded metrics and a checkpoint are kept, so that they can be resumed."""
+    from initlab_tui.execution.stop_escalation import KILL_SECONDS
     from initlab_tui.services import control_runs
 
     with _open(context, store, ids, everything) as opened:
-        _print(control_runs.stop(opened, ids), "stopping")
+        stopped = control_runs.stop(opened, ids)
+        _print(stopped, "stopping")
+        waited = control_runs.without_monitor(opened, stopped.changed)
+        if waited:
+            runs = ", ".join(map(str, waited))
+            output.hint(
+                f"Nothing monitors the worker of run {runs}: waiting for it to stop. A worker that is silent is ended "
+                f"after {KILL_SECONDS:.0f} s."
+            )
+            control_runs.wait_until_stopped(opened, waited)
 
 
 def pause(

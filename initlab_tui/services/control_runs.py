@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from initlab_tui.domain.errors import InvalidInputError, Problem
 from initlab_tui.domain.run_status import RunStatus
-from initlab_tui.execution import supervisor
-from initlab_tui.store import queue
+from initlab_tui.execution import processes, supervisor
+from initlab_tui.execution.follow import POLL_SECONDS
+from initlab_tui.execution.liveness import LivenessMonitor
+from initlab_tui.store import queue, workers
 from initlab_tui.store.database import Store
 from initlab_tui.store.runs import Run, list_runs, refuse_unknown
 
@@ -25,6 +29,27 @@ def stop(store: Store, ids: Sequence[int] | None) -> Controlled:
     """Stop the runs with these ids, or all that are queued, running or paused; their results so far are kept."""
     chosen = _choose(store, ids, lambda run: run.status.is_active)
     return _controlled(store, chosen, queue.stop(store, chosen))
+
+
+def without_monitor(store: Store, ids: Sequence[int]) -> list[int]:
+    """Return those of `ids` that are asked to stop and train here in a worker whose process monitor is gone."""
+    asked = workers.asked_to_stop(store)
+    return [
+        run_id
+        for run_id in ids
+        if (worker := asked.get(run_id))
+        and worker.host == socket.gethostname()
+        and worker.monitor_pid is not None
+        and not processes.is_running(worker.monitor_pid, worker.monitor_born)
+    ]
+
+
+def wait_until_stopped(store: Store, ids: Sequence[int]) -> None:
+    """Wait until runs that were asked to stop have ended, and end their workers if these do not react."""
+    monitor = LivenessMonitor(store)
+    while workers.asked_to_stop(store).keys() & set(ids):
+        monitor.check()
+        time.sleep(POLL_SECONDS)
 
 
 def pause(store: Store, ids: Sequence[int] | None) -> Controlled:

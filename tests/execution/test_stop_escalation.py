@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from initlab_tui.domain.spec import RunSpec
-from initlab_tui.execution import processes
+from initlab_tui.execution import liveness, processes, stop_escalation
 from initlab_tui.execution.stop_escalation import (
     KILL_SECONDS,
     PATIENCE_WITH_HEARTBEAT,
@@ -24,7 +24,9 @@ from initlab_tui.execution.stop_escalation import (
 from initlab_tui.store import queue, workers
 from initlab_tui.store.database import Store
 from initlab_tui.store.queue import Requirements
+from initlab_tui.store.runs import list_runs
 from tests.clock import Clock
+from tests.conftest import Command
 from tests.database import execute
 
 WAITING = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); signal.pause()"
@@ -112,3 +114,23 @@ def test_the_grace_time_of_the_next_run_begins_with_its_own_request(
     execute(store, "UPDATE runs SET status = 'running', request = 'stop'")
     escalation.check(store, {worker_id: 100.0})
     assert escalation.signalled == set() and process.poll() is None
+
+
+def test_the_stop_command_ends_a_hung_worker_whose_monitor_is_dead(
+    store: Store,
+    process: subprocess.Popen[bytes],
+    worker_id: int,
+    initlab: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    workers.set_monitor(store, worker_id, process.pid, 0.0)  # another process has its pid
+    process.send_signal(signal.SIGSTOP)
+    os.waitpid(process.pid, os.WUNTRACED)
+    monkeypatch.setattr(liveness, "LIVENESS_SECONDS", 0.1)
+    for name, seconds in (("SHOWN_SILENCE_SECONDS", 0.2), ("TERMINATE_SECONDS", 0.3), ("KILL_SECONDS", 0.6)):
+        monkeypatch.setattr(stop_escalation, name, seconds)
+    found = initlab("stop", "1", "--store", str(store.path))
+    assert (found.code, found.out) == (0, "run 1: stopping\n")
+    assert "Nothing monitors the worker of run 1" in found.err
+    assert process.wait(10) == -signal.SIGKILL
+    assert [run.status for run in list_runs(store)] == ["stopped"]
