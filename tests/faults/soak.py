@@ -186,14 +186,15 @@ def report(samples: Mapping[str, Sequence[Sample]], warm_up: float) -> int:
 def report_process(name: str, steady: Sequence[Sample]) -> bool:
     """Print what a process used, and return whether it kept to its bounds."""
     kind, first, last = name.split()[0], steady[0], steady[-1]
-    growth = slope([(each.minutes, each.uss) for each in steady])
+    # The resident memory, because pages become a process's own when another one that shared them ends.
+    growth = slope([(each.minutes, each.rss) for each in steady])
     cpu = (last.cpu - first.cpu) / (last.minutes - first.minutes)
     later = steady[len(steady) // 2 :]
     descriptors = max(each.descriptors for each in later) - first.descriptors
     threads = max(each.threads for each in later) - first.threads
     met = growth <= MOST_GROWTH[kind] and max(descriptors, threads) <= MOST_MORE and cpu <= MOST_CPU[kind]
     figure(
-        f"{name}: {first.uss:.1f} MB of its own after {first.minutes:.0f} min, {last.uss:.1f} after {last.minutes:.0f}",
+        f"{name}: {first.rss:.1f} MB after {first.minutes:.0f} min, {last.rss:.1f} after {last.minutes:.0f}",
         f"{growth:+.3f} MB, {cpu:.2f} s CPU a minute",
         f"<= {MOST_GROWTH[kind]} MB, {MOST_CPU[kind]} s",
         met,
