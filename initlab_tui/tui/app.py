@@ -8,6 +8,7 @@ import gc
 import importlib
 import os
 import signal
+import termios
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -41,6 +42,7 @@ from initlab_tui.tui.trends import Trends
 
 POLL_SECONDS = 0.2
 UNUSABLE = 2
+STDERR = 2
 DISMISS_SECONDS = 3.0
 QUIT_ANSWERS = (
     ("keep", "Keep running in the background"),
@@ -112,6 +114,15 @@ class LabApp(App[None]):
         dismissing.join(DISMISS_SECONDS)
         os._exit(128 + number)
 
+    def _exit_without_terminal(self) -> None:
+        """Exit if the terminal was closed, which no signal reports to a program in another session."""
+        if self.is_headless:
+            return
+        try:
+            termios.tcgetattr(STDERR)  # on which Textual draws
+        except termios.error:
+            self._abandon(signal.SIGHUP, None)
+
     def _adapt_to_terminal(self) -> None:
         if self.is_headless:
             return
@@ -145,6 +156,7 @@ class LabApp(App[None]):
     async def _follow(self) -> None:
         try:
             while True:
+                self._exit_without_terminal()
                 await self._poll()
                 await asyncio.sleep(POLL_SECONDS)
         except InvalidInputError as error:

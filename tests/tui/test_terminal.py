@@ -302,6 +302,14 @@ def test_a_lost_connection_ends_the_lab_but_not_its_runs(lab: Lab) -> None:
     type_and_wait(lab.open("hang"), "", "» running")
 
 
+def test_a_lab_that_no_signal_reaches_ends_when_its_terminal_is_closed(lab: Lab) -> None:
+    terminal = lab.start(worker="hang", command=["setsid", "--wait", *command_line([])])
+    terminal.wait_for("Quit")
+    (program,) = psutil.Process(terminal.process.pid).children()
+    terminal.hang_up()
+    program.wait(TIMEOUT_SECONDS)
+
+
 def drop_runs(store: Path) -> None:
     with sqlite3.connect(store) as connection:
         connection.execute("DROP TABLE runs")
