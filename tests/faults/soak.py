@@ -135,9 +135,10 @@ def processes(terminal: Terminal, folder: Path) -> Iterator[tuple[str, psutil.Pr
     yield LAB, terminal.process
     for process in psutil.process_iter(["cmdline"]):
         arguments = process.info["cmdline"] or []
-        kind = next((KINDS[word] for word in arguments if word in KINDS), None)
-        if kind and mentions(process, folder):
-            yield f"{kind} {arguments[-1]}", process
+        module = next((word for word in arguments if word in KINDS), None)
+        if module and mentions(process, folder):
+            _store, worker_id, *_ = arguments[arguments.index(module) + 1 :]
+            yield f"{KINDS[module]} {worker_id}", process
 
 
 def sample(process: psutil.Process, minutes: float) -> Sample:
