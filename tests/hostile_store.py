@@ -24,7 +24,7 @@ ROWS = {
     "comparisons": "id = 1",
     "workers": "id = 1",
     "events": "id = 1",
-    "metrics": "run_id = 1 AND split = 'train' AND step = 2",
+    "curves": "run_id = 1 AND split = 'train'",
     "measurements": "run_id = 2 AND step = 0",
     "layer_statistics": "run_id = 2 AND number = 1 AND step = 0",
 }

@@ -34,7 +34,6 @@ from initlab_tui.store.database import Store
 from initlab_tui.store.integrity import check_store
 from initlab_tui.store.run_cache import RunCache
 from initlab_tui.store.runs import read_runs
-from initlab_tui.store.streaming_curve import StreamingCurve
 from tests.hostile_store import ROWS, loosen, old_store
 from tests.sample_recipe import TEXT
 
@@ -218,7 +217,6 @@ def read_everything(store: Store) -> None:
                 assert_json(documents.show_document(shown))
     for run in found[:2]:
         read_trend(store, run.id, "train", 3)
-        StreamingCurve(run.id, 3).read(store)
         latest_step(store, run.id)
     workers.list_alive(store)
     workers.list_unreadable(store)

@@ -115,7 +115,8 @@ def entry_document(entry: Entry) -> dict[str, Any]:
 
 
 def curve_document(curve: Curve) -> dict[str, Any]:
-    return {"step": curve.steps, "loss": curve.losses, "accuracy": curve.accuracies}
+    """Return a curve; each value is a mean over the steps since the one before, which are at most `stride`."""
+    return {"step": curve.steps, "loss": curve.losses, "accuracy": curve.accuracies, "stride": curve.stride}
 
 
 def unreadable_document(run: UnreadableRun) -> dict[str, Any]:

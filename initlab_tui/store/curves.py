@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from operator import mul
 
 from initlab_tui.domain.events import finite_or_none
 from initlab_tui.store import rows, sql
 from initlab_tui.store.database import Store
+from initlab_tui.store.point_codec import NO_POINTS, DamagedPointsError, Points, decode
+from initlab_tui.store.thinning import steps_in_points, valid_stride, with_means
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The losses and accuracies of a run on one split, by step; NaN for values that were not finite."""
+    """The losses and accuracies of a run on one split, by step; NaN for values that were not finite.
+
+    A value on the training data is the mean over the batches of `stride` steps, of which the last is the given one.
+    """
 
     steps: tuple[int, ...]
     losses: tuple[float, ...]
     accuracies: tuple[float, ...]
+    stride: int = 1
 
 
 @dataclass(frozen=True)
@@ -28,81 +39,107 @@ class LatestStep:
     accuracy: float | None
 
 
+SPLITS = ("train", "test")
 # SQLite orders text and BLOBs after numbers, so no such step is in this range.
 VALID_STEP = f"step BETWEEN 0 AND {rows.MAX_STEP}"
-# Grouped by steps and not by rows, because a window function over the rows takes three times as long.
-_TREND = """
-    SELECT max(step), iif(sum(typeof(loss) = 'real') = count(*), avg(loss), NULL),
-        iif(sum(typeof(accuracy) = 'real') = count(*), avg(accuracy), NULL)
-    FROM metrics WHERE run_id = :run AND split = :split AND step BETWEEN :first AND :last
-    GROUP BY (step - :first) * :buckets / (:last + 1 - :first)
-"""
-_ROWS = f"""
-    SELECT step, loss, accuracy FROM metrics WHERE run_id = ? AND split = ? AND {VALID_STEP} ORDER BY step
-"""  # noqa: S608 - no outside text
+_BLOCKS = "SELECT points FROM curves WHERE run_id = ? AND split = ? ORDER BY step"
+_LAST_BLOCK = f"{_BLOCKS} DESC LIMIT 1"
 
 
 def read_curve(store: Store, run_id: int, split: str) -> Curve:
-    """Return the complete curve of a run on `split`, train or test."""
-    return _curve(sql.connection(store).execute(_ROWS, (run_id, split)).fetchall())
+    """Return the complete curve of a run on `split`, train or test; blocks of it that are damaged are left out."""
+    stride = _stride(store, run_id, split)
+    points, last = NO_POINTS, -1
+    steps: list[int] = []
+    losses: list[float] = []
+    accuracies: list[float] = []
+    for (content,) in sql.connection(store).execute(_BLOCKS, (run_id, split)):
+        points = _points(content)
+        if len(points) and points.steps[0] > last:
+            last = points.steps[-1]
+            steps += points.steps
+            losses += points.losses
+            accuracies += points.accuracies
+    points = with_means(Points(steps, losses, accuracies), stride)
+    return Curve(
+        tuple(points.steps),
+        tuple(map(rows.loss_or_nan, points.losses)),
+        tuple(map(rows.accuracy_or_nan, points.accuracies)),
+        stride,
+    )
 
 
 def read_trend(store: Store, run_id: int, split: str, buckets: int) -> Curve:
-    """Return the curve of a run on `split`, reduced to at most `buckets` points.
+    """Return the curve of a run on `split`, reduced to at most `buckets` points."""
+    return trend(read_curve(store, run_id, split), buckets)
 
-    The steps are divided into intervals of equal length. A point has the last step of its interval, and the mean loss
-    and accuracy, NaN if any value was not finite. A curve of at most `buckets` rows is returned unchanged.
+
+def trend(curve: Curve, buckets: int, stride: int = 1) -> Curve:
+    """Return a curve reduced to at most `buckets` points; one of at most `buckets` points is returned unchanged.
+
+    The steps are divided into intervals of equal length, in whole multiples of `stride` and that of the curve. A point
+    has the last step of its interval, and the mean loss and accuracy, NaN if any value was not finite.
 
     Raises:
         ValueError: if `buckets` is less than 1.
     """
     if buckets < 1:
         raise ValueError(f"buckets must be >= 1, got {buckets}")
-    connection = sql.connection(store)
-    found = connection.execute(f"{_ROWS} LIMIT ?", (run_id, split, buckets + 1)).fetchall()
-    if len(found) <= buckets:
-        return _curve(found)
-    last, first = last_step(store, run_id, split), next((row[0] for row in found if type(row[0]) is int), 0)
-    values = {"run": run_id, "split": split, "first": first, "last": last, "buckets": buckets}
-    return _curve(connection.execute(_TREND, values).fetchall())
+    if len(curve.steps) <= buckets:
+        return curve
+    unit = max(curve.stride, stride)
+    origin = curve.steps[0] if unit == 1 else 1
+    units = (curve.steps[-1] - origin) // unit + 1
+    first_steps = (origin + -(-bucket * units // buckets) * unit for bucket in range(buckets))
+    edges = [*(bisect_left(curve.steps, step) for step in first_steps), len(curve.steps)]
+    parts = [slice(first, after) for first, after in pairwise(edges) if first < after]
+    counts = None if curve.stride == 1 else list(steps_in_points(curve.steps, curve.stride))
+    return Curve(
+        tuple(curve.steps[part.stop - 1] for part in parts),
+        tuple(_mean(curve.losses, counts, part) for part in parts),
+        tuple(_mean(curve.accuracies, counts, part) for part in parts),
+        curve.stride,
+    )
 
 
-def last_step(store: Store, run_id: int, split: str) -> int:
-    """Return the last recorded step of a run on `split`, 0 if there is none."""
-    query = f"SELECT max(step) FROM metrics WHERE run_id = ? AND split = ? AND {VALID_STEP}"  # noqa: S608
-    return rows.valid_id(sql.connection(store).execute(query, (run_id, split)).fetchone()[0]) or 0
+def _mean(values: Sequence[float], counts: Sequence[int] | None, part: slice) -> float:
+    """Return the mean of a part of the values, weighted with `counts` if given."""
+    if counts is None:
+        mean = sum(values[part]) / (part.stop - part.start)
+    else:
+        mean = sum(map(mul, values[part], counts[part])) / sum(counts[part])
+    # The mean of large losses may be infinite although all of them are finite.
+    return mean if math.isfinite(mean) else math.nan
 
 
 def latest_step(store: Store, run_id: int) -> LatestStep | None:
-    """Return the latest training step of a run, None if there is none."""
-    query = (
-        "SELECT step, loss, accuracy FROM metrics "  # noqa: S608 - no outside text
-        f"WHERE run_id = ? AND split = 'train' AND {VALID_STEP} ORDER BY step DESC LIMIT 1"
-    )
-    row = sql.connection(store).execute(query, (run_id,)).fetchone()
-    if row is None or type(row[0]) is not int:
+    """Return the latest training step of a run, None if there is none; in a long run it has the means of the last."""
+    row = sql.connection(store).execute(_LAST_BLOCK, (run_id, "train")).fetchone()
+    points = with_means(_points(row[0]), _stride(store, run_id, "train")) if row else NO_POINTS
+    if not len(points):
         return None
-    return LatestStep(row[0], finite_or_none(rows.loss_or_nan(row[1])), finite_or_none(rows.accuracy_or_nan(row[2])))
+    loss, accuracy = rows.loss_or_nan(points.losses[-1]), rows.accuracy_or_nan(points.accuracies[-1])
+    return LatestStep(points.steps[-1], finite_or_none(loss), finite_or_none(accuracy))
 
 
 def list_unreadable(store: Store) -> list[str]:
-    """Return, for each run with recorded values that cannot be read, their number."""
-    query = f"""
-        SELECT run_id, count(*) FROM metrics
-        WHERE NOT (typeof(step) = 'integer' AND {VALID_STEP} AND typeof(loss) IN ('real', 'null')
-            AND typeof(accuracy) IN ('real', 'null')
-            AND coalesce(loss BETWEEN -{rows.MAX_LOSS} AND {rows.MAX_LOSS}, TRUE)
-            AND coalesce(accuracy BETWEEN 0 AND 1, TRUE) AND split IN ('train', 'test'))
-        GROUP BY run_id
-    """  # noqa: S608 - no outside text
-    found = sql.connection(store).execute(query)
-    return [rows.unreadable_of(run_id, count, "metrics") for run_id, count in found]
+    """Return, for each run with blocks of curves that cannot be read, their number."""
+    counts: Counter[object] = Counter()
+    for run_id, split, step, content in sql.connection(store).execute("SELECT run_id, split, step, points FROM curves"):
+        points = _points(content)
+        counts[run_id] += not (split in SPLITS and len(points) and points.steps[0] == step)
+    return [rows.unreadable_of(run_id, count, "curves") for run_id, count in counts.items() if count]
 
 
-def _curve(found: Sequence[tuple[object, object, object]]) -> Curve:
-    """Return the curve of rows; a row with an invalid step is left out, and an invalid value is a gap."""
-    return Curve(
-        tuple(row[0] for row in found if type(row[0]) is int),
-        tuple(rows.loss_or_nan(row[1]) for row in found if type(row[0]) is int),
-        tuple(rows.accuracy_or_nan(row[2]) for row in found if type(row[0]) is int),
-    )
+def _stride(store: Store, run_id: int, split: str) -> int:
+    if split != "train":
+        return 1
+    row = sql.connection(store).execute("SELECT stride FROM runs WHERE id = ?", (run_id,)).fetchone()
+    return valid_stride(row and row[0])
+
+
+def _points(content: object) -> Points:
+    try:
+        return decode(content)
+    except DamagedPointsError:
+        return NO_POINTS

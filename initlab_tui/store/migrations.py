@@ -23,6 +23,13 @@ def rehash_specs(connection: sqlite3.Connection) -> None:
             connection.execute("UPDATE runs SET spec_hash = ? WHERE id = ?", (spec_hash, run_id))
 
 
+def pack_metrics(connection: sqlite3.Connection) -> None:
+    """Pack the rows of `metrics`, one for each step, into blocks; values that are not numbers are NaN."""
+    from initlab_tui.store.curve_writer import pack_rows
+
+    pack_rows(connection)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     (
         """
@@ -258,6 +265,21 @@ MIGRATIONS: tuple[Migration, ...] = (
     ),
     # Runs save checkpoints while they train.
     ("ALTER TABLE runs ADD COLUMN checkpoint_every REAL DEFAULT 60",),  # seconds; NULL: only when paused or stopped
+    # Curves in compressed blocks instead of a row for each step.
+    (
+        "ALTER TABLE runs ADD COLUMN stride INTEGER NOT NULL DEFAULT 1",  # training steps in a point of the curve
+        """
+        CREATE TABLE curves (
+            run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+            split TEXT NOT NULL CHECK (split IN ('train', 'test')),
+            step INTEGER NOT NULL,      -- of the first point
+            points BLOB NOT NULL,       -- as in `point_codec.py`
+            PRIMARY KEY (run_id, split, step)
+        ) STRICT, WITHOUT ROWID
+        """,
+        pack_metrics,
+        "DROP TABLE metrics",
+    ),
 )
 
 

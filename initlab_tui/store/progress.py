@@ -6,17 +6,20 @@ import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from initlab_tui.domain.events import Evaluated, LayersMeasured, Started, Stepped, finite_or_none
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.store import layer_statistics, sql
+from initlab_tui.store.curve_writer import CurveWriter, append
+from initlab_tui.store.curves import SPLITS
 from initlab_tui.store.database import Store
 from initlab_tui.store.events import note
 from initlab_tui.store.files import checkpoint_name
 from initlab_tui.store.runs import Run
+from initlab_tui.store.thinning import stride_of
 from initlab_tui.store.worker_log import log_tail
 
 Recorded = Stepped | Evaluated | LayersMeasured
@@ -31,6 +34,7 @@ class Totals:
     """What a run has added up until a step, and its last evaluation.
 
     A checkpoint holds them, so that what follows it is counted once even if the run trained further before it ended.
+    `open_loss` and `open_accuracy` are the sums over the training steps whose point of the curve is not complete.
     """
 
     busy_seconds: float = 0.0
@@ -38,6 +42,12 @@ class Totals:
     samples: int = 0
     test_loss: float | None = None
     test_accuracy: float | None = None
+    open_loss: float = 0.0
+    open_accuracy: float = 0.0
+
+    def columns(self) -> dict[str, float | None]:
+        """Return those that are columns of the run."""
+        return {name: value for name, value in asdict(self).items() if not name.startswith("open_")}
 
 
 def record_started(
@@ -58,7 +68,9 @@ def record_started(
         totals = Totals()
     with sql.transaction(store) as connection:
         # Steps after the checkpoint, recorded before the run ended, are trained again with the same values.
-        connection.execute("DELETE FROM metrics WHERE run_id = ? AND step > ?", (run.id, event.step))
+        for split in SPLITS:
+            open_sums = (totals.open_loss, totals.open_accuracy) if totals else None
+            CurveWriter(connection, run.id, split).truncate(event.step, open_sums)
         layer_statistics.forget(connection, run.id, event.step)
         position = f"from step {event.step}" if event.step else ""
         note(connection, run.id, "started", "; ".join(filter(None, (position, event.note))))
@@ -71,7 +83,9 @@ def record_started(
             fingerprint=event.fingerprint,
             record=json.dumps(record),
             timed_from=time.time(),
-            **(asdict(totals) if totals else {}),
+            # The points of a run that continues are those with which it began.
+            **({} if event.step else {"stride": stride_of(event.total_steps)}),
+            **(totals.columns() if totals else {}),
         )
 
 
@@ -97,9 +111,11 @@ def settle(store: Store, run: Run) -> Totals:
             ).fetchone()
             if row is None:
                 raise _lost(run)
+            open_loss, open_accuracy = CurveWriter(connection, run.id, "train").open_sums
     finally:
         durable.execute(f"PRAGMA synchronous = {usual:d}")
-    return Totals(*row)
+    busy_seconds, train_seconds, samples, test_loss, test_accuracy = row
+    return Totals(busy_seconds, train_seconds, samples, test_loss, test_accuracy, open_loss, open_accuracy)
 
 
 def record_checkpoint(store: Store, run: Run) -> None:
@@ -126,14 +142,7 @@ def record(store: Store, run: Run, events: Sequence[Recorded]) -> str | None:
     """
     steps = [event for event in events if isinstance(event, Stepped)]
     with sql.transaction(store) as connection:
-        connection.executemany(
-            "INSERT OR REPLACE INTO metrics (run_id, split, step, loss, accuracy) VALUES (?, ?, ?, ?, ?)",
-            [
-                (run.id, split, step, finite_or_none(loss), accuracy)
-                for event in events
-                for split, step, loss, accuracy in _rows(event)
-            ],
-        )
+        append(connection, run.id, events)
         connection.execute(
             "UPDATE runs SET train_seconds = train_seconds + ?, samples = samples + ? WHERE id = ?",
             (sum(event.seconds for event in steps), sum(event.samples for event in steps), run.id),
@@ -153,15 +162,6 @@ def _newest_values(events: Sequence[Recorded]) -> dict[str, object]:
             case Evaluated():
                 values |= {"test_loss": finite_or_none(event.loss), "test_accuracy": event.accuracy}
     return values
-
-
-def _rows(event: Recorded) -> Iterator[tuple[str, int, float, float]]:
-    match event:
-        case Evaluated():
-            yield "test", event.step, event.loss, event.accuracy
-        case Stepped():
-            for step, (loss, accuracy) in enumerate(zip(event.losses, event.accuracies, strict=True), event.step):
-                yield "train", step, loss, accuracy
 
 
 def release(store: Store, run: Run, status: RunStatus, reason: str = "") -> None:

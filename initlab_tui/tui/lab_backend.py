@@ -23,7 +23,6 @@ from initlab_tui.store.curves import Curve, read_trend
 from initlab_tui.store.database import BUSY_SECONDS, Store, StoreError
 from initlab_tui.store.purge import purge
 from initlab_tui.store.runs import Run
-from initlab_tui.store.streaming_curve import StreamingCurve
 from initlab_tui.tui.store_monitor import StoreMonitor, StoreSnapshot
 from initlab_tui.tui.trends import POINTS, Trend
 
@@ -84,7 +83,6 @@ class LabBackend:
         self._purging = StoreThread(path, "purging")  # long, and nothing waits for it
         self._closing = False
         self._monitor = StoreMonitor()
-        self._streaming: dict[int, StreamingCurve] = {}
         self._workers: list[int] = []
 
     async def poll(self) -> StoreSnapshot | None:
@@ -97,15 +95,7 @@ class LabBackend:
 
     def _trend(self, store: Store, run: Run) -> Trend:
         last = next(iter(layer_statistics.read(store, run.id, last_only=True)), None)
-        return Trend(run.step, run.status.is_ended, self._points(store, run), last)
-
-    def _points(self, store: Store, run: Run) -> Curve:
-        if run.status.is_ended:
-            self._streaming.pop(run.id, None)
-            return read_trend(store, run.id, "train", POINTS)
-        if run.id not in self._streaming:
-            self._streaming[run.id] = StreamingCurve(run.id, POINTS)
-        return self._streaming[run.id].read(store)
+        return Trend(run.step, run.status.is_ended, read_trend(store, run.id, "train", POINTS), last)
 
     async def measurements(self, run_id: int) -> list[layer_statistics.StoredMeasurement]:
         """Read all measurements of a run's layers."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.spec import RunSpec
+from initlab_tui.store.curve_writer import pack_rows
 from initlab_tui.store.database import Store
 
 DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10")
@@ -93,12 +94,14 @@ def fill_curves(connection: sqlite3.Connection, steps: int) -> None:
     points = [("test", step, 2.3 / (1 + step / 30)) for step in range(0, steps + 1, 25)]
     points += [("train", step, 2.3 / (1 + step / 20)) for step in range(1, steps + 1)]
     connection.executemany("INSERT INTO grid VALUES (?, ?, ?)", points)
-    # In the order of the primary key; each run has a different curve.
+    # Each run has a different curve.
     connection.execute(
-        "INSERT INTO metrics (run_id, split, step, loss, accuracy) SELECT id, split, grid.step, "
-        "iif(status = 'diverged' AND grid.step > 300, NULL, loss * (1 + id % 17 / 10.0)), "
-        "coalesce(test_accuracy, 0.1) * (1 - loss / 3) FROM runs CROSS JOIN grid ORDER BY id"
+        "CREATE TEMP TABLE metrics AS SELECT id AS run_id, split, grid.step AS step, "
+        "iif(status = 'diverged' AND grid.step > 300, NULL, loss * (1 + id % 17 / 10.0)) AS loss, "
+        "coalesce(test_accuracy, 0.1) * (1 - loss / 3) AS accuracy FROM runs CROSS JOIN grid ORDER BY id"
     )
+    pack_rows(connection)
+    connection.execute("DROP TABLE metrics")
     for kind in ("queued", "claimed", "started"):
         connection.execute("INSERT INTO events (run_id, at, kind) SELECT id, created, ? FROM runs", (kind,))
     connection.execute("INSERT INTO events (run_id, at, kind, detail) SELECT id, ended, status, reason FROM runs")

@@ -273,8 +273,8 @@ def large(data_dir: Path, effort: Effort) -> None:
         took = time.perf_counter() - began
         with Store.open(store) as opened:
             ((runs,),) = execute(opened, "SELECT count(*) FROM runs")
-            ((rows,),) = execute(opened, "SELECT count(*) FROM metrics")
-        section(f"4. A store of {runs:,} runs, {rows:,} metric rows")
+            ((rows,),) = execute(opened, "SELECT count(*) FROM curves")
+        section(f"4. A store of {runs:,} runs, {rows:,} blocks of curves")
         figure("written in", f"{took:.0f} s, {store.stat().st_size / 1e6:,.0f} MB")
         large_starts(store, data_dir, effort)
         with settled_lab(store, data_dir) as terminal:

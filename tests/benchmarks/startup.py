@@ -125,7 +125,7 @@ def has_point(store: Path) -> bool:
     if not store.is_file():
         return False
     with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(sqlite3.connect(store)) as connection:
-        return connection.execute("SELECT 1 FROM metrics WHERE split = 'train' LIMIT 1").fetchone() is not None
+        return connection.execute("SELECT 1 FROM curves WHERE split = 'train' LIMIT 1").fetchone() is not None
     return False
 
 

@@ -28,7 +28,7 @@ OLD_STORE = Path(__file__).parents[1] / "store" / "schema-3-store.gz"
 # Columns of which not every text is valid: planted one at a time, because their rows cannot be read.
 REQUIRED = {
     *(("runs", column) for column in ("status", "spec", "spec_hash", "device", "request", "diagnosis")),
-    *(("comparisons", "comparison"), ("metrics", "split"), ("measurements", "diagnosis")),
+    *(("comparisons", "comparison"), ("curves", "split"), ("measurements", "diagnosis")),
 }
 
 

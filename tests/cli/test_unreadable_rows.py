@@ -165,7 +165,7 @@ def test_doctor_names_the_rows_that_cannot_be_read(
     change(path, "workers", "heartbeat", 1e308, "id = 1")
     change(path, "comparisons", "recipe", b"\xff", "id = 1")
     change(path, "events", "at", "NaN", "id = 1")
-    change(path, "metrics", "loss", "NaN", "run_id = 2 AND split = 'train' AND step = 2")
+    change(path, "curves", "points", "NaN", "run_id = 2 AND split = 'train'")
     change(path, "layer_statistics", "number", 1.5, "run_id = 2 AND step = 0 AND number = 1")
     result = initlab("doctor", "--json", "--store", "lab.db")
     found = document(result.out)["store"]["unreadable"]
@@ -174,7 +174,7 @@ def test_doctor_names_the_rows_that_cannot_be_read(
         "run 1: ",
         "worker 1: ",
         "comparison 1: ",
-        "run 2: 1 row of metrics",
+        "run 2: 1 row of curves",
         "run 2: 1 row of layer_stat",
         "run ",
     )

@@ -24,7 +24,7 @@ from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import Run, find_run
 from tests.disk import fill, small_disk
 
-STARTED = Started(0, 40_000, 50, 10, "CPU", "xla", "", 0.5, "f" * 16, {"tensorflow": "2"})
+STARTED = Started(0, 4000, 50, 10, "CPU", "xla", "", 0.5, "f" * 16, {"tensorflow": "2"})
 
 
 def running(store: Store) -> Run:
@@ -105,12 +105,12 @@ def test_on_a_full_disk_training_waits_and_continues_when_there_is_room(
                 filler.unlink()
 
             threading.Thread(target=watch).start()
-            for first in range(1, 40_001, 200):
-                losses = tuple(1 / step for step in range(first, first + 200))
+            for first in range(1, 4001, 20):
+                losses = tuple(1 / step for step in range(first, first + 20))
                 recording.add(Stepped(first, losses, losses, 0.001, 128))
                 recording.write()
         assert reasons == [DISK_FULL]
-        assert read_curve(store, run.id, "train").steps == tuple(range(1, 40_001))
+        assert read_curve(store, run.id, "train").steps == tuple(range(1, 4001))
         found = find_run(store, run.id)
         assert found is not None and found.reason == ""
 

@@ -15,18 +15,18 @@ from initlab_tui.store.files import checkpoint_name
 from initlab_tui.store.purge import purge
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import Run, find_run, list_comparison_runs, list_runs
+from tests.curve_rows import fill_curve
 
 REQUIREMENTS = Requirements("cpu", 1, None, Path("/"))
 
 
 def ended_runs(store: Store, count: int = 3) -> list[int]:
-    """Queue and stop runs, each with one metric."""
+    """Queue and stop runs, each with one recorded step."""
     comparison = Comparison.checked(initializers=["zeros"], seeds=range(count))
     ids = queue.enqueue(store, comparison, list(comparison.runs()), REQUIREMENTS)
     queue.stop(store, ids)
-    sql.connection(store).executemany(
-        "INSERT INTO metrics VALUES (?, 'train', 1, 1.0, 0.5)", [(run_id,) for run_id in ids]
-    )
+    for run_id in ids:
+        fill_curve(store, run_id, 1)
     return ids
 
 

@@ -11,19 +11,16 @@ import pytest
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.store import edits, queue, sql
-from initlab_tui.store.curves import last_step
+from initlab_tui.store.curves import LatestStep, latest_step
 from initlab_tui.store.database import Store
 from initlab_tui.store.purge import purge
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import list_runs
+from tests.curve_rows import BLOCK, fill_curve
 from tests.database import execute
 
 REQUIREMENTS = Requirements("cpu", 1, None, Path("/"))
 STEPS = 100_000
-FILL = """
-    INSERT INTO metrics WITH RECURSIVE steps(step) AS (SELECT 1 UNION ALL SELECT step + 1 FROM steps WHERE step < ?)
-    SELECT ?, 'train', step, 1.0 / step, 0.5 FROM steps
-"""
 
 
 @pytest.fixture
@@ -32,7 +29,7 @@ def deleted(store: Store) -> list[int]:
     ids = queue.enqueue(store, None, [RunSpec(seed=seed) for seed in range(3)], REQUIREMENTS)
     execute(store, "UPDATE runs SET status = 'done'")
     for run_id in ids:
-        execute(store, FILL, (STEPS, run_id))
+        fill_curve(store, run_id, STEPS)
     edits.delete(store, ids[1:])
     return ids
 
@@ -56,7 +53,7 @@ def test_others_write_between_the_batches(store: Store, deleted: list[int]) -> N
     writer.join()
     assert len(waited) > 100
     assert max(waited) < 2
-    assert last_step(store, deleted[0], "train") == STEPS
+    assert latest_step(store, deleted[0]) == LatestStep(STEPS, 1 / STEPS, 0.5)
 
 
 def test_the_file_becomes_smaller(store: Store, deleted: list[int]) -> None:
@@ -69,11 +66,11 @@ def test_the_file_becomes_smaller(store: Store, deleted: list[int]) -> None:
 
 
 def test_an_interrupted_purge_is_continued_and_its_runs_are_not_restored(store: Store, deleted: list[int]) -> None:
-    answers = iter([True, True, False])
+    answers = iter([True, True, True, False])
     assert purge(store, 0, wanted=lambda: next(answers)) == 0
-    assert 0 < len(execute(store, "SELECT 1 FROM metrics WHERE run_id = ?", (deleted[1],))) < STEPS
+    assert 0 < len(execute(store, "SELECT 1 FROM curves WHERE run_id = ?", (deleted[1],))) < STEPS / BLOCK
     assert edits.restore_newest(store) == []
     with pytest.raises(InvalidInputError, match=f"no run {deleted[1]} in"):
         edits.restore(store, deleted[1:2])
     assert purge(store, 3600) == 2
-    assert execute(store, "SELECT DISTINCT run_id FROM metrics") == [(deleted[0],)]
+    assert execute(store, "SELECT DISTINCT run_id FROM curves") == [(deleted[0],)]

@@ -20,15 +20,13 @@ from initlab_tui.store.queue import Requirements
 from initlab_tui.store.repair import damage, repair
 from initlab_tui.store.runs import list_runs
 from tests.conftest import Command
+from tests.curve_rows import BLOCK, fill_curve, is_filled
 from tests.database import execute
 
 REQUIREMENTS = Requirements("cpu", 1, None, Path("/"))
 PAGE = 4096
+LEAF, LEAF_WITHOUT_ROWID = 0x0D, 0x0A  # the first byte of a page
 RUNS, STEPS = 12, 3_000
-FILL = """
-    INSERT INTO metrics WITH RECURSIVE steps(step) AS (SELECT 1 UNION ALL SELECT step + 1 FROM steps WHERE step < ?)
-    SELECT ?, 'train', step, 1.0 / step, 0.5 FROM steps
-"""
 
 
 @pytest.fixture
@@ -39,7 +37,7 @@ def path(tmp_path: Path) -> Path:
         ids = queue.enqueue(store, None, [RunSpec(seed=seed) for seed in range(RUNS)], REQUIREMENTS)
         execute(store, "UPDATE runs SET status = 'done'")
         for run_id in ids:
-            execute(store, FILL, (STEPS, run_id))
+            fill_curve(store, run_id, STEPS)
     return path
 
 
@@ -56,17 +54,18 @@ def pages_of(path: Path, table: str) -> list[int]:
     """Return the leaf pages of a table, found by their content: SQLite's own list is not part of Python's SQLite."""
     content = path.read_bytes()
     pages = [content[start : start + PAGE] for start in range(0, len(content), PAGE)]
-    mark, least = {"metrics": (b"train", 20), "runs": (b'{"', 1)}[table]
-    return [number for number, page in enumerate(pages, 1) if page.count(mark) >= least and b"CREATE" not in page]
+    kind, mark = {"curves": (LEAF_WITHOUT_ROWID, b"train"), "runs": (LEAF, b'{"')}[table]
+    found = [number for number, page in enumerate(pages, 1) if page[0] == kind and mark in page]
+    return [number for number in found if b"CREATE" not in pages[number - 1]]
 
 
 def test_a_damaged_page_costs_its_own_rows(path: Path) -> None:
-    pages = pages_of(path, "metrics")
+    pages = pages_of(path, "curves")
     destroyed = destroy(path, pages[len(pages) // 2])
     assert damage(path)
     found = repair(path)
-    assert found.incomplete == ("metrics",)
-    assert RUNS * STEPS - 1000 < found.saved["metrics"] < RUNS * STEPS
+    assert found.incomplete == ("curves",)
+    assert RUNS * STEPS // BLOCK - 20 < found.saved["curves"] < RUNS * STEPS // BLOCK
     assert found.damaged_file.read_bytes() == destroyed
     with Store.open(path) as store:
         assert damage(path) == ""
@@ -84,7 +83,7 @@ def test_a_damaged_page_of_runs_costs_those_runs_and_their_ids_are_not_given_aga
     with Store.open(path) as store:
         kept = [run.id for run in list_runs(store)]
         assert 0 < len(kept) < RUNS
-        assert {run_id for (run_id,) in execute(store, "SELECT DISTINCT run_id FROM metrics")} == set(kept)
+        assert {run_id for (run_id,) in execute(store, "SELECT DISTINCT run_id FROM curves")} == set(kept)
         assert queue.enqueue(store, None, [RunSpec()], REQUIREMENTS) == [RUNS + 1]
         assert sql.connection(store).execute("PRAGMA foreign_key_check").fetchall() == []
 
@@ -110,8 +109,8 @@ def test_whatever_is_damaged_what_is_saved_is_true(path: Path, seed: int) -> Non
         return
     assert damage(path) == ""
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        rows = connection.execute("SELECT step, loss FROM metrics").fetchall()
-    assert all(loss == 1 / step for step, loss in rows)
+        rows = connection.execute("SELECT points FROM curves").fetchall()
+    assert all(is_filled(points) for (points,) in rows)
     Store.open(path).close()
 
 
@@ -125,11 +124,11 @@ def test_a_lock_is_not_taken_for_damage(path: Path) -> None:
 
 @pytest.mark.usefixtures("tensorflow_in_process")
 def test_doctor_repairs_a_damaged_store_once(path: Path, initlab: Command) -> None:
-    pages = pages_of(path, "metrics")
+    pages = pages_of(path, "curves")
     destroy(path, pages[3])
     result = initlab("doctor", "--repair", "--json", "--store", str(path))
     assert "repaired the store: saved" in result.err
-    assert result.document["repair"]["incomplete"] == ["metrics"]
+    assert result.document["repair"]["incomplete"] == ["curves"]
     assert Path(result.document["repair"]["damaged_file"]).exists()
     assert result.document["store"]["health"] == "ok"
     again = initlab("doctor", "--repair", "--store", str(path))
@@ -140,7 +139,7 @@ def test_doctor_does_not_repair_a_store_that_a_worker_uses(path: Path, initlab: 
     with Store.open(path) as store:
         worker = workers.register(store, "cpu", 1)
         workers.set_process(store, worker, os.getpid(), processes.born(os.getpid()))
-    pages = pages_of(path, "metrics")
+    pages = pages_of(path, "curves")
     destroyed = destroy(path, pages[3])
     result = initlab("doctor", "--repair", "--store", str(path))
     assert (result.code, "is used by workers: end them first" in result.err) == (2, True)
