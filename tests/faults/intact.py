@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from initlab_tui.store import layer_statistics
-from initlab_tui.store.curves import read_curve
+from initlab_tui.store.curves import Curve, read_curve
 from initlab_tui.store.database import Store
+from initlab_tui.store.point_codec import decode
 from initlab_tui.store.runs import list_runs
 from tests.conftest import worker_processes
 from tests.database import execute
@@ -32,7 +33,7 @@ def assert_prefix(store: Store, run_id: int, whole_id: int) -> int:
 
     The test metrics of the last step may be missing, because they are recorded after it.
     """
-    rows, whole = _metrics(store, run_id), _metrics(store, whole_id)
+    rows, whole = metrics_of(store, run_id), metrics_of(store, whole_id)
     last = get_run(store, run_id).step
     expected = [row for row in whole if row[1] <= last]
     missing = set(expected) - set(rows)
@@ -41,9 +42,21 @@ def assert_prefix(store: Store, run_id: int, whole_id: int) -> int:
     return len(rows)
 
 
-def _metrics(store: Store, run_id: int) -> list[tuple[str, int, float | None, float | None]]:
-    query = "SELECT split, step, loss, accuracy FROM metrics WHERE run_id = ? ORDER BY split, step"
-    return [(split, step, loss, accuracy) for split, step, loss, accuracy in execute(store, query, (run_id,))]
+def assert_all_steps(curve: Curve, total_steps: int) -> None:
+    """Check that a curve of training has each point of a run of this length once."""
+    whole = range(curve.stride, total_steps + 1, curve.stride)
+    assert curve.steps == (*whole, *([total_steps] if total_steps % curve.stride else []))
+
+
+def metrics_of(store: Store, run_id: int) -> list[tuple[str, int, float, float]]:
+    """Return split, step, loss and accuracy of all that was recorded; a step that was stored twice is there twice."""
+    blocks = execute(store, "SELECT split, points FROM curves WHERE run_id = ? ORDER BY split, step", (run_id,))
+    return [
+        (split, *point)
+        for split, content in blocks
+        for points in [decode(content)]
+        for point in zip(points.steps, points.losses, points.accuracies, strict=True)
+    ]
 
 
 def assert_intact(store: Store) -> None:

@@ -33,7 +33,7 @@ from initlab_tui.store.workers import RegisteredWorker
 from tests.conftest import end_workers, private_folders
 from tests.database import execute
 from tests.execution.test_worker import get_run, wait_until
-from tests.faults.intact import assert_intact, assert_prefix, assert_same_metrics
+from tests.faults.intact import assert_intact, assert_prefix, assert_same_metrics, metrics_of
 
 WHAT = {"worker": 10, "monitor": 5, "both": 5, "stop": 2}  # what is killed, or stopped for a moment, and how often
 AT_ANY_TIME = 0.25  # share of the kills that do not wait until a run trains
@@ -104,9 +104,9 @@ class Campaign:
         assert_intact(self._store)
         for run in list_runs(self._store):
             assert_same_metrics(self._store, run.id, self._whole_of(run.id))
-        counted = "SELECT count(DISTINCT run_id), count(*) FROM metrics WHERE run_id > ?"
-        (counts,) = execute(self._store, counted, (max(self._whole),))
-        self.kills.runs, self.kills.metrics = counts
+        killed = [run.id for run in list_runs(self._store) if run.id > max(self._whole)]
+        self.kills.runs = len(killed)
+        self.kills.metrics = sum(len(metrics_of(self._store, run_id)) for run_id in killed)
         query = "SELECT count(*) FROM events WHERE kind = ? AND detail LIKE ?"
         ((self.kills.crashed,),) = execute(self._store, query, ("crashed", "%"))
         ((self.kills.continued,),) = execute(self._store, query, ("started", "from step %"))
