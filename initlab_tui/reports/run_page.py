@@ -51,8 +51,8 @@ def _curves(train: Curve, test: Curve) -> Iterator[RenderableType]:
     if train.steps:
         yield _trace("training loss", train.losses, number)
         yield _trace("training accuracy %", train.accuracies, percent)
-        batches = "single batches" if train.stride == 1 else f"means of {train.stride} batches"
-        yield cell(f"({batches}, at the first and the last step; the test set is below)", "dim")
+        last = "single batches," if train.stride == 1 else f"the last value is a mean of up to {train.stride} batches,"
+        yield cell(f"({last} at the first and the last step; the test set is below)", "dim")
         yield Text()
     if test.steps:
         yield _evaluations(test)

@@ -12,7 +12,7 @@ from operator import itemgetter
 
 from initlab_tui.domain.events import Evaluated, LayersMeasured, Stepped
 from initlab_tui.store.point_codec import NO_POINTS, POINTS_PER_BLOCK, DamagedPointsError, Points, decode, encode
-from initlab_tui.store.thinning import Thinner, valid_stride
+from initlab_tui.store.thinning import Thinner, is_open
 
 _LAST = "SELECT points FROM curves WHERE run_id = ? AND split = ? ORDER BY step DESC LIMIT 1"
 _REMOVE = "DELETE FROM curves WHERE run_id = ? AND split = ? AND step >= ?"
@@ -50,10 +50,7 @@ class CurveWriter:
     def __init__(self, connection: sqlite3.Connection, run_id: int, split: str) -> None:
         self._connection = connection
         self._curve = (run_id, split)
-        self._stride = 1
-        if split == "train":
-            row = connection.execute("SELECT stride FROM runs WHERE id = ?", (run_id,)).fetchone()
-            self._stride = valid_stride(row and row[0])
+        self._is_thinned = split == "train"
         self._read()
 
     def _read(self) -> None:
@@ -63,20 +60,24 @@ class CurveWriter:
         if row:
             with contextlib.suppress(DamagedPointsError):
                 self._block = decode(row[0])
-        self._end = Thinner(self._block, self._stride)
+        self._end = Thinner(self._block)
 
     @property
     def open_sums(self) -> tuple[float, float]:
         """The sums of the losses and the accuracies of the last point, if it is not complete yet."""
         block = self._block
-        return (block.losses[-1], block.accuracies[-1]) if len(block) and block.steps[-1] % self._stride else (0.0, 0.0)
+        return (block.losses[-1], block.accuracies[-1]) if len(block) and self._is_open(block.steps[-1]) else (0.0, 0.0)
+
+    def _is_open(self, step: int) -> bool:
+        return self._is_thinned and is_open(step)
 
     def add(self, first: int, losses: Sequence[float], accuracies: Sequence[float]) -> None:
         """Add consecutive steps, beginning with `first`; what was recorded from there on is replaced."""
         if first <= self._end.last:
             self.save()
             self.truncate(first - 1)
-        self._end.add(first, losses, accuracies)
+        add = self._end.add if self._is_thinned else self._end.add_every
+        add(first, losses, accuracies)
 
     def save(self) -> None:
         """Write what was added."""
@@ -87,7 +88,7 @@ class CurveWriter:
         self._connection.execute(_REMOVE, (*self._curve, step + 1))
         self._read()
         kept = self._block[: bisect_right(self._block.steps, step)]
-        if open_sums and step % self._stride:
+        if open_sums and self._is_open(step):
             loss, accuracy = open_sums
             kept = kept[: bisect_right(kept.steps, step - 1)] + Points([step], [loss], [accuracy])
         self._replace(kept)

@@ -14,14 +14,14 @@ from initlab_tui.domain.events import finite_or_none
 from initlab_tui.store import rows, sql
 from initlab_tui.store.database import Store
 from initlab_tui.store.point_codec import NO_POINTS, DamagedPointsError, Points, decode
-from initlab_tui.store.thinning import steps_in_points, valid_stride, with_means
+from initlab_tui.store.thinning import steps_in_points, stride_at, with_means
 
 
 @dataclass(frozen=True)
 class Curve:
     """The losses and accuracies of a run on one split, by step; NaN for values that were not finite.
 
-    A value on the training data is the mean over the batches of `stride` steps, of which the last is the given one.
+    A value on the training data is the mean over the batches since the step before, at most `stride`.
     """
 
     steps: tuple[int, ...]
@@ -48,7 +48,6 @@ _LAST_BLOCK = f"{_BLOCKS} DESC LIMIT 1"
 
 def read_curve(store: Store, run_id: int, split: str) -> Curve:
     """Return the complete curve of a run on `split`, train or test; blocks of it that are damaged are left out."""
-    stride = _stride(store, run_id, split)
     points, last = NO_POINTS, -1
     steps: list[int] = []
     losses: list[float] = []
@@ -60,12 +59,14 @@ def read_curve(store: Store, run_id: int, split: str) -> Curve:
             steps += points.steps
             losses += points.losses
             accuracies += points.accuracies
-    points = with_means(Points(steps, losses, accuracies), stride)
+    points = Points(steps, losses, accuracies)
+    if split == "train":
+        points = with_means(points)
     return Curve(
         tuple(points.steps),
         tuple(map(rows.loss_or_nan, points.losses)),
         tuple(map(rows.accuracy_or_nan, points.accuracies)),
-        stride,
+        _stride(split, points),
     )
 
 
@@ -93,7 +94,7 @@ def trend(curve: Curve, buckets: int, stride: int = 1) -> Curve:
     first_steps = (origin + -(-bucket * units // buckets) * unit for bucket in range(buckets))
     edges = [*(bisect_left(curve.steps, step) for step in first_steps), len(curve.steps)]
     parts = [slice(first, after) for first, after in pairwise(edges) if first < after]
-    counts = None if curve.stride == 1 else list(steps_in_points(curve.steps, curve.stride))
+    counts = None if curve.stride == 1 else list(steps_in_points(curve.steps))
     return Curve(
         tuple(curve.steps[part.stop - 1] for part in parts),
         tuple(_mean(curve.losses, counts, part) for part in parts),
@@ -115,7 +116,7 @@ def _mean(values: Sequence[float], counts: Sequence[int] | None, part: slice) ->
 def latest_step(store: Store, run_id: int) -> LatestStep | None:
     """Return the latest training step of a run, None if there is none; in a long run it has the means of the last."""
     row = sql.connection(store).execute(_LAST_BLOCK, (run_id, "train")).fetchone()
-    points = with_means(_points(row[0]), _stride(store, run_id, "train")) if row else NO_POINTS
+    points = with_means(_points(row[0])) if row else NO_POINTS
     if not len(points):
         return None
     loss, accuracy = rows.loss_or_nan(points.losses[-1]), rows.accuracy_or_nan(points.accuracies[-1])
@@ -131,11 +132,8 @@ def list_unreadable(store: Store) -> list[str]:
     return [rows.unreadable_of(run_id, count, "curves") for run_id, count in counts.items() if count]
 
 
-def _stride(store: Store, run_id: int, split: str) -> int:
-    if split != "train":
-        return 1
-    row = sql.connection(store).execute("SELECT stride FROM runs WHERE id = ?", (run_id,)).fetchone()
-    return valid_stride(row and row[0])
+def _stride(split: str, points: Points) -> int:
+    return stride_at(points.steps[-1]) if split == "train" and len(points) else 1
 
 
 def _points(content: object) -> Points:

@@ -267,7 +267,6 @@ MIGRATIONS: tuple[Migration, ...] = (
     ("ALTER TABLE runs ADD COLUMN checkpoint_every REAL DEFAULT 60",),  # seconds; NULL: only when paused or stopped
     # Curves in compressed blocks instead of a row for each step.
     (
-        "ALTER TABLE runs ADD COLUMN stride INTEGER NOT NULL DEFAULT 1",  # training steps in a point of the curve
         """
         CREATE TABLE curves (
             run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,

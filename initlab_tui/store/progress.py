@@ -19,7 +19,6 @@ from initlab_tui.store.database import Store
 from initlab_tui.store.events import note
 from initlab_tui.store.files import checkpoint_name
 from initlab_tui.store.runs import Run
-from initlab_tui.store.thinning import stride_of
 from initlab_tui.store.worker_log import log_tail
 
 Recorded = Stepped | Evaluated | LayersMeasured
@@ -84,7 +83,6 @@ def record_started(
             record=json.dumps(record),
             timed_from=time.time(),
             # The points of a run that continues are those with which it began.
-            **({} if event.step else {"stride": stride_of(event.total_steps)}),
             **(totals.columns() if totals else {}),
         )
 

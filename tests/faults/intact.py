@@ -7,6 +7,7 @@ from initlab_tui.store.curves import Curve, read_curve
 from initlab_tui.store.database import Store
 from initlab_tui.store.point_codec import decode
 from initlab_tui.store.runs import list_runs
+from initlab_tui.store.thinning import is_open
 from tests.conftest import worker_processes
 from tests.database import execute
 from tests.execution.test_worker import get_run, wait_until
@@ -44,8 +45,8 @@ def assert_prefix(store: Store, run_id: int, whole_id: int) -> int:
 
 def assert_all_steps(curve: Curve, total_steps: int) -> None:
     """Check that a curve of training has each point of a run of this length once."""
-    whole = range(curve.stride, total_steps + 1, curve.stride)
-    assert curve.steps == (*whole, *([total_steps] if total_steps % curve.stride else []))
+    steps = range(1, total_steps + 1)
+    assert curve.steps == tuple(step for step in steps if step == total_steps or not is_open(step))
 
 
 def metrics_of(store: Store, run_id: int) -> list[tuple[str, int, float, float]]:

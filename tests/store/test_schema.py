@@ -27,7 +27,7 @@ COLUMNS = {
     "runs": "id comparison_id spec spec_hash seed data_file import_folder device threads status request reason "
     "log_tail checkpoint worker_id created timed_from started ended busy_seconds train_seconds samples step "
     "total_steps steps_per_epoch test_loss test_accuracy fingerprint record name tags deleted diagnosis "
-    "checkpoint_owner origin deaths checkpoint_every stride",
+    "checkpoint_owner origin deaths checkpoint_every",
     "sqlite_sequence": "name seq",
     "workers": "id host device threads visible_devices idle_seconds monitor_pid monitor_born pid born started "
     "heartbeat ended exit preparation silent_seconds claims failed_start",
@@ -114,7 +114,7 @@ def test_the_rows_of_each_step_are_packed_without_loss(tmp_path: Path, monkeypat
     losses[3999] = math.nan
     with Store.open(path) as store:
         for curve in (read_curve(store, run_id, split) for run_id in ids for split in ("train", "test")):
-            assert (curve.stride, curve.steps) == (1, tuple(range(2, 5001)))
+            assert curve.steps == tuple(range(2, 5001))
             assert curve.losses == pytest.approx(losses[1:], rel=0, abs=0, nan_ok=True)
             assert curve.accuracies == tuple(shares[1:])
         assert sql.connection(store).execute("PRAGMA foreign_key_check").fetchall() == []

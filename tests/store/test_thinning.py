@@ -1,10 +1,11 @@
-"""Training curves of long runs: a bounded number of points, however the steps arrive."""
+"""Training curves of long runs: fewer points for later steps, however the steps arrive."""
 
 from __future__ import annotations
 
 import math
 import random
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,12 @@ from initlab_tui.store.database import Store
 from initlab_tui.store.point_codec import to_float32
 from initlab_tui.store.queue import Requirements
 from initlab_tui.store.runs import Run
-from initlab_tui.store.thinning import MAX_POINTS, stride_of
+from initlab_tui.store.thinning import POINTS, stride_at
 from tests.database import execute
 
-TOTAL = 8 * MAX_POINTS
-STRIDE = 8
+STRIDE = 4  # of the steps after THINNED
+THINNED = 4 * POINTS
+TOTAL = THINNED + 3000
 Values = Callable[[int], float]
 
 
@@ -41,10 +43,12 @@ def start_queued(store: Store, total: int, step: int = 0, totals: progress.Total
     return run
 
 
+@cache
 def noisy(step: int) -> float:
     return to_float32(random.Random(step).expovariate(1 + step / 1000))
 
 
+@cache
 def share(step: int) -> float:
     return random.Random(-step).randint(0, 32) / 32
 
@@ -65,18 +69,20 @@ def blocks(store: Store, run: Run) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("total", "stride"),
-    ((1, 1), (MAX_POINTS, 1), (MAX_POINTS + 1, 2), (2 * MAX_POINTS, 2), (2 * MAX_POINTS + 1, 4), (10**9, 2**18)),
+    ("step", "stride"),
+    (
+        *((1, 1), (2 * POINTS, 1), (2 * POINTS + 1, 2), (4 * POINTS, 2), (4 * POINTS + 1, 4)),
+        *((8 * POINTS, 4), (8 * POINTS + 1, 8), (10**9, 2**17)),
+    ),
 )
-def test_the_stride_is_the_smallest_power_of_two_with_at_most_this_many_points(total: int, stride: int) -> None:
-    assert stride_of(total) == stride
-    assert -(-total // stride) <= MAX_POINTS
+def test_the_stride_doubles_whenever_the_number_of_steps_has_doubled(step: int, stride: int) -> None:
+    assert stride_at(step) == stride
 
 
-def test_a_short_run_keeps_every_step(store: Store) -> None:
-    run = start(store, MAX_POINTS)
-    train(store, run, 1, MAX_POINTS)
-    steps = range(1, MAX_POINTS + 1)
+def test_a_short_run_keeps_every_step_however_long_it_should_have_been(store: Store) -> None:
+    run = start(store, 10**9)
+    train(store, run, 1, 2 * POINTS)
+    steps = range(1, 2 * POINTS + 1)
     assert read_curve(store, run.id, "train") == Curve(tuple(steps), tuple(map(noisy, steps)), tuple(map(share, steps)))
 
 
@@ -85,11 +91,12 @@ def test_a_long_run_keeps_the_mean_of_each_interval(store: Store) -> None:
     train(store, run, 1, TOTAL)
     curve = read_curve(store, run.id, "train")
     assert curve.stride == STRIDE
-    assert curve.steps == tuple(range(STRIDE, TOTAL + 1, STRIDE))
-    for index in (0, 1, 1000, MAX_POINTS - 1):
-        steps = range(index * STRIDE + 1, (index + 1) * STRIDE + 1)
-        assert curve.losses[index] == pytest.approx(math.fsum(map(noisy, steps)) / STRIDE, rel=1e-7)
-        assert curve.accuracies[index] == pytest.approx(math.fsum(map(share, steps)) / STRIDE, rel=1e-7)
+    every, pairs = range(1, 2 * POINTS + 1), range(2 * POINTS + 2, THINNED + 1, 2)
+    assert curve.steps == (*every, *pairs, *range(THINNED + STRIDE, TOTAL + 1, STRIDE))
+    for last, count in ((2 * POINTS, 1), (2 * POINTS + 2, 2), (THINNED, 2), (THINNED + 4, 4), (TOTAL, 4)):
+        steps, index = range(last - count + 1, last + 1), curve.steps.index(last)
+        assert curve.losses[index] == pytest.approx(math.fsum(map(noisy, steps)) / count, rel=1e-7)
+        assert curve.accuracies[index] == pytest.approx(math.fsum(map(share, steps)) / count, rel=1e-7)
 
 
 def test_every_evaluation_of_a_long_run_is_kept(store: Store) -> None:
@@ -109,10 +116,10 @@ def test_the_stored_bytes_do_not_depend_on_the_chunks(store: Store, seed: int) -
     assert blocks(store, runs[0]) == blocks(store, runs[1])
 
 
-@pytest.mark.parametrize("checkpoint", (0, 1, STRIDE, 1023, 1024, 1025, 5000, 5003))
-@pytest.mark.parametrize("further", (0, 1, 6, 3000))
+@pytest.mark.parametrize("checkpoint", (0, 1, 2 * POINTS, 2 * POINTS + 1, THINNED - 1, THINNED + 1000, TOTAL - 1001))
+@pytest.mark.parametrize("further", (0, 1, 6, 1000))
 def test_a_resumed_run_stores_the_same_bytes_as_an_unbroken_one(store: Store, checkpoint: int, further: int) -> None:
-    last = 9000
+    last = TOTAL
     whole = start(store, TOTAL)
     train(store, whole, 1, last)
     broken = start(store, TOTAL)
@@ -130,26 +137,26 @@ def test_a_resumed_run_stores_the_same_bytes_as_an_unbroken_one(store: Store, ch
 
 def test_the_step_at_which_the_loss_becomes_infinite_is_exact(store: Store) -> None:
     run = start(store, TOTAL)
-    bad = 1003  # within a point
+    bad = THINNED + 1003  # within a point
 
     def loss(step: int) -> float:
         return noisy(step) if step < bad else math.inf if step == bad else math.nan
 
-    train(store, run, 1, 1100, loss=loss)
+    train(store, run, 1, THINNED + 1100, loss=loss)
     curve = read_curve(store, run.id, "train")
     finite = [step for step, value in zip(curve.steps, curve.losses, strict=True) if math.isfinite(value)]
-    assert finite[-2:] == [1000, bad - 1]
+    assert finite[-2:] == [THINNED + 1000, bad - 1]
     index = curve.steps.index(bad - 1)
-    assert curve.losses[index] == pytest.approx((noisy(1001) + noisy(1002)) / 2)
-    assert curve.accuracies[index + 1] == pytest.approx(sum(map(share, range(bad, 1009))) / 6)
-    assert curve.steps[index + 1] == 1008
+    assert curve.losses[index] == pytest.approx((noisy(bad - 2) + noisy(bad - 1)) / 2)
+    assert curve.accuracies[index + 1] == pytest.approx((share(bad) + share(bad + 1)) / 2)
+    assert curve.steps[index + 1] == bad + 1
 
 
 def test_the_latest_step_is_the_mean_so_far(store: Store) -> None:
     run = start(store, TOTAL)
     assert latest_step(store, run.id) is None
-    train(store, run, 1, 2 * STRIDE + 2)
-    steps = (2 * STRIDE + 1, 2 * STRIDE + 2)
+    train(store, run, 1, THINNED + 2)
+    steps = (THINNED + 1, THINNED + 2)
     assert latest_step(store, run.id) == LatestStep(steps[1], sum(map(noisy, steps)) / 2, sum(map(share, steps)) / 2)
     assert read_curve(store, run.id, "train").losses[-1] == sum(map(noisy, steps)) / 2
 
