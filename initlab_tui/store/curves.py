@@ -46,28 +46,70 @@ _BLOCKS = "SELECT points FROM curves WHERE run_id = ? AND split = ? ORDER BY ste
 _LAST_BLOCK = f"{_BLOCKS} DESC LIMIT 1"
 
 
+class CurveReader:
+    """Reads the curve of a run on `split`, train or test; after the first time only what was recorded since.
+
+    Blocks that are damaged are left out.
+    """
+
+    def __init__(self, run_id: int, split: str) -> None:
+        self._run_id, self._split = run_id, split
+        self._forget()
+
+    def _forget(self) -> None:
+        self._last_block = -1  # the step of its row, which may still change
+        self._before = 0  # the number of points before it
+        self._steps: list[int] = []
+        self._losses: list[float] = []
+        self._accuracies: list[float] = []
+
+    def read(self, store: Store) -> Curve:
+        """Return the complete curve."""
+        blocks = self._blocks(store)
+        if self._last_block >= 0 and (not blocks or blocks[0][0] != self._last_block):
+            self._forget()  # it was removed: the run continues from an earlier checkpoint
+            blocks = self._blocks(store)
+        for values in (self._steps, self._losses, self._accuracies):
+            del values[self._before :]
+        for step, content in blocks:
+            self._add(step, _points(content))
+        points = Points(self._steps, self._losses, self._accuracies)
+        if self._split == "train" and len(points):
+            last = _checked(with_means(points[-2:])[-1:])
+            points = points[:-1] + last
+        return Curve(tuple(points.steps), tuple(points.losses), tuple(points.accuracies), _stride(self._split, points))
+
+    def _blocks(self, store: Store) -> list[tuple[object, object]]:
+        query = "SELECT step, points FROM curves WHERE run_id = ? AND split = ? AND step >= ? ORDER BY step"
+        return sql.connection(store).execute(query, (self._run_id, self._split, self._last_block)).fetchall()
+
+    def _add(self, step: object, points: Points) -> None:
+        if len(points) and points.steps[0] == step and points.steps[0] > (self._steps[-1] if self._steps else -1):
+            # Only the last point of a curve on the training data may have sums, which are no valid accuracies.
+            if self._steps:
+                self._add_points(_checked(self._take_last()))
+            self._last_block, self._before = points.steps[0], len(self._steps)
+            self._add_points(_checked(points[:-1]))
+            self._add_points(points[-1:] if self._split == "train" else _checked(points[-1:]))
+
+    def _take_last(self) -> Points:
+        return Points([self._steps.pop()], [self._losses.pop()], [self._accuracies.pop()])
+
+    def _add_points(self, points: Points) -> None:
+        self._steps += points.steps
+        self._losses += points.losses
+        self._accuracies += points.accuracies
+
+
+def _checked(points: Points) -> Points:
+    """Return points with NaN for what is no loss or accuracy."""
+    losses, accuracies = map(rows.loss_or_nan, points.losses), map(rows.accuracy_or_nan, points.accuracies)
+    return Points(points.steps, list(losses), list(accuracies))
+
+
 def read_curve(store: Store, run_id: int, split: str) -> Curve:
     """Return the complete curve of a run on `split`, train or test; blocks of it that are damaged are left out."""
-    points, last = NO_POINTS, -1
-    steps: list[int] = []
-    losses: list[float] = []
-    accuracies: list[float] = []
-    for (content,) in sql.connection(store).execute(_BLOCKS, (run_id, split)):
-        points = _points(content)
-        if len(points) and points.steps[0] > last:
-            last = points.steps[-1]
-            steps += points.steps
-            losses += points.losses
-            accuracies += points.accuracies
-    points = Points(steps, losses, accuracies)
-    if split == "train":
-        points = with_means(points)
-    return Curve(
-        tuple(points.steps),
-        tuple(map(rows.loss_or_nan, points.losses)),
-        tuple(map(rows.accuracy_or_nan, points.accuracies)),
-        _stride(split, points),
-    )
+    return CurveReader(run_id, split).read(store)
 
 
 def read_trend(store: Store, run_id: int, split: str, buckets: int) -> Curve:

@@ -19,7 +19,7 @@ from initlab_tui.services import control_runs, stored_runs, submit, warm_up
 from initlab_tui.services.dataset_facts import DatasetFacts
 from initlab_tui.services.resources import Resources
 from initlab_tui.store import layer_statistics, queue, workers
-from initlab_tui.store.curves import Curve, read_trend
+from initlab_tui.store.curves import Curve, CurveReader, read_trend, trend
 from initlab_tui.store.database import BUSY_SECONDS, Store, StoreError
 from initlab_tui.store.purge import purge
 from initlab_tui.store.runs import Run
@@ -83,6 +83,7 @@ class LabBackend:
         self._purging = StoreThread(path, "purging")  # long, and nothing waits for it
         self._closing = False
         self._monitor = StoreMonitor()
+        self._readers: dict[int, CurveReader] = {}
         self._workers: list[int] = []
 
     async def poll(self) -> StoreSnapshot | None:
@@ -95,7 +96,14 @@ class LabBackend:
 
     def _trend(self, store: Store, run: Run) -> Trend:
         last = next(iter(layer_statistics.read(store, run.id, last_only=True)), None)
-        return Trend(run.step, run.status.is_ended, read_trend(store, run.id, "train", POINTS), last)
+        return Trend(run.step, run.status.is_ended, trend(self._reader(run).read(store), POINTS), last)
+
+    def _reader(self, run: Run) -> CurveReader:
+        """Return the reader of a run's curve on the training data, which is kept while the run is in training."""
+        reader = self._readers.pop(run.id, None) or CurveReader(run.id, "train")
+        if not run.status.is_ended:
+            self._readers[run.id] = reader
+        return reader
 
     async def measurements(self, run_id: int) -> list[layer_statistics.StoredMeasurement]:
         """Read all measurements of a run's layers."""

@@ -14,7 +14,7 @@ from initlab_tui.domain.events import Evaluated, Started, Stepped
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.store import progress, queue, workers
-from initlab_tui.store.curves import Curve, LatestStep, latest_step, read_curve
+from initlab_tui.store.curves import Curve, CurveReader, LatestStep, latest_step, read_curve
 from initlab_tui.store.database import Store
 from initlab_tui.store.point_codec import to_float32
 from initlab_tui.store.queue import Requirements
@@ -159,6 +159,18 @@ def test_the_latest_step_is_the_mean_so_far(store: Store) -> None:
     steps = (THINNED + 1, THINNED + 2)
     assert latest_step(store, run.id) == LatestStep(steps[1], sum(map(noisy, steps)) / 2, sum(map(share, steps)) / 2)
     assert read_curve(store, run.id, "train").losses[-1] == sum(map(noisy, steps)) / 2
+
+
+def test_a_reader_follows_a_run_that_trains_is_resumed_and_retried(store: Store) -> None:
+    run = start(store, TOTAL)
+    reader = CurveReader(run.id, "train")
+    assert reader.read(store) == Curve((), (), ())
+    for first, last in ((1, 100), (101, 1000), (1001, THINNED + 1), (THINNED + 2, THINNED + 7), (900, 1100), (1, 5)):
+        train(store, run, first, last)
+        assert reader.read(store) == read_curve(store, run.id, "train")
+        assert reader.read(store).steps[-1] == last
+    execute(store, "DELETE FROM curves")
+    assert reader.read(store) == Curve((), (), ())
 
 
 def test_a_damaged_block_costs_its_own_points(store: Store) -> None:
