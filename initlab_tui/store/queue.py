@@ -12,6 +12,7 @@ from pathlib import Path
 from initlab_tui.domain.checkpoint_interval import DEFAULT_SECONDS
 from initlab_tui.domain.claims.recipe_origin import RecipeOrigin
 from initlab_tui.domain.comparison import Comparison
+from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.store import failed_starts, origin, rows, sql
@@ -69,12 +70,14 @@ def enqueue(
     `recipe` is the origin of the comparison and is stored with it.
 
     Raises:
-        InvalidInputError: if the store, or the folder of its files, cannot be written; nothing is queued.
+        InvalidInputError: if the store, or the folder of its files, cannot be written, or the store has no ids left;
+            nothing is queued.
     """
     store.require_writable()
     store.files.check()
     now = time.time()
     with sql.transaction(store) as connection:
+        _require_ids(connection, store, len(specs))
         shared = {
             "comparison_id": insert_comparison(connection, comparison, recipe) if comparison else None,
             "data_file": str(requirements.data_file) if requirements.data_file else None,
@@ -92,6 +95,15 @@ def enqueue(
             _sign(connection, ids[-1])
             note(connection, ids[-1], RunStatus.QUEUED)
     return ids
+
+
+def _require_ids(connection: sqlite3.Connection, store: Store, count: int) -> None:
+    """Check that there are ids for more runs; SQLite gives none after the largest integer, and says that it is full."""
+    given = connection.execute("SELECT max(id) FROM runs UNION SELECT seq FROM sqlite_sequence WHERE name = 'runs'")
+    last = max((each for (each,) in given if isinstance(each, int)), default=0)
+    if last > rows.MAX_ID - count:
+        message = f"{store.path}: a run has the id {last}, and no larger ones are possible: name another store"
+        raise InvalidInputError.of("store", message)
 
 
 def _sign(connection: sqlite3.Connection, run_id: int) -> None:
@@ -205,7 +217,8 @@ def resume(store: Store, ids: Sequence[int]) -> list[int]:
     held if this user has not queued them, or if no worker could be started for them.
 
     Raises:
-        InvalidInputError: if the store, or the folder of its files, cannot be written; nothing is queued.
+        InvalidInputError: if the store, or the folder of its files, cannot be written, or the store has no ids left;
+            nothing is queued.
     """
     store.require_writable()
     store.files.check()

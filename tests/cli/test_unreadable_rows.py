@@ -27,6 +27,7 @@ BAD = [
     ("spec", "NaN", "spec"),
     ("spec", '{"epochs": 0}', "epochs must be a whole number"),
     ("spec", NOT_UTF_8, "spec must be UTF-8 text"),
+    ("spec", "[" * 100_000, "recursion limit exceeded"),
     ("spec_hash", "0" * 16, "the spec has the hash"),
     ("seed", 7, "the spec has the seed"),
     ("record", "[]", "record is not a JSON object"),
@@ -37,6 +38,7 @@ BAD = [
         "invalid init",
     ),
     ("record", '{"deep": ' + "[" * 900 + "]" * 900 + "}", "nested too deeply"),
+    ("record", "[" * 100_000, "nested too deeply"),
     ("status", "finished", "status must be one of"),
     ("request", "explode", "request must be one of"),
     ("created", 1e308, "created must be a time"),
@@ -198,3 +200,26 @@ def test_an_ordinary_store_has_no_unreadable_rows(tmp_path: Path) -> None:
         with Store.open(path) as store:
             report = integrity.check_store(store)
         assert not isinstance(report, str) and report.unreadable == ()
+
+
+@pytest.mark.parametrize("command", ["resume", "retry", "attach", "pause", "stop"])
+def test_a_command_on_a_run_that_cannot_be_read_says_so_and_changes_nothing(
+    initlab: Command, path: Path, command: str
+) -> None:
+    change(path, "runs", "spec", "NaN", "id = 1")
+    before = path.read_bytes()
+    result = initlab(command, "1", "--store", str(path))
+    assert (result.code, result.out) == (2, "")
+    assert "run 1 cannot be read" in " ".join(result.err.split())
+    assert path.read_bytes() == before
+
+
+def test_a_run_with_the_largest_id_is_shown_and_no_run_can_follow_it(initlab: Command, path: Path) -> None:
+    largest = 2**63 - 1
+    change(path, "runs", "id", largest, "id = 2")
+    assert str(largest) in initlab("runs", "--store", str(path)).out
+    result = initlab("run", "--detach", "--store", str(path))
+    assert result.code == 2
+    assert f"a run has the id {largest}, and no larger ones are possible: name another store" in " ".join(
+        result.err.split()
+    )
