@@ -47,10 +47,13 @@ def test_every_command_line_is_accepted(line: str) -> None:
     context = COMMANDS[command].make_context(command, arguments)
     given = context.params
     if command in ("run", "compare"):
-        listed = {key: given[key] for key in ("initializer", "hidden", "activation", "optimizer", "learning_rate")}
+        listed = {
+            key: given[key] for key in ("initializer", "network", "hidden", "activation", "optimizer", "learning_rate")
+        }
         lists = {key: [value] if isinstance(value, str) else list(value) for key, value in listed.items()}
         comparison = parse_comparison.comparison(
             initializers=lists["initializer"],
+            networks=lists["network"],
             hidden=lists["hidden"],
             activations=lists["activation"],
             optimizers=lists["optimizer"],

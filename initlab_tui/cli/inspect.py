@@ -15,6 +15,7 @@ def inspect(
     context: typer.Context,
     *,
     initializer: options.Initializers,
+    network: options.Network = "mlp",
     hidden: options.Hidden = "256,256",
     activation: options.Activation = "relu",
     optimizer: options.Optimizer = "adam",
@@ -27,7 +28,7 @@ def inspect(
 
     Accepts all options of a run, so that a command line can be checked first; those for training have no effect here.
     """
-    comparison = training.comparison(initializer, [hidden], [activation], [optimizer], [learning_rate])
+    comparison = training.comparison(initializer, [network], [hidden], [activation], [optimizer], [learning_rate])
 
     from initlab_tui.reports import documents, layers
     from initlab_tui.services import inspect_layers

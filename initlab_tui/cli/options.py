@@ -15,6 +15,7 @@ from initlab_tui.data import locate
 from initlab_tui.domain.catalog.choices import ACTIVATIONS, EXECUTIONS, OPTIMIZERS
 from initlab_tui.domain.catalog.datasets import DATASETS, NPZ_PREFIX
 from initlab_tui.domain.catalog.initializers import CATALOGUE
+from initlab_tui.domain.catalog.networks import NETWORKS
 from initlab_tui.domain.checkpoint_interval import DEFAULT_TEXT
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ _spec = functools.partial(option, panel="What to train")
 _resource = functools.partial(option, panel="Where and how to train")
 
 _INITIALIZER = "NAME or NAME:param=value,... (see initlab-tui initializers)."
-_HIDDEN = "Widths of the hidden layers: 256,256 or 100x30 (thirty layers of 100) or none."
+_NETWORK = f"{', '.join(NETWORKS)}, with parameters as in resnet:depth=20,norm=none (see initlab-tui networks)."
+_HIDDEN = "Widths of the hidden layers of an mlp: 256,256 or 100x30 (thirty layers of 100) or none."
 _ACTIVATION = f"{', '.join(ACTIVATIONS)}."
 _OPTIMIZER = f"{', '.join(OPTIMIZERS)}."
 _COUNT: dict[str, Any] = {"min": 1, "max": 1024}
@@ -67,6 +69,8 @@ Initializer = Annotated[list[str], _spec("--initializer", "INIT", _INITIALIZER, 
 Initializers = Annotated[
     list[str], _spec("--initializer", "INIT", f"{_INITIALIZER} Repeat for each initializer.", names=CATALOGUE)
 ]
+Network = Annotated[str, _spec("--network", "NETWORK", _NETWORK, names=NETWORKS)]
+NetworkList = Annotated[list[str], _spec("--network", "NETWORK", f"{_NETWORK} Repeat to compare.", names=NETWORKS)]
 Hidden = Annotated[str, _spec("--hidden", "WIDTHS", _HIDDEN)]
 HiddenList = Annotated[list[str], _spec("--hidden", "WIDTHS", f"{_HIDDEN} Repeat to compare.")]
 Activation = Annotated[str, _spec("--activation", "NAME", _ACTIVATION, names=ACTIVATIONS)]
@@ -123,14 +127,15 @@ class Training:
         _resource(
             "--execution",
             "HOW",
-            f"{', '.join(EXECUTIONS)}: compiled by XLA, as a graph, or one operation at a time.",
+            f"{', '.join(EXECUTIONS)}: the fastest, compiled by XLA, as a graph, or one operation at a time.",
             names=EXECUTIONS,
         ),
-    ] = "xla"
+    ] = "auto"
 
     def comparison(
         self,
         initializers: list[str],
+        networks: list[str],
         hidden: list[str],
         activations: list[str],
         optimizers: list[str],
@@ -146,6 +151,7 @@ class Training:
 
         return parse_comparison.comparison(
             initializers=initializers,
+            networks=networks,
             hidden=hidden,
             activations=activations,
             optimizers=optimizers,

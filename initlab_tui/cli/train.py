@@ -50,6 +50,7 @@ def run(
     context: typer.Context,
     *,
     initializer: options.Initializer = ["glorot_uniform"],  # noqa: B006 - typer reads it, nothing writes it
+    network: options.Network = "mlp",
     hidden: options.Hidden = "256,256",
     activation: options.Activation = "relu",
     optimizer: options.Optimizer = "adam",
@@ -68,7 +69,7 @@ def run(
         raise InvalidInputError.of(
             "initializer", f"run trains one initializer, got {len(initializer)}: use initlab-tui compare for several"
         )
-    comparison = training.comparison(initializer, [hidden], [activation], [optimizer], [learning_rate])
+    comparison = training.comparison(initializer, [network], [hidden], [activation], [optimizer], [learning_rate])
     resources = Resources(device, 1, threads, checkpoint_interval.parse(checkpoint_every))
     _train(context, comparison, resources, detach, store, data_dir, as_json, single_run=True)
 
@@ -79,6 +80,7 @@ def compare(
     *,
     initializer: options.Initializers,
     seeds: options.Seeds = "3",
+    network: options.NetworkList = ["mlp"],  # noqa: B006
     hidden: options.HiddenList = ["256,256"],  # noqa: B006
     activation: options.ActivationList = ["relu"],  # noqa: B006
     optimizer: options.OptimizerList = ["adam"],  # noqa: B006
@@ -94,7 +96,7 @@ def compare(
     as_json: options.Json = False,
 ) -> None:
     """Train the same network with several initializers, over several seeds, and rank them."""
-    comparison = training.comparison(initializer, hidden, activation, optimizer, learning_rate, seeds)
+    comparison = training.comparison(initializer, network, hidden, activation, optimizer, learning_rate, seeds)
     resources = Resources(device, workers, threads, checkpoint_interval.parse(checkpoint_every))
     _train(context, comparison, resources, detach, store, data_dir, as_json, single_run=False)
 

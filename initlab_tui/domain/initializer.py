@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, InstanceOf, PlainSerializer
 
+from initlab_tui.domain.catalog import text_form
 from initlab_tui.domain.catalog.entry import Entry, Moments, Value
 from initlab_tui.domain.catalog.initializers import CATALOGUE
 from initlab_tui.domain.errors import quoted, unknown
 
 IMPORT_PREFIX = "import:"
+_EXAMPLE = "random_normal:stddev=1.0 or random_uniform:minval=-1,maxval=1"
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,16 @@ class Initializer:
         Raises:
             ValueError: for an unknown name or parameter, or a value out of bounds.
         """
-        name, given = _split(text.strip())
-        if name.startswith(IMPORT_PREFIX):
-            return cls(_import_path(name), tuple((key, _literal(value)) for key, value in given.items()))
+        text = text.strip()
+        if text.startswith(IMPORT_PREFIX):
+            name, given = text_form.split("initializer", text.removeprefix(IMPORT_PREFIX), _EXAMPLE)
+            literals = tuple((key, _literal(value)) for key, value in given.items())
+            return cls(_import_path(IMPORT_PREFIX + name), literals)
+        name, given = text_form.split("initializer", text, _EXAMPLE)
         entry = CATALOGUE.get(name)
         if entry is None:
             raise ValueError(_unknown_initializer(name))
-        return cls(name, _fill(entry, given))
+        return cls(name, text_form.fill(entry, given))
 
     @property
     def entry(self) -> Entry | None:
@@ -62,12 +66,7 @@ class Initializer:
         return moments(dict(self.parameters), fan_in, fan_out) if moments else None
 
     def __str__(self) -> str:
-        shown = [f"{key}={value}" for key, value in self.parameters if self._matters(key, value)]
-        return f"{self.name}:{','.join(shown)}" if shown else self.name
-
-    def _matters(self, key: str, value: Value) -> bool:
-        parameter = self.entry.parameter(key) if self.entry else None
-        return parameter is None or parameter.always_shown or value != parameter.default
+        return text_form.shortest(self.name, self.parameters, self.entry)
 
 
 def _unknown_initializer(name: str) -> str:
@@ -76,42 +75,6 @@ def _unknown_initializer(name: str) -> str:
     if "." in name:
         return f"unknown initializer {quoted(name)}: write {IMPORT_PREFIX}{name} for a custom one"
     return unknown("initializer", name, [*CATALOGUE, f"{IMPORT_PREFIX}package.module.Name"])
-
-
-def _split(text: str) -> tuple[str, dict[str, str]]:
-    prefix = IMPORT_PREFIX if text.startswith(IMPORT_PREFIX) else ""
-    name, _, rest = text.removeprefix(prefix).partition(":")
-    given: dict[str, str] = {}
-    for pair in filter(None, rest.split(",")):
-        key, equals, value = (part.strip() for part in pair.partition("="))
-        if not (key and equals and value):
-            raise ValueError(
-                f"initializer {quoted(text)}: {quoted(pair)} must be param=value, "
-                "as in random_normal:stddev=1.0 or random_uniform:minval=-1,maxval=1"
-            )
-        if key in given:
-            raise ValueError(f"initializer {quoted(text)}: parameter {quoted(key)} is given twice")
-        given[key] = value
-    return prefix + name, given
-
-
-def _fill(entry: Entry, given: Mapping[str, str]) -> tuple[tuple[str, Value], ...]:
-    for key in given:
-        if entry.parameter(key) is None:
-            names = [parameter.name for parameter in entry.parameters]
-            raise ValueError(
-                unknown(f"parameter of {entry.name}", key, names)
-                if names
-                else f"{entry.name} takes no parameters, got {quoted(key)}"
-            )
-    try:
-        filled = tuple((p.name, p.parse(given.get(p.name, p.default))) for p in entry.parameters)
-    except ValueError as error:
-        raise ValueError(f"{entry.name}: {error}") from None
-    wrong = entry.check(dict(filled))
-    if wrong:
-        raise ValueError(f"{entry.name}: {wrong}")
-    return filled
 
 
 def _import_path(name: str) -> str:

@@ -35,6 +35,7 @@ def seeds_from(first: str, count: str) -> tuple[int, ...]:
 def comparison(
     *,
     initializers: list[str],
+    networks: list[str],
     hidden: list[str],
     activations: list[str],
     optimizers: list[str],
@@ -50,12 +51,17 @@ def comparison(
         InvalidInputError: naming every field that is wrong.
     """
     collect = _Collector()
-    network = {"hidden": hidden[0], "activation": activations[0], "initializer": initializers[0]}
+    network = {"network": networks[0], "hidden": hidden[0], "activation": activations[0]}
     training = {"optimizer": optimizers[0], "learning_rate": learning_rates[0], **others}
-    base = collect(lambda: RunSpec.checked(dataset=dataset, seed=seed, **network, **training), RunSpec())
+    base = collect(
+        lambda: RunSpec.checked(dataset=dataset, seed=seed, initializer=initializers[0], **network, **training),
+        RunSpec(),
+    )
     lists = {"hidden": hidden, "activations": activations, "learning_rates": learning_rates}
     if len(optimizers) > 1:  # a single one is that of the base, as in comparisons from before there could be several
         lists["optimizers"] = optimizers
+    if len(networks) > 1:
+        lists["networks"] = networks
     all_seeds: tuple[int, ...] = collect(lambda: seeds_from(seed, seeds), (0,))
     parsed = collect(
         lambda: Comparison.checked(base=base, initializers=initializers, seeds=all_seeds, **lists),

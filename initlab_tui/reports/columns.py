@@ -132,7 +132,7 @@ RUNS = (
     Column[Run](
         "network",
         "network",
-        lambda run: f"{short(list(run.spec.hidden))} {run.spec.activation}",
+        lambda run: run.spec.network_text,
         is_number=False,
         least=12,
         from_width=100,

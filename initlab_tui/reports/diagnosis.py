@@ -10,8 +10,8 @@ from rich.text import Text
 
 from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.layers.diagnosis import Diagnosis, diagnose_prediction
+from initlab_tui.domain.layers.graph import LayerGraph
 from initlab_tui.domain.layers.measurement import Measurement, relative_rms
-from initlab_tui.domain.spec import LayerShape
 from initlab_tui.domain.theory.mean_field import Prediction, predict
 from initlab_tui.reports.escape import plain
 from initlab_tui.reports.format import two_digits
@@ -43,16 +43,16 @@ def diagnosis_text(diagnosis: Diagnosis) -> Text:
     return Text(f"{sign(diagnosis.name)} {plain(diagnosis.name.replace('_', ' '))}", style=style)
 
 
-def forecast(initializer: Initializer, kernels: Sequence[LayerShape], activation: str, square: float) -> Text:
+def forecast(initializer: Initializer, graph: LayerGraph, square: float) -> Text:
     """Return the prediction for an initializer in two lines: weight σ by layer; diagnosis and signal through depth.
 
     `square` is the mean square of the data. The bars are the logarithm of the signal relative to the input's, from
     1/100 to 100.
     """
-    prediction = predict(initializer, kernels, activation, square)
-    diagnosis = diagnose_prediction(initializer, kernels, prediction, activation, square)
+    prediction = predict(initializer, graph, square)
+    diagnosis = diagnose_prediction(initializer, graph, prediction, square)
     text = Text.assemble((plain(initializer.name.rpartition(".")[2]), "bold"))
-    moments = [initializer.moments(*kernel[1:]) for kernel in kernels]
+    moments = [initializer.moments(kernel.fan_in, kernel.fan_out) for kernel in graph.layers]
     text.append(f"  σ {_abbreviated([f'{each.stddev:.3g}' if each else '–' for each in moments])}\n ")
     if diagnosis.name == "unknown":
         return text.append(f"{SIGNS['unknown']} {plain(diagnosis.reason)}", style="yellow")

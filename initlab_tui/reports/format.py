@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from initlab_tui.store.runs import Run, UnreadableRun
 
 SETTING = {
+    "network": "{}",
     "hidden": "{}",
     "activation": "{}",
     "optimizer": "{}",

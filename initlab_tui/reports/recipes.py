@@ -53,6 +53,7 @@ def recipe_page(recipe: Recipe) -> RenderableType:
 def _settings(experiment: Experiment) -> Iterable[tuple[str, str]]:
     base = experiment.base.model_dump(mode="json")
     lists = {
+        "network": experiment.networks,
         "hidden": [hidden_text(widths) for widths in experiment.hidden],
         "activation": experiment.activations,
         "optimizer": experiment.optimizers,

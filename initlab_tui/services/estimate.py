@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
+from initlab_tui.domain.network import Network
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.store.runs import Run
@@ -37,6 +38,7 @@ class _Network(NamedTuple):
     """The fields of a spec that determine the compiled network and its speed."""
 
     dataset: str
+    network: Network
     hidden: tuple[int, ...]
     activation: str
     optimizer: str
@@ -47,7 +49,7 @@ class _Network(NamedTuple):
     @classmethod
     def of(cls, spec: RunSpec) -> _Network:
         compiled = (spec.optimizer, spec.l2, spec.batch_size, spec.execution)
-        return cls(spec.dataset, spec.hidden, spec.activation, *compiled)
+        return cls(spec.dataset, spec.network, spec.hidden, spec.activation, *compiled)
 
 
 class _Pace(NamedTuple):
@@ -133,7 +135,7 @@ def _compile_seconds(spec: RunSpec, runs: Iterable[Run]) -> float:
 
 
 def _weights(spec: RunSpec, shape: Sequence[int], classes: int) -> int:
-    return sum((kernel.fan_in + 1) * kernel.fan_out for kernel in spec.layer_shapes(shape, classes))
+    return spec.graph(shape, classes).weights
 
 
 def _weights_of(run: Run) -> int:

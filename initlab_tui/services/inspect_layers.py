@@ -32,8 +32,8 @@ def inspect(specs: Sequence[RunSpec], data_dir: Path | None, import_folder: Path
     )
     if "error" in answer:
         raise InvalidInputError.of("initializer", answer["error"])
-    kernels = specs[0].layer_shapes(facts.shape, facts.classes)
+    graph = specs[0].graph(facts.shape, facts.classes)
     return [
-        inspection(spec, kernels, Measurement.of_document(document))
+        inspection(spec, graph, Measurement.of_document(document))
         for spec, document in zip(specs, answer["measurements"], strict=True)
     ]

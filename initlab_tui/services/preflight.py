@@ -10,7 +10,6 @@ import psutil
 
 from initlab_tui.domain import custom_code
 from initlab_tui.domain.errors import InvalidInputError, Problem
-from initlab_tui.domain.fields import hidden_text
 from initlab_tui.domain.spec import EVALUATION_BATCH, RunSpec
 from initlab_tui.execution.tensorflow_process import ask
 from initlab_tui.services.dataset_facts import DatasetFacts, dataset_facts
@@ -55,11 +54,13 @@ def _raise(problems: Sequence[Problem]) -> None:
 def _one_of_each_size(specs: Iterable[RunSpec]) -> Iterable[RunSpec]:
     """Return one spec for each network and batch size, with the optimizer that needs the most memory."""
     by_memory = sorted(specs, key=lambda spec: OPTIMIZER_SLOTS[spec.optimizer])
-    return {(spec.hidden, spec.batch_size): spec for spec in by_memory}.values()
+    return {(spec.network, spec.hidden, spec.batch_size): spec for spec in by_memory}.values()
 
 
 def _one_of_each_import(specs: Iterable[RunSpec]) -> Iterable[RunSpec]:
-    return {(spec.initializer, spec.hidden): spec for spec in specs if spec.initializer.is_imported}.values()
+    return {
+        (spec.initializer, spec.network, spec.hidden): spec for spec in specs if spec.initializer.is_imported
+    }.values()
 
 
 def _missing_module(spec: RunSpec, import_folder: Path) -> Iterator[Problem]:
@@ -78,10 +79,10 @@ def _too_large(spec: RunSpec, facts: DatasetFacts) -> Iterator[Problem]:
         )
     needed, available = run_bytes(spec, facts), psutil.virtual_memory().available
     if needed > available:
-        weights = sum(kernel.fan_in * kernel.fan_out for kernel in spec.layer_shapes(facts.shape, facts.classes))
+        weights = spec.graph(facts.shape, facts.classes).weights
         yield Problem(
-            "hidden",
-            f"hidden {hidden_text(spec.hidden)} with batch_size {spec.batch_size} has "
+            "hidden" if spec.network.is_mlp else "network",
+            f"{spec.network_text} with batch_size {spec.batch_size} has "
             f"{weights:,} weights and would need about {needed / 1e9:,.0f} GB of memory; "
             f"{available / 1e9:,.0f} GB are available: use fewer or narrower layers, or a smaller batch",
         )
@@ -89,13 +90,12 @@ def _too_large(spec: RunSpec, facts: DatasetFacts) -> Iterator[Problem]:
 
 def run_bytes(spec: RunSpec, facts: DatasetFacts) -> int:
     """Return the approximate memory that a worker needs for a run of `spec`, in bytes."""
-    kernels = spec.layer_shapes(facts.shape, facts.classes)
-    weights = sum(kernel.fan_in * kernel.fan_out + kernel.fan_out for kernel in kernels)
+    graph = spec.graph(facts.shape, facts.classes)
     # The weights, their gradients, the sampled initial weights, and the optimizer's slots.
     copies = 3 + OPTIMIZER_SLOTS[spec.optimizer]
     # The activations and gradients of one training batch, or the activations of one evaluation batch.
     batch = max(2 * spec.batch_size, min(EVALUATION_BATCH, facts.test))
-    activations = batch * sum(kernel.fan_in + kernel.fan_out for kernel in kernels)
-    network = BYTES_PER_NUMBER * (copies * weights + activations) + LAYER_BYTES * len(kernels)
+    activations = batch * graph.outputs
+    network = BYTES_PER_NUMBER * (copies * graph.weights + activations) + LAYER_BYTES * len(graph.layers)
     # The images exist twice: as read from the file, and on the device.
     return BASE_BYTES + 2 * facts.data_bytes + network

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -13,13 +13,17 @@ import tensorflow as tf
 
 from initlab_tui.domain.events import finite_or_none
 from initlab_tui.domain.initializer import Initializer
+from initlab_tui.domain.layers.graph import Kind
+
+if TYPE_CHECKING:
+    from initlab_tui.training.network import BuiltNetwork
 
 SAMPLE = 512  # images that a network is fitted to; the authors of LSUV recommend large batches
 
 Fit = Callable[..., Mapping[str, Any]]
 
 
-def fit(model: keras.Model, initializer: Initializer, images: tf.Tensor | None) -> dict[str, Any]:
+def fit(network: BuiltNetwork, initializer: Initializer, images: tf.Tensor | None) -> dict[str, Any]:
     """Fit the kernels that `initializer` drew to `images`, from the first layer to the logits.
 
     `images` have shape (images, *shape), float32, scaled as the network's input. Returns what was done in each layer,
@@ -33,15 +37,19 @@ def fit(model: keras.Model, initializer: Initializer, images: tf.Tensor | None) 
     if images is None:
         raise ValueError(f"{initializer} is fitted to training images but got none: pass images to network.initialize")
     fit_layer = partial(_FITS[initializer.name], **dict(initializer.parameters))
-    layers, signal = [], images
-    for layer in model.layers:
-        if hasattr(layer, "kernel"):
-            layers.append({"layer": layer.name, **fit_layer(layer, signal)})
-        signal = layer(signal)
+    first, *others = network.graph.nodes
+    layers, outputs = [], {first.name: images}
+    for node in others:
+        layer = network.layers[node.name]
+        inputs = [outputs[name] for name in node.inputs]
+        if node.has_kernel and node.kind is not Kind.EMBEDDING:
+            layers.append({"layer": node.name, **fit_layer(layer, inputs[0])})
+        outputs[node.name] = layer(inputs[0] if len(inputs) == 1 else inputs, training=True)
+    network.reset()  # the running averages of normalizations
     return {"images": len(images), "layers": layers}
 
 
-def _lsuv(layer: keras.layers.Dense, inputs: tf.Tensor, margin: float, iterations: int) -> dict[str, Any]:
+def _lsuv(layer: keras.layers.Layer, inputs: tf.Tensor, margin: float, iterations: int) -> dict[str, Any]:
     """Divide a kernel by its output's standard deviation until the variance is within `margin` of 1.
 
     This is the second half of algorithm 1 of Mishkin & Matas 2016, ICLR; the first half is the orthonormal draw. The
@@ -64,8 +72,8 @@ def _lsuv(layer: keras.layers.Dense, inputs: tf.Tensor, margin: float, iteration
     }
 
 
-def _variance(layer: keras.layers.Dense, inputs: tf.Tensor) -> float:
-    preactivations = keras.ops.matmul(inputs, layer.kernel) + layer.bias
+def _variance(layer: keras.layers.Layer, inputs: tf.Tensor) -> float:
+    preactivations = layer(inputs)
     # NumPy in float64, because a float32 sum of millions depends on how it is divided among the threads.
     return float(np.var(keras.ops.convert_to_numpy(preactivations), dtype=np.float64))
 

@@ -68,9 +68,9 @@ _KERAS_INITIALIZERS: dict[str, Callable[..., Any]] = {
 }
 
 
-def layer_seed(seed: int, layer: int) -> int:
-    """Return the seed of a layer's draw: different for each layer of a run, the same in every process."""
-    return int(np.random.SeedSequence([seed, layer]).generate_state(1)[0] >> 1)
+def layer_seed(seed: int, layer: int, *part: int) -> int:
+    """Return the seed of a layer's draw: different for each layer (and part) of a run, the same in every process."""
+    return int(np.random.SeedSequence([seed, layer, *part]).generate_state(1)[0] >> 1)
 
 
 def make_sampler(initializer: Initializer, seed: int) -> Draw:

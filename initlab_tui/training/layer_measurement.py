@@ -12,17 +12,19 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from initlab_tui.domain.layers.graph import LayerGraph, Node
 from initlab_tui.domain.layers.measurement import LayerStatistics, Measurement, NetworkStatistics
 from initlab_tui.domain.layers.metrics import LAYER_METRICS
 from initlab_tui.domain.layers.thresholds import FLAT, MIN_FAN_IN, PARALLEL
-from initlab_tui.training import network
+from initlab_tui.training.network import BuiltNetwork
 
 PROBE_IMAGES = 256
+PROBE_NUMBERS = 2**24  # that all layers output for the probe batch; networks with large outputs get fewer images
+FEWEST_IMAGES = 16
 JACOBIAN_IMAGES = 8
 UNITS = 256  # units of a layer that are compared in pairs; all pairs of more would take longer than a training step
 NEEDS_A_STEP = frozenset({"update_ratio"})  # measured against the kernels before the last step
@@ -38,14 +40,16 @@ class Moments(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class LayerStack:
-    """Layers with kernels of one shape, measured together: the first axis of every tensor is the layer.
+    """Layers of one shape, measured together: the first axis of every tensor is the layer.
 
-    Outputs and their gradients have shape (layers, images, units), kernels and their gradients
-    (layers, fan_in, fan_out). `activation` is `linear` for the logits, which are always a separate stack.
+    Outputs and their gradients have shape (layers, images, ..., units) with the positions in between, kernels and their
+    gradients (layers, fan_in, units). `arguments` are what the activation is applied to: the pre-activations, or what
+    a normalization makes of them. `activation` is `linear` for the logits, which are always a separate stack.
     """
 
     activation: str
     preactivations: tf.Tensor
+    arguments: tf.Tensor
     activations: tf.Tensor
     kernels: tf.Tensor
     kernels_before: tf.Tensor
@@ -73,14 +77,21 @@ class LayerStack:
 def _dead_share(stack: LayerStack) -> tf.Tensor | None:
     if stack.activation != "relu":
         return None
-    return tf.reduce_mean(tf.cast(tf.reduce_all(stack.activations == 0.0, axis=1), tf.float32), 1)
+    never_on = tf.reduce_all(stack.activations == 0.0, axis=_between(stack.activations))
+    return tf.reduce_mean(tf.cast(never_on, tf.float32), 1)
+
+
+def _between(outputs: tf.Tensor) -> list[int]:
+    """Return the axes between the layer and the unit: images and positions."""
+    return list(range(1, len(outputs.shape) - 1))
 
 
 def _saturated_share(stack: LayerStack) -> tf.Tensor | None:
     flat = FLAT.get(stack.activation)
     if flat is None:
         return None
-    return tf.reduce_mean(tf.cast(tf.abs(stack.preactivations) > flat, tf.float32), [1, 2])
+    is_flat = tf.cast(tf.abs(stack.arguments) > flat, tf.float32)
+    return tf.reduce_mean(is_flat, list(range(1, len(is_flat.shape))))
 
 
 def _kernel_grad_norm(stack: LayerStack) -> tf.Tensor:
@@ -121,20 +132,24 @@ _measures: dict[str, Callable[[LayerStack], tf.Tensor | None]] = {
 MEASURES: Mapping[str, Callable[[LayerStack], tf.Tensor | None]] = MappingProxyType(_measures)
 
 
+def probe_images(graph: LayerGraph) -> int:
+    """Return the number of images in the probe batch of a network."""
+    return min(PROBE_IMAGES, max(FEWEST_IMAGES, PROBE_NUMBERS // graph.outputs))
+
+
 class Probe:
-    """Measures one model, always on the same images.
+    """Measures one network, always on the same images.
 
     `images` are float32, scaled as the network's input; `labels` are their classes. The first measurement traces the
-    functions.
+    functions. Networks with batch normalization have no Jacobian of a single image.
     """
 
-    def __init__(self, model: keras.Model, activation: str, images: tf.Tensor, labels: tf.Tensor) -> None:
-        self._layers = network.dense_layers(model)
-        self._activation = activation
-        self._images = tf.reshape(images, [len(images), -1])
-        self._labels = labels
-        self._input_rms = float(_moments(self._images[None]).rms[0])
-        self._groups = _group_by_shape(self._layers)
+    def __init__(self, network: BuiltNetwork, images: tf.Tensor, labels: tf.Tensor) -> None:
+        self._network, self._nodes = network, network.graph.layers
+        self._layers = [network.layers[node.name] for node in self._nodes]
+        self._images, self._labels = images, labels
+        self._input_rms = float(_moments(images[None]).rms[0])
+        self._groups = _group_by_shape(self._nodes)
         # Always a graph: with XLA measuring is no faster, and compiling takes five times as long.
         self._measure = tf.function(self._measure_body, autograph=False)
         self._jacobian = tf.function(self._jacobian_body, autograph=False)
@@ -153,61 +168,77 @@ class Probe:
                     for number, value in zip(numbers, tensor.numpy().tolist(), strict=True):
                         values[number][name] = value
         layers = tuple(
-            LayerStatistics(layer.name, {name: measured.get(name) for name in LAYER_METRICS})
-            for layer, measured in zip(self._layers, values, strict=True)
+            LayerStatistics(node.name, {name: measured.get(name) for name in LAYER_METRICS})
+            for node, measured in zip(self._nodes, values, strict=True)
         )
-        return Measurement(layers, self._network(float(loss), layers))
+        return Measurement(layers, self._network_statistics(float(loss), layers))
 
-    def _network(self, loss: float, layers: Sequence[LayerStatistics]) -> NetworkStatistics:
+    def _network_statistics(self, loss: float, layers: Sequence[LayerStatistics]) -> NetworkStatistics:
         first, last = layers[0].value("kernel_grad_norm"), layers[-1].value("kernel_grad_norm")
-        # If activations are NaN, the gradient of a ReLU is 0, which says nothing about the Jacobian.
-        finite = math.isfinite(loss)
-        mean_square, condition = singular_values(self._jacobian().numpy()) if finite else (math.nan, math.nan)
+        mean_square, condition = self._singular_values(loss)
         return NetworkStatistics(
             {
                 "input_rms": self._input_rms,
                 "loss": loss,
-                "chance_loss": math.log(int(self._layers[-1].kernel.shape[1])),
+                "chance_loss": math.log(self._nodes[-1].units),
                 "gradient_ratio": first / last if last else math.nan,
                 "jacobian_mean_square": mean_square,
                 "jacobian_condition": condition,
             }
         )
 
+    def _singular_values(self, loss: float) -> tuple[float | None, float | None]:
+        if self._network.uses_batch_statistics:
+            return None, None
+        # If activations are NaN, the gradient of a ReLU is 0, which says nothing about the Jacobian.
+        return singular_values(self._jacobian().numpy()) if math.isfinite(loss) else (math.nan, math.nan)
+
     def _measure_body(self, before: Sequence[tf.Tensor]) -> tuple[tf.Tensor, list[dict[str, tf.Tensor]]]:
         kernels = [layer.kernel.value for layer in self._layers]
         with tf.GradientTape() as tape:
-            outputs = network.pass_forward(self._layers, self._images)
-            preactivations = [layer.preactivations for layer in outputs]
+            outputs = self._network.outputs(self._images)
+            preactivations = [outputs[node.name] for node in self._nodes]
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(self._labels, preactivations[-1]))
         kernel_grads, preactivation_grads = tape.gradient(loss, [kernels, preactivations])
         by_layer = (
-            *(preactivations, [layer.activations for layer in outputs]),
-            *(kernels, before, kernel_grads, preactivation_grads),
+            *(preactivations, [outputs[name] for name in self._arguments()]),
+            [outputs[node.activated] for node in self._nodes],
+            *(map(_as_matrices, (kernels, before, kernel_grads))),
+            preactivation_grads,
         )
         return loss, [
             _measured(LayerStack(activation, *(tf.stack([values[n] for n in numbers]) for values in by_layer)))
             for numbers in self._groups
-            for activation in ["linear" if numbers == [len(kernels) - 1] else self._activation]
+            for activation in [self._nodes[numbers[0]].activation]
         ]
 
+    def _arguments(self) -> list[str]:
+        """Return for each layer the node that its activation is applied to, its own if it is linear."""
+        graph = self._network.graph
+        return [node.name if node.activated == node.name else graph[node.activated].inputs[0] for node in self._nodes]
+
     def _jacobian_body(self) -> tf.Tensor:
-        """Return ∂logits/∂input for the first JACOBIAN_IMAGES images: (images, classes, inputs)."""
-        images, classes = self._images[:JACOBIAN_IMAGES], self._layers[-1].kernel.shape[1]
+        """Return ∂logits/∂input for the first images, at most JACOBIAN_IMAGES: (images, classes, inputs)."""
+        classes = self._nodes[-1].units
+        images = self._images[: min(JACOBIAN_IMAGES, max(1, len(self._images) // classes))]
         # Repeat each image for each logit, so that one gradient of the sum contains every row.
         repeated = tf.repeat(images, classes, axis=0)
         with tf.GradientTape() as tape:
             tape.watch(repeated)
-            logits = network.pass_forward(self._layers, repeated)[-1].preactivations
+            logits = self._network.outputs(repeated)[self._nodes[-1].name]
             selected = tf.reduce_sum(logits * tf.tile(tf.eye(classes), [images.shape[0], 1]))
         return tf.reshape(tape.gradient(selected, repeated), [images.shape[0], classes, -1])
 
 
-def _group_by_shape(layers: Sequence[keras.layers.Dense]) -> list[list[int]]:
-    """Return the indices of the layers: hidden layers grouped by the shape of their kernels, then the logits."""
-    shapes = [tuple(layer.kernel.shape) for layer in layers[:-1]]
+def _as_matrices(kernels: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    return [tf.reshape(kernel, [-1, kernel.shape[-1]]) for kernel in kernels]
+
+
+def _group_by_shape(nodes: Sequence[Node]) -> list[list[int]]:
+    """Return the indices of the layers: hidden layers grouped by their shapes and activation, then the logits."""
+    shapes = [(node.kernel_shape, node.shape, node.activation) for node in nodes[:-1]]
     groups = [[number for number, other in enumerate(shapes) if other == shape] for shape in dict.fromkeys(shapes)]
-    return [*groups, [len(layers) - 1]]
+    return [*groups, [len(nodes) - 1]]
 
 
 def _measured(stack: LayerStack) -> dict[str, tf.Tensor]:
@@ -232,13 +263,14 @@ def singular_values(jacobians: npt.NDArray[np.floating[Any]]) -> tuple[float, fl
 
 def _moments(stack: tf.Tensor) -> Moments:
     # Scaled by the largest value, because the squares of 1e-20 and 1e20 exceed the range of float32.
-    largest = _largest(stack, [1, 2])
+    axes = list(range(1, len(stack.shape)))
+    largest = _largest(stack, axes)
     scaled = stack / largest
-    largest = largest[:, 0, 0]
+    largest = tf.reshape(largest, [-1])
     return Moments(
-        tf.reduce_mean(scaled, [1, 2]) * largest,
-        tf.math.reduce_std(scaled, [1, 2]) * largest,
-        tf.sqrt(tf.reduce_mean(scaled**2, [1, 2])) * largest,
+        tf.reduce_mean(scaled, axes) * largest,
+        tf.math.reduce_std(scaled, axes) * largest,
+        tf.sqrt(tf.reduce_mean(scaled**2, axes)) * largest,
     )
 
 
@@ -259,6 +291,7 @@ def _nearest_cosines(kernels: tf.Tensor) -> tf.Tensor:
 
 def _correlation(values: tf.Tensor) -> tf.Tensor:
     """Return the mean cosine between each input of the first half of the batch and one of the second half."""
+    values = tf.reshape(values, [*values.shape[:2], -1])
     values, half = values / _largest(values, [2]), values.shape[1] // 2
     one, other = values[:, :half], values[:, half : 2 * half]
     products = tf.reduce_sum(one * other, axis=2)

@@ -60,7 +60,7 @@ def train(
         step=step,
         total_steps=total,
         steps_per_epoch=per_epoch,
-        weights=network.weights(program.model),
+        weights=network.weights(program.network),
         device=device.name(),
         execution=program.execution,
         note=program.note,

@@ -3,31 +3,94 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import keras
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from initlab_tui.domain.initializer import Initializer
+from initlab_tui.domain.layers.graph import Kind, LayerGraph, Node
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training import data_dependent
 from initlab_tui.training.initializers import layer_seed, make_sampler
+from initlab_tui.training.network_layers import make_layer
 
 MOMENTUM = 0.9
+# Keras computes the fans of a kernel from its shape; these it gets wrong, so they are drawn in parts.
+_DRAWN_IN_PARTS = frozenset({Kind.EMBEDDING, Kind.DEPTHWISE})
 
 
-def build(spec: RunSpec, shape: Sequence[int], classes: int) -> keras.Model:
-    """Build the dense network of `spec`, from float32 images of `shape` to logits of shape (batch, classes)."""
-    *hidden, logits = spec.layer_shapes(shape, classes)
-    return keras.Sequential(
-        [
-            keras.Input(tuple(shape)),
-            keras.layers.Flatten(),
-            *(keras.layers.Dense(kernel.fan_out, spec.activation, name=kernel.layer) for kernel in hidden),
-            keras.layers.Dense(logits.fan_out, name=logits.layer),
-        ]
-    )
+@dataclass(frozen=True, eq=False)
+class BuiltNetwork:
+    """The Keras model of a network, its graph, and the layer of each node by name.
+
+    `fresh` has the values of all variables but the kernels as they are before training: biases 0, the scales of
+    normalizations 1, and so on.
+    """
+
+    model: keras.Model
+    graph: LayerGraph
+    layers: Mapping[str, keras.layers.Layer]
+    fresh: tuple[tuple[Any, npt.NDArray[Any]], ...]
+
+    @property
+    def kernels(self) -> list[Any]:
+        """The variables of the kernels, in the order of the graph."""
+        return [self.layers[node.name].kernel for node in self.graph.kernels]
+
+    @property
+    def uses_batch_statistics(self) -> bool:
+        """Whether the output for an image depends on the other images of its batch."""
+        return any(node.options.get("norm") == "batch" for node in self.graph.nodes)
+
+    def outputs(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Return the output of every node for images of shape (images, *shape), as in a training step.
+
+        Running averages and random states, which a training step changes, are left as they are.
+        """
+        state = [(variable, tf.identity(variable.value)) for variable in self.model.non_trainable_variables]
+        outputs = {self.graph.nodes[0].name: images}
+        for node in self.graph.nodes[1:]:
+            outputs[node.name] = self._call(node, outputs, training=True)
+        for variable, value in state:
+            variable.assign(value)
+        return outputs
+
+    def reset(self) -> None:
+        """Set all variables but the kernels to their values before training."""
+        for variable, value in self.fresh:
+            variable.assign(value)
+
+    def _call(self, node: Node, outputs: Mapping[str, Any], *, training: bool) -> Any:
+        return call(self.layers[node.name], node, outputs, training=training)
+
+
+def call(layer: keras.layers.Layer, node: Node, outputs: Mapping[str, Any], **options: Any) -> Any:
+    """Apply the layer of a node to the outputs of its inputs."""
+    inputs = [outputs[name] for name in node.inputs]
+    return layer(inputs[0] if len(inputs) == 1 else inputs, **options)
+
+
+def build(spec: RunSpec, shape: Sequence[int], classes: int) -> BuiltNetwork:
+    """Build the network of `spec`, from float32 images of `shape` to logits of shape (batch, classes).
+
+    Raises:
+        ValueError: if the network does not fit the data.
+    """
+    graph = spec.graph(shape, classes)
+    first, *others = graph.nodes
+    layers = {node.name: make_layer(node) for node in others}
+    outputs = {first.name: keras.Input(first.shape)}
+    for node in others:
+        outputs[node.name] = call(layers[node.name], node, outputs)
+    model = keras.Model(outputs[first.name], outputs[graph.nodes[-1].name])
+    kernels = {id(layers[node.name].kernel) for node in graph.kernels}
+    fresh = tuple((each, each.numpy()) for each in model.variables if id(each) not in kernels)
+    return BuiltNetwork(model, graph, layers, fresh)
 
 
 def build_optimizer(name: str) -> keras.optimizers.Optimizer:
@@ -40,9 +103,9 @@ def build_optimizer(name: str) -> keras.optimizers.Optimizer:
 
 
 def initialize(
-    model: keras.Model, initializer: Initializer, seed: int, images: tf.Tensor | None = None
+    network: BuiltNetwork, initializer: Initializer, seed: int, images: tf.Tensor | None = None
 ) -> dict[str, Any]:
-    """Draw every kernel of `model`, each layer with its own seed, and set all other variables to zero.
+    """Draw every kernel, each with its own seed, and set all other variables to their values before training.
 
     A data-dependent initializer is then fitted to `images`, float32 of shape (images, *shape). Returns what it did;
     an empty dict for the others.
@@ -50,52 +113,53 @@ def initialize(
     Raises:
         ValueError: if a custom initializer fails, or a data-dependent one gets no images.
     """
-    layers = [layer for layer in model.layers if layer.trainable_variables]
-    for number, layer in enumerate(layers):
-        kernel = getattr(layer, "kernel", None)
-        for variable in layer.trainable_variables:
-            shape = variable.shape
-            draw = make_sampler(initializer, layer_seed(seed, number)) if variable is kernel else keras.ops.zeros
-            variable.assign(draw(shape))
-    return data_dependent.fit(model, initializer, images)
+    network.reset()
+    for number, (node, kernel) in enumerate(zip(network.graph.kernels, network.kernels, strict=True)):
+        kernel.assign(_drawn(initializer, seed, number, node))
+    return data_dependent.fit(network, initializer, images)
 
 
-def dense_layers(model: keras.Model) -> list[keras.layers.Dense]:
-    """Return the layers that have a kernel, from the first to the logits."""
-    return [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+def _drawn(initializer: Initializer, seed: int, number: int, node: Node) -> Any:
+    if node.kind not in _DRAWN_IN_PARTS:
+        return make_sampler(initializer, layer_seed(seed, number))(node.kernel_shape)
+    parts, *rest = _parts(node)
+    drawn = [
+        np.asarray(make_sampler(initializer, layer_seed(seed, number, part))(tuple(rest))) for part in range(parts)
+    ]
+    return _joined(node, drawn)
 
 
-class LayerOutputs(NamedTuple):
-    """The outputs of a layer for a batch, both of shape (images, units); for the logits they are equal."""
-
-    preactivations: tf.Tensor
-    activations: tf.Tensor
-
-
-def pass_forward(layers: Sequence[keras.layers.Dense], images: tf.Tensor) -> list[LayerOutputs]:
-    """Return the outputs of each dense layer for flat images of shape (images, inputs)."""
-    outputs = []
-    for layer in layers:
-        preactivations = tf.matmul(images, layer.kernel) + layer.bias
-        images = layer.activation(preactivations)
-        outputs.append(LayerOutputs(preactivations, images))
-    return outputs
+def _parts(node: Node) -> tuple[int, ...]:
+    """Return the number of kernels that a kernel consists of, and the shape of each as Keras understands it."""
+    if node.kind is Kind.EMBEDDING:  # the vector of each position has one input that is always 1
+        positions, width = node.kernel_shape
+        return positions, 1, width
+    height, width, channels, multiplier = node.kernel_shape
+    return channels, height, width, 1, multiplier
 
 
-def kernels(model: keras.Model) -> list[bool]:
-    """Return for each trainable variable whether it is a kernel."""
-    kernel_ids = {id(getattr(layer, "kernel", None)) for layer in model.layers}
-    return [id(variable) in kernel_ids for variable in model.trainable_variables]
+def _joined(node: Node, drawn: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    return np.concatenate(drawn, axis=0 if node.kind is Kind.EMBEDDING else 2)
 
 
-def weights(model: keras.Model) -> int:
+def kernels(network: BuiltNetwork) -> list[bool]:
+    """Return for each trainable variable whether it is the kernel of a dense layer or a convolution."""
+    found = {
+        id(kernel)
+        for node, kernel in zip(network.graph.kernels, network.kernels, strict=True)
+        if node.kind is not Kind.EMBEDDING
+    }
+    return [id(variable) in found for variable in network.model.trainable_variables]
+
+
+def weights(network: BuiltNetwork) -> int:
     """Return the number of trainable weights and biases."""
-    return sum(math.prod(variable.shape) for variable in model.trainable_variables)
+    return sum(math.prod(variable.shape) for variable in network.model.trainable_variables)
 
 
 def architecture(spec: RunSpec, shape: Sequence[int], classes: int) -> tuple[Any, ...]:
     """Return everything that the compiled functions depend on; runs for which it is equal share a trainer."""
     return (
-        *(tuple(shape), classes, spec.hidden, spec.activation),
+        *(tuple(shape), classes, str(spec.network), spec.hidden, spec.activation),
         *(spec.optimizer, spec.batch_size, spec.l2, spec.execution),
     )

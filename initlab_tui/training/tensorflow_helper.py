@@ -62,12 +62,12 @@ def inspect(specs: list[str], data_file: str | None, import_folder: str) -> dict
     """Measure the layers of the specs' networks before training."""
     read = [RunSpec.from_json(spec) for spec in specs]
     data = DeviceDataset(arrays.load(read[0].dataset, Path(data_file) if data_file else None))
-    model = network.build(read[0], data.shape, data.classes)
-    probe = probe_of(model, read[0].activation, data)
+    built = network.build(read[0], data.shape, data.classes)
+    probe = probe_of(built, data)
     measurements = []
     with importing_from(import_folder):
         for spec in read:
-            network.initialize(model, spec.initializer, spec.seed, data.pixels(sample(spec, data)))
+            network.initialize(built, spec.initializer, spec.seed, data.pixels(sample(spec, data)))
             measurements.append(probe.measure().document())
     return {"measurements": measurements}
 

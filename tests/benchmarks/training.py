@@ -105,7 +105,7 @@ def epoch(spec: RunSpec, data: Any, programs: Any) -> float:
 def _keras_model() -> Any:
     from initlab_tui.training import network
 
-    return network.build(MNIST, (28, 28), 10)
+    return network.build(MNIST, (28, 28), 10).model
 
 
 def fit(arrays: Any) -> Callable[[], float]:

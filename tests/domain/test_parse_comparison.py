@@ -12,6 +12,7 @@ from initlab_tui.domain.parse_comparison import comparison
 def parsed(*optimizers: str, learning_rates: tuple[str, ...] = ("0.001",)) -> Comparison:
     return comparison(
         initializers=["zeros"],
+        networks=["mlp"],
         hidden=["8"],
         activations=["relu"],
         optimizers=list(optimizers),

@@ -147,7 +147,7 @@ def test_all_invalid_fields_are_reported_at_once() -> None:
         ("initializer", "mine.Draw", "import:mine.Draw"),
         ("initializer", "he_normal,zeros", "give each one separately"),
         ("initializer", "he", "did you mean he_normal or he_uniform or he_fan_avg"),
-        ("execution", "jit", "allowed: xla, graph, eager"),
+        ("execution", "jit", "allowed: auto, xla, graph, eager"),
         ("initializer", "glorot", "did you mean glorot_normal or glorot_uniform"),
         ("initializer", "random_normal:std=1", "did you mean stddev"),
         ("initializer", "random_normal:stddev", "must be param=value"),

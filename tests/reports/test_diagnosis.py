@@ -11,8 +11,8 @@ DIGITS = (8, 8)
 
 
 def predicted(written: str, hidden: str, activation: str = "relu") -> str:
-    kernels = RunSpec.checked(hidden=hidden).layer_shapes(DIGITS, 10)
-    return str(forecast(Initializer.parse(written), kernels, activation, 0.2345))
+    graph = RunSpec.checked(hidden=hidden, activation=activation).graph(DIGITS, 10)
+    return str(forecast(Initializer.parse(written), graph, 0.2345))
 
 
 @pytest.mark.parametrize(

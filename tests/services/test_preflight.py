@@ -68,5 +68,5 @@ def test_memory_is_checked_for_the_optimizer_that_needs_the_most(monkeypatch: py
     needed = [preflight.run_bytes(spec, dataset_facts("digits", None)) for spec in specs]
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=sum(needed) // 2))
     assert preflight.check(specs[1:], None, Path("/")).run_bytes == needed[1]
-    with pytest.raises(InvalidInputError, match=r"hidden 3000,3000 .* of memory"):
+    with pytest.raises(InvalidInputError, match=r"3000,3000 relu .* of memory"):
         preflight.check(specs, None, Path("/"))

@@ -60,14 +60,14 @@ def test_a_draw_depends_on_the_seed_alone(written: str) -> None:
 
 def test_layers_of_one_network_have_uncorrelated_draws() -> None:
     spec = RunSpec.checked(hidden="32,32,32", initializer="he_normal")
-    model = network.build(spec, (32,), 32)
-    network.initialize(model, spec.initializer, seed=0)
-    kernels = [layer.kernel.numpy() for layer in model.layers if hasattr(layer, "kernel")]
+    built = network.build(spec, (32,), 32)
+    network.initialize(built, spec.initializer, seed=0)
+    kernels = [kernel.numpy() for kernel in built.kernels]
     assert len(kernels) == 4
     for index, kernel in enumerate(kernels):
         for other in kernels[index + 1 :]:
             assert abs(np.corrcoef(kernel.ravel(), other.ravel())[0, 1]) < 0.2
-    assert all(not layer.bias.numpy().any() for layer in model.layers if hasattr(layer, "bias"))
+    assert all(not layer.bias.numpy().any() for layer in built.layers.values() if hasattr(layer, "bias"))
 
 
 def test_layer_seeds_never_change() -> None:

@@ -29,6 +29,7 @@ from initlab_tui.store import layer_statistics, progress
 from initlab_tui.store.database import Store
 from initlab_tui.training import layer_measurement, network
 from initlab_tui.training.layer_measurement import MEASURES, UNITS, Probe
+from initlab_tui.training.network import BuiltNetwork
 from initlab_tui.tui.heatmap import heat_map
 from tests.store.test_database import claimed
 
@@ -39,33 +40,33 @@ IMAGES = tf.constant(DIGITS.x_train[:256].astype(np.float32) / 16)
 LABELS = tf.constant(DIGITS.y_train[:256])
 
 
-def build(hidden: str, activation: str) -> tuple[keras.Model, Probe]:
-    model = network.build(RunSpec.checked(hidden=hidden, activation=activation), DIGITS.shape, DIGITS.classes)
-    return model, Probe(model, activation, IMAGES, LABELS)
+def build(hidden: str, activation: str) -> tuple[BuiltNetwork, Probe]:
+    built = network.build(RunSpec.checked(hidden=hidden, activation=activation), DIGITS.shape, DIGITS.classes)
+    return built, Probe(built, IMAGES, LABELS)
 
 
 built_once = functools.cache(build)  # the first measurement takes far longer, because it is traced
 
 
-def probed(written: str, hidden: str, activation: str = "relu") -> tuple[keras.Model, Probe]:
-    model, probe = build(hidden, activation)
-    network.initialize(model, Initializer.parse(written), seed=0)
-    return model, probe
+def probed(written: str, hidden: str, activation: str = "relu") -> tuple[BuiltNetwork, Probe]:
+    built, probe = build(hidden, activation)
+    network.initialize(built, Initializer.parse(written), seed=0)
+    return built, probe
 
 
 def measured(written: str, hidden: str, activation: str = "relu", seed: int = 0) -> Measurement:
-    model, probe = built_once(hidden, activation)
-    network.initialize(model, Initializer.parse(written), seed)
+    built, probe = built_once(hidden, activation)
+    network.initialize(built, Initializer.parse(written), seed)
     return probe.measure()
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_theory_predicts_what_is_measured_on_a_wide_network(activation: str) -> None:
-    kernels = RunSpec.checked(hidden="500x4").layer_shapes(DIGITS.shape, DIGITS.classes)
+    graph = RunSpec.checked(hidden="500x4", activation=activation).graph(DIGITS.shape, DIGITS.classes)
     initializer = Initializer.parse("variance_scaling:scale=1.5,mode=fan_in")
     # Average over seeds, because all units of the first layer see the same images.
     found = [measured(str(initializer), "500x4", activation, seed) for seed in range(3)]
-    prediction = predict(initializer, kernels, activation, found[0].network.value("input_rms") ** 2)
+    prediction = predict(initializer, graph, found[0].network.value("input_rms") ** 2)
     assert prediction is not None
     similarity = [np.mean([one.layers[index].value("input_correlation") for one in found]) for index in range(4)]
     assert correlations(activation, prediction, float(similarity[0]))[:4] == pytest.approx(similarity, abs=0.03)
@@ -120,9 +121,10 @@ def test_a_signal_that_overflows_is_reported_before_its_gradient() -> None:
 )
 def test_values_whose_square_exceeds_float32_are_measured(written: str, hidden: str, activation: str) -> None:
     """Gradients down to 1e-22 and signals up to 1e33."""
-    initializer, kernels = Initializer.parse(written), RunSpec.checked(hidden=hidden).layer_shapes(DIGITS.shape, 10)
+    initializer = Initializer.parse(written)
+    graph = RunSpec.checked(hidden=hidden, activation=activation).graph(DIGITS.shape, 10)
     measurement = measured(written, hidden, activation)
-    prediction = predict(initializer, kernels, activation, measurement.network.value("input_rms") ** 2)
+    prediction = predict(initializer, graph, measurement.network.value("input_rms") ** 2)
     assert prediction is not None
     first, expected, logits = measurement.layers[0], prediction.layers, measurement.layers[-1]
     ratio = first.value("preactivation_grad_rms") / logits.value("preactivation_grad_rms")
@@ -140,11 +142,12 @@ def test_equal_units_give_an_infinite_jacobian_condition_number() -> None:
 @pytest.mark.parametrize("written", ["he_normal", "glorot_uniform", "random_normal:stddev=1.0", "zeros"])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_prediction_and_measurement_have_the_same_diagnosis(written: str, activation: str) -> None:
-    initializer, kernels = Initializer.parse(written), RunSpec.checked(hidden="100x12").layer_shapes(DIGITS.shape, 10)
+    initializer = Initializer.parse(written)
+    graph = RunSpec.checked(hidden="100x12", activation=activation).graph(DIGITS.shape, 10)
     measurement = measured(written, "100x12", activation)
     square = measurement.network.value("input_rms") ** 2
-    prediction = predict(initializer, kernels, activation, square)
-    predicted = diagnose_prediction(initializer, kernels, prediction, activation, square)
+    prediction = predict(initializer, graph, square)
+    predicted = diagnose_prediction(initializer, graph, prediction, square)
     assert predicted.name == diagnose(measurement).name
 
 
@@ -169,11 +172,11 @@ def test_a_linear_orthogonal_network_is_an_isometry() -> None:
 
 
 def test_singular_values_are_those_of_the_models_jacobian() -> None:
-    model, probe = probed("he_normal", "20,20", "tanh")
+    built, probe = probed("he_normal", "20,20", "tanh")
     images = IMAGES[:8]
     with tf.GradientTape() as tape:
         tape.watch(images)
-        logits = model(images)
+        logits = built.model(images)
     jacobian = tape.batch_jacobian(logits, images).numpy().reshape(8, 10, 64)
     values = np.linalg.svd(jacobian, compute_uv=False)
     found = probe.measure().network
@@ -182,12 +185,12 @@ def test_singular_values_are_those_of_the_models_jacobian() -> None:
 
 
 def test_kernel_gradients_and_the_last_update_are_those_of_the_model() -> None:
-    model, probe = probed("he_normal", "20,20")
+    built, probe = probed("he_normal", "20,20")
     before = probe.kernels()
     optimizer = keras.optimizers.SGD(0.1)
     with tf.GradientTape() as tape:
-        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(LABELS, model(IMAGES)))
-    gradients = tape.gradient(loss, [variable.value for variable in model.trainable_variables])
+        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(LABELS, built.model(IMAGES)))
+    gradients = tape.gradient(loss, [variable.value for variable in built.model.trainable_variables])
     untrained = probe.measure()
     assert untrained.network["loss"] == pytest.approx(float(loss), rel=1e-5)
     assert [layer["kernel_grad_norm"] for layer in untrained.layers] == pytest.approx(
@@ -197,16 +200,16 @@ def test_kernel_gradients_and_the_last_update_are_those_of_the_model() -> None:
         [float(tf.math.reduce_std(gradient)) for gradient in gradients[::2]], rel=1e-4
     )
     assert all(layer["update_ratio"] is None for layer in untrained.layers)
-    optimizer.apply(gradients, model.trainable_variables)
+    optimizer.apply(gradients, built.model.trainable_variables)
     assert [layer["update_ratio"] for layer in probe.measure(before).layers] == pytest.approx(
         [0.1 * float(tf.norm(g) / tf.norm(w)) for g, w in zip(gradients[::2], before, strict=True)], rel=1e-3
     )
 
 
 def test_parallel_units_are_found() -> None:
-    model, probe = probed("he_normal", "20,20")
+    built, probe = probed("he_normal", "20,20")
     assert probe.measure().layers[0].value("max_cosine") < 0.9
-    kernel = model.layers[1].kernel
+    kernel = built.layers["dense_1"].kernel
     weights = kernel.numpy()
     weights[:, 3] = -2 * weights[:, 0]
     kernel.assign(weights)
@@ -246,10 +249,10 @@ def test_a_new_metric_is_one_entry_and_one_function(store: Store, monkeypatch: p
     monkeypatch.setitem(
         layer_measurement._measures, "kernel_max", lambda stack: tf.reduce_max(tf.abs(stack.kernels), [1, 2])
     )
-    model, probe = probed("he_normal", "20,20")
+    built, probe = probed("he_normal", "20,20")
     measurement = probe.measure()
     values = [layer.value("kernel_max") for layer in measurement.layers]
-    assert values == [float(np.abs(layer.kernel.numpy()).max()) for layer in network.dense_layers(model)]
+    assert values == [float(np.abs(kernel.numpy()).max()) for kernel in built.kernels]
     run = claimed(store)
     progress.record(store, run, [LayersMeasured(0, measurement, 0.01)])
     stored = layer_statistics.read(store, run.id)

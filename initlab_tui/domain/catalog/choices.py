@@ -13,4 +13,4 @@ ACTIVATIONS = (
     "linear",
 )
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop", "adagrad")
-EXECUTIONS = ("xla", "graph", "eager")
+EXECUTIONS = ("auto", "xla", "graph", "eager")

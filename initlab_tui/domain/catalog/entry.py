@@ -1,4 +1,4 @@
-"""The form of an entry in the catalogue of initializers."""
+"""The form of an entry in the catalogue of initializers, and of the parameters of an initializer or a network."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Moments(NamedTuple):
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of an initializer, of the same type as its default.
+    """One parameter of an initializer or a network, of the same type as its default.
 
-    The bounds `minimum` and `maximum` are inclusive, `above` is exclusive. A parameter that is `always_shown` is part
-    of every name of the initializer, which means nothing without it.
+    The bounds `minimum` and `maximum` are inclusive, `above` is exclusive. `read` parses a text of more than a choice.
+    A parameter that is `always_shown` is part of every name of its entry, which means little without it.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Parameter:
     above: float | None = None
     choices: tuple[str, ...] = ()
     always_shown: bool = False
+    read: Callable[[object], str] | None = None
 
     @property
     def allowed(self) -> str:
@@ -56,6 +57,8 @@ class Parameter:
         Raises:
             ValueError: if it has another type or is out of bounds.
         """
+        if self.read:
+            return self.read(value)
         try:
             if self.choices:
                 if value not in self.choices:

@@ -16,6 +16,7 @@ from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.errors import quoted, unknown
 from initlab_tui.domain.fields import L2, Activation, DatasetName, Hidden, LearningRate, Optimizer, hidden_text
 from initlab_tui.domain.initializer import InitializerField
+from initlab_tui.domain.network import NetworkField
 from initlab_tui.domain.parse_comparison import seeds_from
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.domain.validation import Frozen
@@ -104,6 +105,7 @@ class Group(Frozen):
 
     experiment: str | None = None
     initializer: InitializerField | None = None
+    network: NetworkField | None = None
     hidden: Hidden | None = None
     activation: Activation | None = None
     optimizer: Optimizer | None = None

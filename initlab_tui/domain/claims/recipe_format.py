@@ -13,13 +13,14 @@ FIELDS = (
     (
         "top level",
         "title, claim, notes; substitute_dataset, used when the dataset cannot be downloaded; initializers, seeds "
-        "(a count or a list) and, to compare several, lists of hidden, activations, optimizers and learning_rates",
+        "(a count or a list) and, to compare several, lists of networks, hidden, activations, optimizers and "
+        "learning_rates",
     ),
     ("[source]", "author, title, year, place"),
     (
         "[base]",
-        "the options of a run: dataset, hidden, activation, initializer, optimizer, learning_rate, l2, batch_size, "
-        "epochs, eval_every, execution, seed",
+        "the options of a run: dataset, network, hidden, activation, initializer, optimizer, learning_rate, l2, "
+        "batch_size, epochs, eval_every, execution, seed",
     ),
     (
         "[[experiments]]",
@@ -40,8 +41,8 @@ FIELDS = (
     ),
     (
         "group",
-        "an initializer as text, or a table of experiment, initializer, hidden, activation, optimizer, learning_rate "
-        "and l2, with as many of these as needed to identify it",
+        "an initializer as text, or a table of experiment, initializer, network, hidden, activation, optimizer, "
+        "learning_rate and l2, with as many of these as needed to identify it",
     ),
     (
         "[measured]",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from initlab_tui.domain.initializer import Initializer
+from initlab_tui.domain.layers.graph import LayerGraph
 from initlab_tui.domain.layers.measurement import Measurement, relative_rms
 from initlab_tui.domain.layers.thresholds import (
     DEAD,
@@ -24,7 +25,6 @@ from initlab_tui.domain.layers.thresholds import (
     SIGNAL,
     Outside,
 )
-from initlab_tui.domain.spec import LayerShape
 from initlab_tui.domain.theory.mean_field import Prediction
 
 DIAGNOSES = ("healthy", "vanishing_forward", "vanishing_backward", "exploding", "saturated", "dead", "symmetric")
@@ -73,27 +73,26 @@ def diagnose(measurement: Measurement) -> Diagnosis:
 
 
 def diagnose_prediction(
-    initializer: Initializer,
-    kernels: Sequence[LayerShape],
-    prediction: Prediction | None,
-    activation: str,
-    square: float,
+    initializer: Initializer, graph: LayerGraph, prediction: Prediction | None, square: float
 ) -> Diagnosis:
     """Diagnose a network before training; `square` is E[x²] of the data.
 
     `prediction` is None if the theory does not apply.
     """
-    moments = [initializer.moments(*kernel[1:]) for kernel in kernels]
+    layers = graph.layers
+    moments = [initializer.moments(layer.fan_in, layer.fan_out) for layer in layers]
     known = [moment for moment in moments if moment]
     if len(known) < len(moments):
         return Diagnosis("unknown", _no_formula(initializer))
-    if len(kernels) > 1 and not known[0].variance:
+    if len(layers) > 1 and not known[0].variance:
         weight = f"{known[0].mean:g}"
         return Diagnosis("symmetric", f"every weight is {weight}: all units of a layer are identical and remain so")
+    if prediction is None and not graph.is_chain:
+        return Diagnosis("unknown", "no prediction for this network yet: training measures it")
     if prediction is None:
         mean = next((moment.mean for moment in known if moment.mean), 0.0)
         return Diagnosis("unknown", f"no prediction: the weights have a mean of {mean:.3g}, and theory assumes 0")
-    return _root_cause([*_predicted_findings(prediction, activation, square)], 1.0)
+    return _root_cause([*_predicted_findings(prediction, layers[0].activation, square)], 1.0)
 
 
 def _no_formula(initializer: Initializer) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.layers.diagnosis import Diagnosis, diagnose, diagnose_prediction
+from initlab_tui.domain.layers.graph import LayerGraph
 from initlab_tui.domain.layers.measurement import Measurement, relative_rms
-from initlab_tui.domain.spec import LayerShape, RunSpec
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.domain.theory.mean_field import Prediction, correlations, predict
 
 PREDICTED = (
@@ -32,18 +33,18 @@ class Inspection:
     predicted: tuple[Mapping[str, float | None], ...]
 
 
-def inspection(spec: RunSpec, kernels: Sequence[LayerShape], measurement: Measurement) -> Inspection:
+def inspection(spec: RunSpec, graph: LayerGraph, measurement: Measurement) -> Inspection:
     """Compare a measurement of the network of `spec` with the prediction for the same data."""
     square = measurement.network.value("input_rms") ** 2
-    prediction = predict(spec.initializer, kernels, spec.activation, square) if square else None
+    prediction = predict(spec.initializer, graph, square) if square else None
     return Inspection(
         spec.initializer,
         measurement,
         diagnose(measurement),
-        diagnose_prediction(spec.initializer, kernels, prediction, spec.activation, square),
+        diagnose_prediction(spec.initializer, graph, prediction, square),
         _predicted(spec.activation, prediction, measurement)
         if prediction
-        else tuple(dict.fromkeys(PREDICTED) for _ in kernels),
+        else tuple(dict.fromkeys(PREDICTED) for _ in graph.layers),
     )
 
 

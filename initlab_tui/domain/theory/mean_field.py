@@ -20,7 +20,7 @@ from operator import add
 from typing import NamedTuple
 
 from initlab_tui.domain.initializer import Initializer
-from initlab_tui.domain.spec import LayerShape
+from initlab_tui.domain.layers.graph import LayerGraph
 from initlab_tui.domain.theory.gaussian_moments import (
     LOG_Q,
     NEGATIVE_SLOPES,
@@ -68,27 +68,29 @@ class Prediction:
     layers: tuple[LayerPrediction, ...]
 
 
-def predict(
-    initializer: Initializer, kernels: Sequence[LayerShape], activation: str, input_mean_square: float = 1.0
-) -> Prediction | None:
-    """Predict signals and gradients in a network with these `kernels`, the last of which computes the logits.
+def predict(initializer: Initializer, graph: LayerGraph, input_mean_square: float = 1.0) -> Prediction | None:
+    """Predict signals and gradients in a network of dense layers.
 
-    `input_mean_square` is E[x²] of the network's input. Returns None if the theory does not apply: for custom and
-    data-dependent initializers, and for weights with a mean other than 0.
+    `input_mean_square` is E[x²] of the network's input. Returns None if the theory does not apply: for other networks,
+    for custom and data-dependent initializers, and for weights with a mean other than 0.
 
     Raises:
         ValueError: if `input_mean_square` is not finite and > 0.
     """
     if not (input_mean_square > 0 and math.isfinite(input_mean_square)):
         raise ValueError(f"input_mean_square must be finite and > 0, got {input_mean_square}")
+    if not graph.is_chain:
+        return None
+    kernels = graph.layers
     # Compute each shape only once, because a deep network has few different ones.
-    shapes = [kernel[1:] for kernel in kernels]
+    shapes = [(kernel.fan_in, kernel.fan_out) for kernel in kernels]
     known = {shape: _spread(initializer, *shape) for shape in set(shapes)}
     spreads = [spread for shape in shapes if (spread := known[shape])]
     if len(spreads) < len(kernels):
         return None
-    names = [kernel.layer for kernel in kernels]
-    return Prediction(_layers(names, spreads, log_expectations(activation), math.log(input_mean_square)))
+    names = [kernel.name for kernel in kernels]
+    logs = log_expectations(kernels[0].activation)
+    return Prediction(_layers(names, spreads, logs, math.log(input_mean_square)))
 
 
 def length_map(activation: str, q: float, sigma_w2: float, sigma_b2: float = 0.0) -> float:

@@ -11,7 +11,7 @@ from rich.text import Text
 from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.reports.diagnosis import measurement_text
 from initlab_tui.reports.escape import plain
-from initlab_tui.reports.format import about, initializer_name, number, percent, rate, remark, seconds, short
+from initlab_tui.reports.format import about, initializer_name, number, percent, rate, remark, seconds
 from initlab_tui.store.runs import Run, UnreadableRun
 from initlab_tui.tui.status_style import STATUS_STYLES
 from initlab_tui.tui.trends import Trend, bars
@@ -37,7 +37,7 @@ def run_panel(run: Run | UnreadableRun | None, trend: Trend | None, room: int, *
     text = Text(no_wrap=True, overflow="ellipsis")
     spec = run.spec
     text.append(f"run {run.id} {plain(initializer_name(spec.initializer))} · seed {spec.seed}", style="bold")
-    text.append(f" · {plain(spec.dataset)} · {short(list(spec.hidden))} {spec.activation}\n")
+    text.append(f" · {plain(spec.dataset)} · {plain(spec.network_text)}\n")
     text.append_text(_progress(run, room))
     text.append_text(_curves(run, trend, room))
     if trend and trend.measurement:

@@ -17,7 +17,6 @@ from initlab_tui.data.locate import absolute
 from initlab_tui.domain.catalog.datasets import NPZ_PREFIX
 from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.errors import InvalidInputError, Problem
-from initlab_tui.domain.fields import hidden_text
 from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.reports.diagnosis import forecast
@@ -242,17 +241,16 @@ class Setup(Vertical):
 
     def show_preview(self, comparison: Comparison, shape: Sequence[int], classes: int, mean_square: float) -> None:
         """Show the prediction for each selected initializer; `mean_square` is E[x²] of the data."""
-        kernels = comparison.base.layer_shapes(shape, classes)
-        activation = (comparison.activations or (comparison.base.activation,))[0]
-        shown = [forecast(initializer, kernels, activation, mean_square) for initializer in comparison.initializers]
+        graph = next(comparison.runs()).graph(shape, classes)
+        shown = [forecast(initializer, graph, mean_square) for initializer in comparison.initializers]
         title = Text(f"Predicted before training{_first_of_several(comparison)}: σ, signal", style="dim")
         self.query_one("#preview", Static).update(Text("\n").join([title, *shown]))
 
 
 def _first_of_several(comparison: Comparison) -> str:
     """Return which network the predictions are for, if the comparison has several."""
-    networks = max(1, len(comparison.hidden)) * max(1, len(comparison.activations))
-    if networks == 1:
-        return ""
-    activation = f" {comparison.activations[0]}" if len(comparison.activations) > 1 else ""
-    return f" of {hidden_text(comparison.base.hidden)}{activation}, the first of {networks} networks"
+    networks = len(comparison.sized_networks()) * max(1, len(comparison.activations))
+    first = next(comparison.runs())
+    if networks > 1:
+        return f" of {first.network_text}, the first of {networks} networks"
+    return "" if first.network.is_mlp else f" of {first.network_text}"

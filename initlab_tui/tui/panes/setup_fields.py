@@ -18,6 +18,7 @@ _FIELDS = {
     "seed": "seeds",
     "initializers": "initializer",
     "activations": "activation",
+    "networks": "network",
     "optimizers": "optimizer",
     "learning_rates": "learning_rate",
 }
@@ -33,6 +34,7 @@ def form_fields(texts: Mapping[str, str], devices: Sequence[str]) -> Iterator[Fo
     datasets = [*((name, name) for name in DATASETS), (NPZ_PREFIX, "your own npz file")]
     yield ChoiceField("dataset", "Dataset", datasets, texts["dataset"])
     yield TextField("file", "File", texts["file"], "path/to.npz")
+    yield TextField("network", "Network", texts["network"], "mlp, convnet, resnet …")
     yield TextField("hidden", "Hidden widths", texts["hidden"], "256,256 or 100x30")
     yield ChoiceField("activation", "Activation", _plain(ACTIVATIONS), texts["activation"], several=True)
     yield ChoiceField("optimizer", "Optimizer", _plain(OPTIMIZERS), texts["optimizer"], several=True)
@@ -64,6 +66,7 @@ def form_texts(comparison: Comparison, device: str) -> dict[str, str]:
     return {
         "dataset": NPZ_PREFIX if own else base.dataset,
         "file": base.dataset.removeprefix(NPZ_PREFIX) if own else "",
+        "network": " ".join(map(str, comparison.networks or (base.network,))),
         "hidden": " ".join(hidden_text(widths) for widths in comparison.hidden or (base.hidden,)),
         "activation": " ".join(comparison.activations or (base.activation,)),
         "optimizer": " ".join(comparison.optimizers or (base.optimizer,)),
@@ -73,7 +76,7 @@ def form_texts(comparison: Comparison, device: str) -> dict[str, str]:
         "epochs": str(base.epochs),
         "seeds": f"{count} from {first}" if first else str(count),
         "eval_every": str(base.eval_every),
-        "execution": base.execution,
+        "execution": "auto" if base.network.entry.dense and base.execution == "xla" else base.execution,
         "device": device,
     }
 
@@ -87,6 +90,7 @@ def parse_form(texts: Mapping[str, str], dataset: str, initializers: Sequence[st
     count, _, first = texts["seeds"].partition(" from ")
     return parse_comparison.comparison(
         initializers=list(initializers),
+        networks=texts["network"].split() or [""],
         hidden=texts["hidden"].split() or [""],
         activations=texts["activation"].split() or [ACTIVATIONS[0]],
         optimizers=texts["optimizer"].split() or [OPTIMIZERS[0]],

@@ -14,7 +14,8 @@ from initlab_tui.domain.catalog.choices import ACTIVATIONS
 from initlab_tui.domain.catalog.initializers import CATALOGUE
 from initlab_tui.domain.fields import MAX_DEPTH
 from initlab_tui.domain.initializer import Initializer
-from initlab_tui.domain.spec import LayerShape, RunSpec
+from initlab_tui.domain.layers.graph import Node
+from initlab_tui.domain.spec import RunSpec
 from initlab_tui.domain.theory.gaussian_moments import NEGATIVE_SLOPES, Moments, expectations, log_expectations
 from initlab_tui.domain.theory.mean_field import (
     LayerPrediction,
@@ -35,8 +36,8 @@ MNIST = (28, 28)
 def predicted(
     written: str, hidden: str, activation: str = "relu", input_mean_square: float = 1.0, classes: int = 10
 ) -> tuple[LayerPrediction, ...]:
-    kernels = RunSpec.checked(hidden=hidden).layer_shapes(MNIST, classes)
-    prediction = predict(Initializer.parse(written), kernels, activation, input_mean_square)
+    graph = RunSpec.checked(hidden=hidden, activation=activation).graph(MNIST, classes)
+    prediction = predict(Initializer.parse(written), graph, input_mean_square)
     assert prediction is not None
     return prediction.layers
 
@@ -292,8 +293,8 @@ def test_the_correlation_map_refuses_invalid_arguments() -> None:
 
 def test_relu_makes_inputs_alike_with_depth_and_a_chaotic_tanh_decorrelates_them() -> None:
     def through(written: str, activation: str, first: float) -> list[float | None]:
-        kernels = RunSpec.checked(hidden="512x40").layer_shapes(MNIST, 10)
-        prediction = predict(Initializer.parse(written), kernels, activation)
+        graph = RunSpec.checked(hidden="512x40", activation=activation).graph(MNIST, 10)
+        prediction = predict(Initializer.parse(written), graph)
         assert prediction is not None
         return list(correlations(activation, prediction, first))
 
@@ -379,18 +380,19 @@ def mean_square(array: Floats) -> Floats:
 @pytest.fixture(scope="module")
 def wide_networks() -> Mapping[tuple[str, str], Floats]:
     """For each case an array (layer, field of Measured), averaged over draws; each draw is shared by all cases."""
-    kernels = RunSpec.checked(hidden=WIDE).layer_shapes(MNIST, 10)
+    kernels = RunSpec.checked(hidden=WIDE).graph(MNIST, 10).layers
     random = np.random.default_rng(7)
     x = inputs(random)
     cases = [(activation, weight_stddevs(written, kernels)) for activation, written in CASES]
     draws = [
-        measure([random.standard_normal(kernel[1:], np.float32) for kernel in kernels], cases, x) for _ in range(DRAWS)
+        measure([random.standard_normal(kernel.kernel_shape, np.float32) for kernel in kernels], cases, x)
+        for _ in range(DRAWS)
     ]
     return dict(zip(CASES, np.array(draws).mean(axis=0), strict=True))
 
 
-def weight_stddevs(written: str, kernels: Sequence[LayerShape]) -> list[float]:
-    moments = [Initializer.parse(written).moments(*kernel[1:]) for kernel in kernels]
+def weight_stddevs(written: str, kernels: Sequence[Node]) -> list[float]:
+    moments = [Initializer.parse(written).moments(kernel.fan_in, kernel.fan_out) for kernel in kernels]
     return [moment.stddev for moment in moments if moment]
 
 
@@ -425,11 +427,13 @@ def test_signals_and_gradients_of_wide_networks_are_as_predicted(
 
 @pytest.mark.parametrize("written", ["orthogonal", "sparse", "torch_default", "he_uniform", "truncated_normal"])
 def test_networks_drawn_by_training_are_as_predicted(written: str) -> None:
-    kernels: Sequence[LayerShape] = RunSpec.checked(hidden="900,600,900").layer_shapes(MNIST, 10)
+    kernels = RunSpec.checked(hidden="900,600,900").graph(MNIST, 10).layers
     x, initializer = inputs(np.random.default_rng(3)), Initializer.parse(written)
     networks = []
     for seed in range(10):
-        drawn = [np.asarray(make_sampler(initializer, layer_seed(seed, n))(k[1:])) for n, k in enumerate(kernels)]
+        drawn = [
+            np.asarray(make_sampler(initializer, layer_seed(seed, n))(k.kernel_shape)) for n, k in enumerate(kernels)
+        ]
         networks.append(measure(drawn, [("relu", [1.0] * len(kernels))], x)[0])
     means = [Measured(*values) for values in np.mean(networks, axis=0)]
     for layer, mean in zip(predicted(written, "900,600,900", input_mean_square=0.64)[:-1], means, strict=False):
@@ -502,7 +506,7 @@ def test_zeros_give_no_signal_and_no_gradient() -> None:
     ["ones", "constant:value=0.3", "random_normal:stddev=1,mean=0.5", "identity", "import:mine.Draw", "lsuv"],
 )
 def test_there_is_no_prediction_for_weights_with_a_mean_custom_or_data_dependent_initializers(written: str) -> None:
-    assert predict(Initializer.parse(written), RunSpec().layer_shapes(MNIST, 10), "relu") is None
+    assert predict(Initializer.parse(written), RunSpec().graph(MNIST, 10)) is None
 
 
 @pytest.mark.parametrize("wrong", [0.0, -1.0, math.nan, math.inf])
@@ -516,7 +520,7 @@ def test_an_input_mean_square_that_is_not_positive_is_refused(wrong: float) -> N
 def test_predictions_are_never_nan_or_negative_at_any_depth(written: str, activation: str) -> None:
     for hidden in ("none", "1", f"512x{MAX_DEPTH}"):
         prediction = predict(
-            Initializer.parse(written), RunSpec.checked(hidden=hidden).layer_shapes(MNIST, 10), activation
+            Initializer.parse(written), RunSpec.checked(hidden=hidden, activation=activation).graph(MNIST, 10)
         )
         for layer in prediction.layers if prediction else ():
             assert not any(math.isnan(value) for value in layer[1:]), layer
