@@ -29,7 +29,8 @@ COMMANDS = {
     "Train": (train.demo, train.run, train.compare),
     "Show": (
         *(inspect.inspect, explain.explain),
-        *(query.leaderboard, query.runs, query.show, query.initializers, query.datasets, query.doctor),
+        *(query.leaderboard, query.runs, query.show),
+        *(query.initializers, query.networks, query.datasets, query.doctor),
     ),
     "Control runs": (attach.attach, control.stop, control.pause, control.resume, control.retry),
 }

@@ -1,4 +1,4 @@
-"""The commands that show something: leaderboard, runs, show, initializers, datasets, doctor."""
+"""The commands that show something: leaderboard, runs, show, initializers, networks, datasets, doctor."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.console import Console
 
 from initlab_tui.cli import interrupts, options, output
 from initlab_tui.cli.context import chosen_data_dir, chosen_store, open_store
+from initlab_tui.domain.catalog.datasets import DATASETS
 from initlab_tui.domain.catalog.initializers import CATALOGUE
 from initlab_tui.domain.errors import InvalidInputError, unknown
 from initlab_tui.store.database import Store
@@ -121,6 +122,37 @@ def initializers(
     output.report(
         lambda _: catalogue.initializer_page(entries[0]) if name else catalogue.initializers_table(),
         lambda: {"initializers": [documents.entry_document(entry) for entry in entries]},
+        as_json,
+    )
+
+
+def networks(
+    text: Annotated[
+        str | None,
+        typer.Argument(metavar="NETWORK", help="Show one network and its layers, such as resnet:depth=20,norm=none."),
+    ] = None,
+    dataset: Annotated[
+        str, options.option("--dataset", "NAME", "The dataset of the layers' shapes.", names=DATASETS)
+    ] = "mnist",
+    as_json: options.Json = False,
+) -> None:
+    """List the networks and when to use them, or the layers of one."""
+    from initlab_tui.domain.spec import RunSpec
+    from initlab_tui.reports import catalogue, documents
+
+    if text is None:
+        output.report(
+            lambda _: catalogue.networks_table(), lambda: {"networks": documents.network_documents()}, as_json
+        )
+        return
+    spec = RunSpec.checked(network=text, dataset=dataset)
+    if dataset not in DATASETS:
+        raise InvalidInputError.of("dataset", unknown("dataset", dataset, DATASETS))
+    entry = DATASETS[dataset]
+    graph = spec.graph(entry.shape, entry.classes)
+    output.report(
+        lambda _: catalogue.network_page(spec, graph, entry.name),
+        lambda: {"network": spec.network_text, "dataset": entry.name, **documents.graph_document(graph)},
         as_json,
     )
 

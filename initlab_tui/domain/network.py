@@ -13,7 +13,7 @@ from initlab_tui.domain.catalog import text_form
 from initlab_tui.domain.catalog.entry import Value
 from initlab_tui.domain.catalog.network_graphs import Plan
 from initlab_tui.domain.catalog.networks import NETWORKS, NetworkEntry
-from initlab_tui.domain.errors import quoted, unknown
+from initlab_tui.domain.errors import InvalidInputError, quoted, unknown
 from initlab_tui.domain.layers.graph import LayerGraph
 
 _EXAMPLE = "resnet:depth=20,norm=none or convnet:32,32,pool,dense128"
@@ -58,12 +58,13 @@ class Network:
         """Return the graph of its layers for images of `shape`.
 
         Raises:
-            ValueError: if the network does not fit the data.
+            InvalidInputError: if the network does not fit the data.
         """
         try:
             return _graph(self, tuple(hidden), activation, tuple(shape), classes)
         except ValueError as error:
-            raise ValueError(f"network {self} does not fit images of {'x'.join(map(str, shape))}: {error}") from None
+            message = f"network {self} does not fit images of {'x'.join(map(str, shape))}: {error}"
+            raise InvalidInputError.of("network", message) from None
 
     def __str__(self) -> str:
         return text_form.shortest(self.name, self.parameters, self.entry, self.entry.listed)

@@ -89,7 +89,7 @@ class RunSpec(Frozen):
         """Return the graph of the network's layers for images of `shape`.
 
         Raises:
-            ValueError: if the network does not fit the data.
+            InvalidInputError: if the network does not fit the data.
         """
         return self.network.graph(self.hidden, self.activation, shape, classes)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from initlab_tui.domain.catalog.entry import Entry
+from initlab_tui.domain.catalog.entry import Entry, Parameter
+from initlab_tui.domain.catalog.networks import NETWORKS
 from initlab_tui.domain.comparison import Comparison
 from initlab_tui.domain.events import json_ready
+from initlab_tui.domain.layers.graph import LayerGraph
 from initlab_tui.domain.layers.inspection import Inspection
 from initlab_tui.domain.layers.metrics import LAYER_METRICS
 from initlab_tui.domain.spec import RunSpec
@@ -102,14 +104,57 @@ def entry_document(entry: Entry) -> dict[str, Any]:
         "when": entry.when,
         "source": entry.source,
         "data_dependent": entry.data_dependent,
-        "parameters": [
+        "parameters": _parameter_documents(entry.parameters),
+    }
+
+
+def _parameter_documents(parameters: Iterable[Parameter]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": parameter.name,
+            "default": parameter.default,
+            "allowed": parameter.allowed,
+            "meaning": parameter.meaning,
+        }
+        for parameter in parameters
+    ]
+
+
+def network_documents() -> list[dict[str, Any]]:
+    """Return the documents of the networks in the catalogue."""
+    return [
+        {
+            "name": entry.name,
+            "layers": entry.summary,
+            "when": entry.when,
+            "source": entry.source,
+            "parameters": _parameter_documents(entry.parameters),
+        }
+        for entry in NETWORKS.values()
+    ]
+
+
+def graph_document(graph: LayerGraph) -> dict[str, Any]:
+    """Return the document of the layers of a network."""
+    return {
+        "weights": graph.weights,
+        "multiplications": graph.multiplications,
+        "branches": graph.branches,
+        "layers": [
             {
-                "name": parameter.name,
-                "default": parameter.default,
-                "allowed": parameter.allowed,
-                "meaning": parameter.meaning,
+                "name": node.name,
+                "kind": node.kind,
+                "inputs": node.inputs,
+                "shape": node.shape,
+                "kernel_shape": node.kernel_shape or None,
+                "fan_in": node.fan_in or None,
+                "fan_out": node.fan_out or None,
+                "activation": node.activation if node.has_kernel else None,
+                "role": node.role,
+                "branch": node.branch or None,
+                "weights": node.weights,
             }
-            for parameter in entry.parameters
+            for node in graph.nodes
         ],
     }
 

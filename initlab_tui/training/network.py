@@ -79,7 +79,7 @@ def build(spec: RunSpec, shape: Sequence[int], classes: int) -> BuiltNetwork:
     """Build the network of `spec`, from float32 images of `shape` to logits of shape (batch, classes).
 
     Raises:
-        ValueError: if the network does not fit the data.
+        InvalidInputError: if the network does not fit the data.
     """
     graph = spec.graph(shape, classes)
     first, *others = graph.nodes

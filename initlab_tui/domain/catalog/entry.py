@@ -45,6 +45,8 @@ class Parameter:
     @property
     def allowed(self) -> str:
         """The allowed values, as text."""
+        if self.read:
+            return self.meaning
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         kind = "a whole number" if isinstance(self.default, int) else "a number"

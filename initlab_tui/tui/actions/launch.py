@@ -46,8 +46,15 @@ class Launcher:
             setup.clear_preview()
             setup.show_summary(f"{_amount(comparison)}; duration unknown until the file is read")
             return
+        try:
+            self._show_summary(comparison, facts)
+        except InvalidInputError as error:  # a network that does not fit the data
+            setup.clear_preview()
+            setup.refuse(error.problems)
+
+    def _show_summary(self, comparison: Comparison, facts: DatasetFacts) -> None:
+        setup, specs = self._screen.setup, list(comparison.runs())
         setup.show_preview(comparison, facts.shape, facts.classes, facts.mean_square)
-        specs = list(comparison.runs())
         workers = min(supervisor.cores(), len(specs))
         expected = expected_seconds(
             specs, facts.shape, facts.classes, facts.train, workers, reversed(self._screen.runs)
