@@ -122,6 +122,12 @@ class Training:
         str,
         _spec("--eval-every", "N", "Also evaluate on the test set every N steps; 0: at step 0 and after each epoch."),
     ] = "0"
+    output_initializer: Annotated[
+        str, _spec("--output-initializer", "INIT", "Draw the kernel of the logits by another initializer.")
+    ] = ""
+    branch_initializer: Annotated[
+        str, _spec("--branch-initializer", "INIT", "Draw the last layer of residual branches by another initializer.")
+    ] = ""
     execution: Annotated[
         str,
         _resource(
@@ -149,15 +155,18 @@ class Training:
         """
         from initlab_tui.domain import parse_comparison
 
+        shared = asdict(self) | {"dataset": locate.absolute(self.dataset)}
+        roles = {role: shared.pop(f"{role}_initializer") for role in ("branch", "output")}
+        suffix = "".join(f"+{role}={text}" for role, text in roles.items() if text)
         return parse_comparison.comparison(
-            initializers=initializers,
+            initializers=[text + suffix for text in initializers],
             networks=networks,
             hidden=hidden,
             activations=activations,
             optimizers=optimizers,
             learning_rates=learning_rates,
             seeds=seeds,
-            **asdict(self) | {"dataset": locate.absolute(self.dataset)},
+            **shared,
         )
 
 

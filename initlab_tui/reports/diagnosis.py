@@ -8,6 +8,7 @@ from itertools import groupby
 
 from rich.text import Text
 
+from initlab_tui.domain.initialization import kernel_draws
 from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.layers.diagnosis import Diagnosis, diagnose_prediction
 from initlab_tui.domain.layers.graph import LayerGraph
@@ -52,7 +53,7 @@ def forecast(initializer: Initializer, graph: LayerGraph, square: float) -> Text
     prediction = predict(initializer, graph, square)
     diagnosis = diagnose_prediction(initializer, graph, prediction, square)
     text = Text.assemble((plain(initializer.name.rpartition(".")[2]), "bold"))
-    moments = [initializer.moments(kernel.fan_in, kernel.fan_out) for kernel in graph.layers]
+    moments = [draw.moments() for draw in kernel_draws(initializer, graph)]
     text.append(f"  σ {_abbreviated([f'{each.stddev:.3g}' if each else '–' for each in moments])}\n ")
     if diagnosis.name == "unknown":
         return text.append(f"{SIGNS['unknown']} {plain(diagnosis.reason)}", style="yellow")

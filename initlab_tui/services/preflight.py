@@ -10,6 +10,7 @@ import psutil
 
 from initlab_tui.domain import custom_code
 from initlab_tui.domain.errors import InvalidInputError, Problem
+from initlab_tui.domain.initialization import check_scheme
 from initlab_tui.domain.spec import EVALUATION_BATCH, RunSpec
 from initlab_tui.execution.tensorflow_process import ask
 from initlab_tui.services.dataset_facts import DatasetFacts, dataset_facts
@@ -37,6 +38,8 @@ def check(specs: Sequence[RunSpec], data_dir: Path | None, import_folder: Path, 
     imported = list(_one_of_each_import(specs))
     _raise([problem for spec in imported for problem in _missing_module(spec, import_folder)])
     facts = dataset_facts(specs[0].dataset, data_dir, quiet=quiet)
+    for spec in specs:
+        check_scheme(spec.initializer, spec.graph(facts.shape, facts.classes))
     _raise([problem for spec in _one_of_each_size(specs) for problem in _too_large(spec, facts)])
     if imported:
         network = {"shape": facts.shape, "classes": facts.classes, "import_folder": str(import_folder)}

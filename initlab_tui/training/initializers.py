@@ -8,12 +8,14 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from initlab_tui.domain.catalog.initializers import kaiming_gain
 from initlab_tui.domain.custom_code import top_module
 from initlab_tui.domain.errors import shown
 from initlab_tui.domain.initializer import IMPORT_PREFIX, Initializer
@@ -44,6 +46,23 @@ class Sparse(keras.initializers.Initializer):  # type: ignore[misc]
         return {"connections": self.connections, "stddev": self.stddev, "seed": self.seed}
 
 
+@dataclass(frozen=True)
+class InCentre:
+    """Draws the centre of a convolution's kernel as a matrix, and 0 elsewhere; a dense layer's kernel is all centre.
+
+    With an orthogonal matrix this is algorithm 1 of Xiao et al. 2018, ICML; it needs at least as many outputs as inputs
+    to keep all norms.
+    """
+
+    of_matrix: Callable[..., Any]
+
+    def __call__(self, shape: Sequence[int], dtype: str) -> Any:
+        *window, inputs, units = shape
+        kernel = np.zeros(shape, dtype)
+        kernel[tuple((size - 1) // 2 for size in window)] = np.asarray(self.of_matrix((inputs, units), dtype=dtype))
+        return keras.ops.convert_to_tensor(kernel)
+
+
 _KERAS_INITIALIZERS: dict[str, Callable[..., Any]] = {
     "zeros": lambda seed: keras.initializers.Zeros(),  # noqa: ARG005
     "ones": lambda seed: keras.initializers.Ones(),  # noqa: ARG005
@@ -63,6 +82,15 @@ _KERAS_INITIALIZERS: dict[str, Callable[..., Any]] = {
     "identity": lambda seed, gain: keras.initializers.Identity(gain),  # noqa: ARG005
     "torch_default": lambda seed: keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform", seed=seed),
     "sparse": Sparse,
+    "kaiming": lambda seed, a, mode, nonlinearity, distribution: keras.initializers.VarianceScaling(
+        kaiming_gain({"a": a, "nonlinearity": nonlinearity}) ** 2,
+        mode,
+        "untruncated_normal" if distribution == "normal" else "uniform",
+        seed=seed,
+    ),
+    "transformer_normal": lambda seed, stddev: keras.initializers.RandomNormal(0.0, stddev, seed=seed),
+    "delta_orthogonal": lambda seed, gain: InCentre(keras.initializers.Orthogonal(gain, seed=seed)),
+    "dirac": lambda seed, gain: InCentre(keras.initializers.Identity(gain)),  # noqa: ARG005
     # Only the orthonormal draw: `data_dependent.py` uses the parameters afterwards.
     "lsuv": lambda seed, margin, iterations: keras.initializers.Orthogonal(seed=seed),  # noqa: ARG005
 }

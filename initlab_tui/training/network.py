@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from initlab_tui.domain.initialization import KernelDraw, kernel_draws
 from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.layers.graph import Kind, LayerGraph, Node
 from initlab_tui.domain.spec import RunSpec
@@ -114,12 +115,16 @@ def initialize(
         ValueError: if a custom initializer fails, or a data-dependent one gets no images.
     """
     network.reset()
-    for number, (node, kernel) in enumerate(zip(network.graph.kernels, network.kernels, strict=True)):
-        kernel.assign(_drawn(initializer, seed, number, node))
+    draws = kernel_draws(initializer, network.graph)
+    for number, (draw, kernel) in enumerate(zip(draws, network.kernels, strict=True)):
+        kernel.assign(_drawn(draw, seed, number))
     return data_dependent.fit(network, initializer, images)
 
 
-def _drawn(initializer: Initializer, seed: int, number: int, node: Node) -> Any:
+def _drawn(draw: KernelDraw, seed: int, number: int) -> Any:
+    node, initializer = draw.node, draw.initializer
+    if draw.factor != 1.0:
+        return draw.factor * _drawn(replace(draw, factor=1.0), seed, number)
     if node.kind not in _DRAWN_IN_PARTS:
         return make_sampler(initializer, layer_seed(seed, number))(node.kernel_shape)
     parts, *rest = _parts(node)

@@ -89,7 +89,8 @@ class Entry:
     """One initializer of the catalogue.
 
     `moments` computes the mean and variance of a weight from the parameters, fan_in and fan_out. It is None for a
-    `data_dependent` initializer, which is fitted to training images after the draw, so that no formula applies.
+    `data_dependent` initializer, which is fitted to training images after the draw, and for a scheme, which draws each
+    kernel by its place in the network (`schemes.py`).
     `check` returns an error message for an invalid combination of parameters, or an empty string.
     """
 
@@ -101,6 +102,7 @@ class Entry:
     parameters: tuple[Parameter, ...] = ()
     check: Callable[[Parameters], str] = lambda _: ""
     data_dependent: bool = False
+    is_scheme: bool = False
 
     def parameter(self, name: str) -> Parameter | None:
         return next((parameter for parameter in self.parameters if parameter.name == name), None)

@@ -5,6 +5,7 @@ Pure data and arithmetic; `training/initializers.py` has the Keras object for ea
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
@@ -45,6 +46,18 @@ def _identity(parameters: Parameters, fan_in: int, fan_out: int) -> Moments:
 def _sparse(parameters: Parameters, fan_in: int, fan_out: int) -> Moments:  # noqa: ARG001
     share = min(int(parameters["connections"]), fan_in) / fan_in
     return Moments(0.0, share * _f(parameters, "stddev") ** 2)
+
+
+def _kaiming(parameters: Parameters, fan_in: int, fan_out: int) -> Moments:
+    return Moments(0.0, kaiming_gain(parameters) ** 2 / _fan(str(parameters["mode"]), fan_in, fan_out))
+
+
+def kaiming_gain(parameters: Parameters) -> float:
+    """Return PyTorch's gain of a nonlinearity (nn.init.calculate_gain)."""
+    gains = {"tanh": 5 / 3, "relu": math.sqrt(2), "selu": 3 / 4}
+    if parameters["nonlinearity"] == "leaky_relu":
+        return math.sqrt(2 / (1 + _f(parameters, "a") ** 2))
+    return gains.get(str(parameters["nonlinearity"]), 1.0)
 
 
 _STDDEV = Parameter("stddev", 0.05, "standard deviation σ", above=0.0, always_shown=True)
@@ -231,6 +244,81 @@ _ENTRIES = (
             Parameter("iterations", 20, "maximum number of divisions per layer", minimum=1, maximum=1000),
         ),
         data_dependent=True,
+    ),
+    Entry(
+        "kaiming",
+        "Var = gain²/n, gain by nonlinearity",
+        _kaiming,
+        "to write an initializer as PyTorch's kaiming_normal_ and kaiming_uniform_ do",
+        "PyTorch nn.init.kaiming_normal_, calculate_gain; after He et al. 2015",
+        (
+            Parameter("a", 0.0, "negative slope, if the nonlinearity is leaky_relu"),
+            Parameter("mode", "fan_in", "the fan in the denominator", choices=("fan_in", "fan_out")),
+            Parameter(
+                "nonlinearity",
+                "leaky_relu",
+                "gain: √2 for relu, √(2/(1 + a²)) for leaky_relu, 5/3 for tanh",
+                choices=("linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu"),
+            ),
+            Parameter("distribution", "normal", "shape of the distribution", choices=("normal", "uniform")),
+        ),
+    ),
+    Entry(
+        "transformer_normal",
+        "N(0, σ²) cut at ±2, an absolute bound",
+        lambda parameters, *_: Moments(0.0, _f(parameters, "stddev") ** 2),
+        "transformers: with σ = 0.02 the cut at ±2 is a hundred σ away, so nothing is cut",
+        "trunc_normal_ with a=-2, b=2 of PyTorch, as used by timm and transformers",
+        (Parameter("stddev", 0.02, "standard deviation σ", above=0.0, maximum=0.4),),
+    ),
+    Entry(
+        "delta_orthogonal",
+        "orthogonal in the centre of a convolution, else 0",
+        lambda parameters, fan_in, fan_out: Moments(0.0, _f(parameters, "gain") ** 2 / max(fan_in, fan_out)),
+        "very deep tanh convolutions: each position keeps its norm exactly; a dense layer gets orthogonal",
+        "Xiao et al. 2018, ICML, algorithm 1",
+        (_GAIN,),
+    ),
+    Entry(
+        "dirac",
+        "gain on the diagonal in the centre of a convolution, else 0",
+        None,
+        "convolutions that at first pass their input through unchanged",
+        "PyTorch nn.init.dirac_; Zagoruyko & Komodakis 2017",
+        (_GAIN,),
+    ),
+    Entry(
+        "fixup",
+        "He, scaled by L^(-1/(2m - 2)) inside L branches of m layers; last layer of each and logits 0",
+        None,
+        "residual networks without normalization: the first update changes the function no more with many branches "
+        "than with few",
+        "Zhang, Dauphin & Ma 2019, ICLR",
+        is_scheme=True,
+    ),
+    Entry(
+        "rezero",
+        "glorot_uniform; the factor on each branch is 0 at first",
+        None,
+        "residual networks of any depth with branch_scale=0: at first the network passes its input through",
+        "Bachlechner et al. 2020, arXiv:2003.04887",
+        is_scheme=True,
+    ),
+    Entry(
+        "skipinit",
+        "he_normal; the factor on each branch is 0 at first",
+        None,
+        "residual networks with branch_scale=0, as a substitute for batch normalization",
+        "De & Smith 2020, NeurIPS",
+        is_scheme=True,
+    ),
+    Entry(
+        "gpt2",
+        "N(0, 0.02²), divided by √branches in the last layer of each residual branch",
+        None,
+        "transformers: the sum over all branches keeps its variance",
+        "Radford et al. 2019, GPT-2, section 2.3",
+        is_scheme=True,
     ),
 )
 

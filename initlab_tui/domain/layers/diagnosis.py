@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from initlab_tui.domain.initialization import kernel_draws
 from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.layers.graph import LayerGraph
 from initlab_tui.domain.layers.measurement import Measurement, relative_rms
@@ -80,7 +81,7 @@ def diagnose_prediction(
     `prediction` is None if the theory does not apply.
     """
     layers = graph.layers
-    moments = [initializer.moments(layer.fan_in, layer.fan_out) for layer in layers]
+    moments = [draw.moments() for draw in kernel_draws(initializer, graph)]
     known = [moment for moment in moments if moment]
     if len(known) < len(moments):
         return Diagnosis("unknown", _no_formula(initializer))
@@ -98,7 +99,9 @@ def diagnose_prediction(
 def _no_formula(initializer: Initializer) -> str:
     if initializer.is_data_dependent:
         return "no prediction: the weights are fitted to the data when training starts"
-    return "no prediction for a custom initializer: training measures it"
+    if initializer.is_imported:
+        return "no prediction for a custom initializer: training measures it"
+    return "no prediction for this initializer: training measures it"
 
 
 def _measured_findings(measurement: Measurement) -> list[Findings]:
@@ -175,6 +178,8 @@ def _signal(hidden: Sequence[Findings]) -> Diagnosis | None:
 
 def _gradient(hidden: Sequence[Findings], at_logits: float) -> Diagnosis | None:
     first, last = hidden[0], hidden[-1]
+    if at_logits and not any(layer.gradient for layer in hidden):
+        return None  # the kernel of the logits is 0: after the first step gradients reach every layer
     ratio = first.gradient / last.gradient if last.gradient else math.nan if at_logits else 1.0
     if not GRADIENT.has(ratio):
         return None

@@ -19,6 +19,7 @@ from itertools import accumulate, pairwise
 from operator import add
 from typing import NamedTuple
 
+from initlab_tui.domain.initialization import KernelDraw, kernel_draws
 from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.layers.graph import LayerGraph
 from initlab_tui.domain.theory.gaussian_moments import (
@@ -81,11 +82,11 @@ def predict(initializer: Initializer, graph: LayerGraph, input_mean_square: floa
         raise ValueError(f"input_mean_square must be finite and > 0, got {input_mean_square}")
     if not graph.is_chain:
         return None
-    kernels = graph.layers
-    # Compute each shape only once, because a deep network has few different ones.
-    shapes = [(kernel.fan_in, kernel.fan_out) for kernel in kernels]
-    known = {shape: _spread(initializer, *shape) for shape in set(shapes)}
-    spreads = [spread for shape in shapes if (spread := known[shape])]
+    kernels, draws = graph.layers, kernel_draws(initializer, graph)
+    # Compute each kind of kernel only once, because a deep network has few different ones.
+    kinds = [(draw.initializer, draw.factor, draw.node.fan_in, draw.node.fan_out) for draw in draws]
+    known = {kind: _spread(draw) for kind, draw in dict(zip(kinds, draws, strict=True)).items()}
+    spreads = [spread for kind in kinds if (spread := known[kind])]
     if len(spreads) < len(kernels):
         return None
     names = [kernel.name for kernel in kernels]
@@ -203,8 +204,8 @@ class _Spread(NamedTuple):
     log_backward: float
 
 
-def _spread(initializer: Initializer, fan_in: int, fan_out: int) -> _Spread | None:
-    moments = initializer.moments(fan_in, fan_out)
+def _spread(draw: KernelDraw) -> _Spread | None:
+    moments, fan_in, fan_out = draw.moments(), draw.node.fan_in, draw.node.fan_out
     if moments is None or moments.mean:
         return None
     return _Spread(moments.stddev, _log(fan_in * moments.variance), _log(fan_out * moments.variance))

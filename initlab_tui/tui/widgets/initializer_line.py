@@ -15,18 +15,20 @@ PATH = "import"
 
 @dataclass
 class Line:
-    """One initializer of the list: its parameters as typed, and whether it is selected."""
+    """One initializer of the list: its parameters as typed, whether it is selected, and the text of its roles."""
 
     name: str
     values: dict[str, str] = field(default_factory=dict)
     ticked: bool = False
     added: bool = False
+    roles: str = ""
 
     @classmethod
     def of(cls, initializer: Initializer, *, ticked: bool, added: bool = False) -> Line:
         if initializer.is_imported:
             return cls(OWN, {PATH: str(initializer).removeprefix(IMPORT_PREFIX)}, ticked, added)
-        return cls(initializer.name, {key: str(value) for key, value in initializer.parameters}, ticked, added)
+        roles = "".join(f"+{role}={each}" for role, each in initializer.roles)
+        return cls(initializer.name, {key: str(value) for key, value in initializer.parameters}, ticked, added, roles)
 
     @property
     def words(self) -> str:
@@ -34,7 +36,7 @@ class Line:
         if self.name == OWN:
             return IMPORT_PREFIX + self.values[PATH]
         pairs = ",".join(f"{key}={value}" for key, value in self.values.items())
-        return f"{self.name}:{pairs}" if pairs else self.name
+        return (f"{self.name}:{pairs}" if pairs else self.name) + self.roles
 
     def read(self) -> Initializer:
         """Parse the initializer.
