@@ -13,7 +13,10 @@ from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.layers.diagnosis import Diagnosis, diagnose_prediction
 from initlab_tui.domain.layers.graph import LayerGraph
 from initlab_tui.domain.layers.measurement import Measurement, relative_rms
-from initlab_tui.domain.theory.mean_field import Prediction, predict
+from initlab_tui.domain.theory.composition import Prediction
+from initlab_tui.domain.theory.mean_field import (
+    predict,
+)
 from initlab_tui.reports.escape import plain
 from initlab_tui.reports.format import two_digits
 from initlab_tui.reports.sparkline import sparkline
@@ -67,7 +70,10 @@ def _through_depth(prediction: Prediction, input_rms: float, diagnosis: Diagnosi
     hidden = prediction.layers[:-1]
     if not hidden:
         return ""
-    signal = [relative_rms(layer.activation_mean, layer.activation_std, input_rms) for layer in hidden]
+    levels = [relative_rms(layer.activation_mean, layer.activation_std, input_rms) for layer in hidden]
+    signal = [level for level in levels if not math.isnan(level)]
+    if not signal:
+        return ""
     shown = f" {bars(signal)} ×{two_digits(signal[-1])}"
     if diagnosis.name == "vanishing_backward":
         shown += f", gradient ×{two_digits(hidden[0].relative_grad_rms / hidden[-1].relative_grad_rms)}"

@@ -70,8 +70,13 @@ class LayerStack:
 
     @cached_property
     def nearest_cosines(self) -> tf.Tensor:
-        """The largest |cosine| of each unit's weights with those of another unit: (layers, units)."""
-        return _nearest_cosines(self.kernels[:, :, :UNITS])
+        """The largest |cosine| of each unit's weights with those of another unit: (layers, units).
+
+        Units with all weights 0 are compared by their gradients, because those make them different or keep them equal.
+        """
+        kernels, gradients = self.kernels[:, :, :UNITS], self.kernel_grads[:, :, :UNITS]
+        drawn = tf.reduce_any(kernels != 0.0, axis=1, keepdims=True)
+        return _nearest_cosines(tf.where(drawn, kernels, gradients))
 
 
 def _dead_share(stack: LayerStack) -> tf.Tensor | None:

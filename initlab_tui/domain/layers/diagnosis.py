@@ -26,7 +26,7 @@ from initlab_tui.domain.layers.thresholds import (
     SIGNAL,
     Outside,
 )
-from initlab_tui.domain.theory.mean_field import Prediction
+from initlab_tui.domain.theory.composition import Prediction
 
 DIAGNOSES = ("healthy", "vanishing_forward", "vanishing_backward", "exploding", "saturated", "dead", "symmetric")
 
@@ -47,13 +47,13 @@ class Diagnosis:
 class Findings(NamedTuple):
     """What the diagnosis uses of a hidden layer.
 
-    `signal` is the root mean square of the activations relative to the input's, `gradient` that of ∂L/∂z. The shares
-    are None if they do not apply.
+    `signal` is the root mean square of the activations relative to the input's, `gradient` that of ∂L/∂z. Values
+    are None if they do not apply or are not predicted.
     """
 
     layer: str
     signal: float
-    gradient: float
+    gradient: float | None
     dead_share: float | None
     saturated_share: float | None
     duplicate_units: float | None
@@ -88,12 +88,13 @@ def diagnose_prediction(
     if len(layers) > 1 and not known[0].variance:
         weight = f"{known[0].mean:g}"
         return Diagnosis("symmetric", f"every weight is {weight}: all units of a layer are identical and remain so")
-    if prediction is None and not graph.is_chain:
-        return Diagnosis("unknown", "no prediction for this network yet: training measures it")
     if prediction is None:
         mean = next((moment.mean for moment in known if moment.mean), 0.0)
         return Diagnosis("unknown", f"no prediction: the weights have a mean of {mean:.3g}, and theory assumes 0")
-    return _root_cause([*_predicted_findings(prediction, layers[0].activation, square)], 1.0)
+    findings = [*_predicted_findings(prediction, graph, square)]
+    if prediction.reason and not findings:
+        return Diagnosis("unknown", f"no prediction: {prediction.reason}")
+    return _root_cause(findings, 1.0)
 
 
 def _no_formula(initializer: Initializer) -> str:
@@ -118,13 +119,16 @@ def _measured_findings(measurement: Measurement) -> list[Findings]:
     ]
 
 
-def _predicted_findings(prediction: Prediction, activation: str, square: float) -> Iterable[Findings]:
-    for layer in prediction.layers[:-1]:
-        flat = FLAT.get(activation)
+def _predicted_findings(prediction: Prediction, graph: LayerGraph, square: float) -> Iterable[Findings]:
+    for layer, node in zip(prediction.layers[:-1], graph.layers, strict=False):
+        if math.isnan(layer.activation_std):
+            continue
+        flat = FLAT.get(node.activation)
         spread = layer.preactivation_std * math.sqrt(2)
         saturated = None if flat is None else math.erfc(flat / spread) if spread else 0.0
         signal = relative_rms(layer.activation_mean, layer.activation_std, math.sqrt(square))
-        yield Findings(layer.layer, signal, layer.relative_grad_rms, None, saturated, None)
+        gradient = None if math.isnan(layer.relative_grad_rms) else layer.relative_grad_rms
+        yield Findings(layer.layer, signal, gradient, None, saturated, None)
 
 
 def _root_cause(hidden: Sequence[Findings], gradient_at_logits: float) -> Diagnosis:
@@ -155,7 +159,8 @@ def _share(name: str, hidden: Sequence[Findings], share: str, problem: Outside, 
 def _not_finite(hidden: Sequence[Findings]) -> Diagnosis | None:
     # If the signal overflows, so does every gradient: report the signal.
     for quantity in ("signal", "gradient"):
-        layer = next((each.layer for each in hidden if not math.isfinite(getattr(each, quantity))), None)
+        values = {each.layer: getattr(each, quantity) for each in hidden}
+        layer = next((name for name, value in values.items() if value is not None and not math.isfinite(value)), None)
         if layer:
             return Diagnosis("exploding", f"the {quantity} exceeds the range of floats in {layer}", layer)
     return None
@@ -177,10 +182,13 @@ def _signal(hidden: Sequence[Findings]) -> Diagnosis | None:
 
 
 def _gradient(hidden: Sequence[Findings], at_logits: float) -> Diagnosis | None:
-    first, last = hidden[0], hidden[-1]
-    if at_logits and not any(layer.gradient for layer in hidden):
+    known = [layer for layer in hidden if layer.gradient is not None]
+    reached = [layer for layer in known if layer.gradient != 0]
+    if not known or (at_logits and not reached):
         return None  # the kernel of the logits is 0: after the first step gradients reach every layer
-    ratio = first.gradient / last.gradient if last.gradient else math.nan if at_logits else 1.0
+    # Gradients flow from the end, so a layer without one behind a layer with one is in a branch that is scaled by 0.
+    first, last = known[0], reached[-1] if reached else known[-1]
+    ratio = (first.gradient or 0.0) / last.gradient if last.gradient else math.nan if at_logits else 1.0
     if not GRADIENT.has(ratio):
         return None
     if ratio > GRADIENT.high:

@@ -50,7 +50,8 @@ class Node:
 
     `shape` is that of its output without the batch. Nodes with a kernel have `fan_in`, the inputs that a unit sums
     over, and `fan_out`, the units that an input reaches; `activation` is that of the next activation node,
-    `linear` if there is none before another kernel, and `activated` the name of that node or its own. `branch` counts
+    `linear` if there is none before another kernel. `activated` is the name of that node; without one it is that of the
+    sum that a residual branch ends in, or its own. `branch` counts
     the residual branches from 1; 0 is outside of them.
     """
 
@@ -167,9 +168,11 @@ def connected(nodes: Iterable[Node]) -> LayerGraph:
 def _placed(node: Node, by_name: Mapping[str, Node], following: Mapping[str, list[Node]], output: str) -> Node:
     if not node.has_kernel:
         return node
-    after = next((each for each in _chain_after(node, following) if each.kind is Kind.ACTIVATION), None)
+    chain = list(_chain_after(node, following))
+    after = next((each for each in chain if each.kind is Kind.ACTIVATION), None)
     activation = after.options["activation"] if after else "linear"
-    activated = after.name if after else node.name
+    total = next((each.name for each in chain if each.kind is Kind.ADD), node.name)
+    activated = after.name if after else total
     return replace(node, activation=activation, activated=activated, role=_role(node, by_name, following, output))
 
 
@@ -177,11 +180,11 @@ _PASSED = (Kind.NORM, Kind.SCALAR_BIAS, Kind.MULTIPLIER, Kind.EMBEDDING, Kind.TO
 
 
 def _chain_after(node: Node, following: Mapping[str, list[Node]]) -> Iterator[Node]:
-    """Yield the nodes that alone use the output of the node before, up to the first that is more than a pass."""
+    """Yield the nodes that alone use the output of the node before, up to the first that does more than pass it on."""
     while len(following[node.name]) == 1:
         (node,) = following[node.name]
         yield node
-        if node.kind not in _PASSED:
+        if node.kind not in _PASSED and node.kind is not Kind.ADD:
             return
 
 

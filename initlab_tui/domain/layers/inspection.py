@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from initlab_tui.domain.initializer import Initializer
@@ -10,7 +10,11 @@ from initlab_tui.domain.layers.diagnosis import Diagnosis, diagnose, diagnose_pr
 from initlab_tui.domain.layers.graph import LayerGraph
 from initlab_tui.domain.layers.measurement import Measurement, relative_rms
 from initlab_tui.domain.spec import RunSpec
-from initlab_tui.domain.theory.mean_field import Prediction, correlations, predict
+from initlab_tui.domain.theory.composition import Prediction
+from initlab_tui.domain.theory.mean_field import (
+    correlations,
+    predict,
+)
 
 PREDICTED = (
     *("preactivation_std", "relative_rms", "activation_mean", "activation_std"),
@@ -42,18 +46,21 @@ def inspection(spec: RunSpec, graph: LayerGraph, measurement: Measurement) -> In
         measurement,
         diagnose(measurement),
         diagnose_prediction(spec.initializer, graph, prediction, square),
-        _predicted(spec.activation, prediction, measurement)
+        _predicted(graph, prediction, measurement)
         if prediction
         else tuple(dict.fromkeys(PREDICTED) for _ in graph.layers),
     )
 
 
 def _predicted(
-    activation: str, prediction: Prediction, measurement: Measurement
+    graph: LayerGraph, prediction: Prediction, measurement: Measurement
 ) -> tuple[Mapping[str, float | None], ...]:
     input_rms = measurement.network.value("input_rms")
     at_logits = measurement.layers[-1].value("preactivation_grad_rms")
-    correlated = correlations(activation, prediction, measurement.layers[0].value("input_correlation"))
+    correlated: Sequence[float | None] = [None] * len(prediction.layers)
+    if graph.is_chain:
+        first = measurement.layers[0].value("input_correlation")
+        correlated = correlations(graph.layers[0].activation, prediction, first)
     return tuple(
         {
             "preactivation_std": layer.preactivation_std,

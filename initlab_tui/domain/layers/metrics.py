@@ -161,7 +161,8 @@ _layer_metrics = {
             "max |cos|",
             "largest |cosine| of two units' weights",
             "whether the units of a layer are the same: largest |cosine| between two units' weights",
-            "max |w_i·w_j| / (‖w_i‖ ‖w_j‖) over columns i ≠ j of W, of the first 256 units",
+            "max |w_i·w_j| / (‖w_i‖ ‖w_j‖) over columns i ≠ j of W, of the first 256 units; columns of 0 are "
+            "replaced by those of ∂L/∂W",
             "1 means that at least two units are parallel. Independent centred weights have a cosine of about "
             "0 ± 1/√fan_in, orthogonal columns have 0.",
             _SYMMETRY,

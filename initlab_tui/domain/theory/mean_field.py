@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from operator import add
 from typing import NamedTuple
@@ -22,6 +21,7 @@ from typing import NamedTuple
 from initlab_tui.domain.initialization import KernelDraw, kernel_draws
 from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.layers.graph import LayerGraph
+from initlab_tui.domain.theory.composition import LayerPrediction, Prediction, composed
 from initlab_tui.domain.theory.gaussian_moments import (
     LOG_Q,
     NEGATIVE_SLOPES,
@@ -35,54 +35,21 @@ from initlab_tui.domain.theory.gaussian_moments import (
 _STRIDE = 0.5  # of the search for a zero, in ln q; two zeros closer together may be missed
 
 
-class LayerPrediction(NamedTuple):
-    """The predicted statistics of one layer before training.
-
-    Means and standard deviations are over all inputs of a batch and all units of the layer at once, as `np.mean` and
-    `np.std` of the whole (inputs, units) array estimate them. Values beyond the range of floats are 0 or inf.
-
-    - `weight_std`: of a weight.
-    - `preactivation_std`: √q, of the pre-activations x·W; their mean is 0.
-    - `activation_mean`, `activation_std`: of φ of the pre-activations. The logits have no activation: φ is linear.
-    - `variance_gain`: mean square of the layer's output relative to that of its input; 0 if the output is all 0.
-    - `relative_grad_rms`: root mean square of ∂L/∂(this layer's pre-activations) relative to that of ∂L/∂logits, so
-      1 for the logits. Whether L is the mean or the sum over a batch does not matter: both scale alike.
-    - `chi1`: factor on the mean square of a small difference between two inputs, from the layer's input to its
-      output: > 1 separates them (chaos), < 1 merges them (order).
-    """
-
-    # A tuple, not a dataclass, because thousands are built for every key typed into the setup pane.
-    layer: str
-    weight_std: float
-    preactivation_std: float
-    activation_mean: float
-    activation_std: float
-    variance_gain: float
-    relative_grad_rms: float
-    chi1: float
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The predictions for the layers of a network, from the first to the logits."""
-
-    layers: tuple[LayerPrediction, ...]
-
-
 def predict(initializer: Initializer, graph: LayerGraph, input_mean_square: float = 1.0) -> Prediction | None:
-    """Predict signals and gradients in a network of dense layers.
+    """Predict signals and gradients in a network.
 
-    `input_mean_square` is E[x²] of the network's input. Returns None if the theory does not apply: for other networks,
-    for custom and data-dependent initializers, and for weights with a mean other than 0.
+    `input_mean_square` is E[x²] of the network's input. Returns None if the theory does not apply: for custom and
+    data-dependent initializers, and for weights with a mean other than 0.
 
     Raises:
         ValueError: if `input_mean_square` is not finite and > 0.
     """
     if not (input_mean_square > 0 and math.isfinite(input_mean_square)):
         raise ValueError(f"input_mean_square must be finite and > 0, got {input_mean_square}")
+    draws = kernel_draws(initializer, graph)
     if not graph.is_chain:
-        return None
-    kernels, draws = graph.layers, kernel_draws(initializer, graph)
+        return composed(graph, draws, math.log(input_mean_square))
+    kernels = graph.layers
     # Compute each kind of kernel only once, because a deep network has few different ones.
     kinds = [(draw.initializer, draw.factor, draw.node.fan_in, draw.node.fan_out) for draw in draws]
     known = {kind: _spread(draw) for kind, draw in dict(zip(kinds, draws, strict=True)).items()}

@@ -16,9 +16,9 @@ from initlab_tui.domain.fields import MAX_DEPTH
 from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.layers.graph import Node
 from initlab_tui.domain.spec import RunSpec
+from initlab_tui.domain.theory.composition import LayerPrediction
 from initlab_tui.domain.theory.gaussian_moments import NEGATIVE_SLOPES, Moments, expectations, log_expectations
 from initlab_tui.domain.theory.mean_field import (
-    LayerPrediction,
     chi1,
     correlation_map,
     correlations,
