@@ -159,9 +159,9 @@ def test_scaling_kernels_revives_no_dead_unit(digits: DeviceDataset, programs: C
     for initializer in ("orthogonal", "lsuv"):
         chosen = spec(initializer=initializer, hidden="8x10")
         initialize(chosen, digits, programs)
-        signal, layers = first_images(0).reshape(SAMPLE, -1), programs.get(chosen, digits).program.model.layers
-        for layer in layers[1:-1]:
-            signal = np.maximum(signal @ layer.kernel.numpy().astype(np.float64), 0.0)
+        signal, kernels = first_images(0).reshape(SAMPLE, -1), programs.get(chosen, digits).program.network.kernels
+        for kernel in kernels[:-1]:
+            signal = np.maximum(signal @ kernel.numpy().astype(np.float64), 0.0)
         dead.append((signal > 0).tolist())
     assert dead[0] == dead[1]
     assert not all(any(column) for column in zip(*dead[0], strict=True))

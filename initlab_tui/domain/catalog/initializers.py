@@ -282,7 +282,7 @@ _ENTRIES = (
     Entry(
         "dirac",
         "gain on the diagonal in the centre of a convolution, else 0",
-        None,
+        _identity,
         "convolutions that at first pass their input through unchanged",
         "PyTorch nn.init.dirac_; Zagoruyko & Komodakis 2017",
         (_GAIN,),
