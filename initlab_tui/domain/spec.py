@@ -95,7 +95,7 @@ class RunSpec(Frozen):
 
 
 def sized_network_text(network: Network, hidden: Sequence[int], activation: str) -> str:
-    """Return a network in short; a plain `mlp` needs no name beside its widths."""
+    """Return a network in short; a plain `mlp` needs no name next to its widths."""
     name = "" if str(network) == "mlp" else str(network)
     return " ".join(filter(None, (name, hidden_text(hidden) if network.is_mlp else "", activation)))
 

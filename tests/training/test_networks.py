@@ -76,7 +76,7 @@ def test_a_network_outputs_what_its_model_does(text: str, digits: DeviceDataset)
 def test_a_second_run_in_the_same_program_repeats_the_first(
     digits: DeviceDataset, programs: CompiledTrainerCache
 ) -> None:
-    # The running averages of the batch normalization, its scales and shifts start anew.
+    # The running averages of the batch normalization, its scales and shifts are reset.
     runs = [list(train(spec("convnet:4,norm=batch,head=average"), digits, programs)) for _ in range(2)]
     assert results(runs[0]) == results(runs[1])
     assert isinstance(runs[1][0], Started)
