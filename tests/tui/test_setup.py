@@ -56,6 +56,7 @@ async def test_a_new_store_opens_with_the_digits_comparison_ticked_and_predicted
 
 
 INVALID = {
+    "network": ("rsnet", "unknown network 'rsnet': did you mean resnet?"),
     "hidden": ("256,x", "hidden must be whole numbers >= 1"),
     "batch_size": ("0", "batch_size must be a whole number >= 1"),
     "epochs": ("", "epochs must be a whole number >= 1"),
@@ -326,7 +327,7 @@ async def test_one_value_is_chosen_with_the_arrows_with_letters_or_with_the_mous
         assert described(lab).base.execution == "xla"
         await lab.click(field, (LABEL_WIDTH, 0))
         choices = field.query_one(ChoiceList)
-        await lab.click(choices, (3, 2))
+        await lab.click(choices, (3, 3))
         assert described(lab).base.execution == "graph"
         assert not field.children
         await lab.click(field, (LABEL_WIDTH, 0))
@@ -351,6 +352,20 @@ async def test_keys_of_a_choice_take_effect_in_the_order_in_which_they_were_type
             lab.app.post_message(Key(key, key if len(key) == 1 else None))
         chosen = ("activation", "tanh"), ("optimizer", "momentum"), ("learning_rate", "1")
         await lab.until(lambda: all(lab.field(name).value == value for name, value in chosen))
+
+
+async def test_a_network_is_predicted_and_one_that_does_not_fit_the_data_is_refused(store: Store) -> None:
+    async with open_lab(store, VERY_WIDE) as lab:
+        await lab.set_field("network", "residual_mlp:blocks=4,norm=layer mlp")
+        await lab.until(lambda: "18 runs: 3 initializers × 2 settings × 3 seeds" in lab.setup)
+        assert "of residual_mlp:blocks=4,norm=layer relu, the first of 2 networks" in lab.setup
+        assert [str(network) for network in described(lab).networks] == ["residual_mlp:blocks=4,norm=layer", "mlp"]
+        await lab.set_field("network", "convnet:pool,pool,pool,pool")
+        await lab.until(lambda: "a pooling of 2x2 does not fit into 1x1" in lab.setup)
+        assert lab.field("network").is_wrong
+        await lab.set_field("network", "resnet:depth=8,norm=none")
+        await lab.until(lambda: "9 runs: 3 initializers × 3 seeds" in lab.setup)
+        assert not lab.field("network").is_wrong
 
 
 async def test_a_file_that_was_not_read_yet_has_no_prediction(store: Store, tmp_path: Path) -> None:
