@@ -31,6 +31,7 @@ def run_record(run: Run, event: Started, threads: int, note: str) -> dict[str, A
         **_custom_source(run.spec.initializer),
         **({"initialization": event.initialization} if event.initialization else {}),
         "weights": event.weights,
+        "multiplications": event.multiplications,
         "compile_seconds": event.compile_seconds,
         "data_file": run.data_file,
         "data_fingerprint": event.fingerprint,

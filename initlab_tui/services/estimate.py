@@ -13,10 +13,10 @@ from initlab_tui.domain.run_status import RunStatus
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.store.runs import Run
 
-# The model for a store without earlier runs: dense layers at this speed, with six operations per weight and sample
+# The model for a store without earlier runs: layers at this speed, with six operations per multiplication of an image
 # (two forward, four backward), plus a fixed time per sample and per step.
 FLOPS_PER_SECOND = 50e9
-FLOPS_PER_WEIGHT = 6.0
+FLOPS_PER_MULTIPLICATION = 6.0
 SAMPLE_SECONDS = 1e-5  # limits the speed to 100,000 samples/s
 STEP_SECONDS = 1e-4  # 9e-5 was measured with batches of one on digits
 EAGER_FACTOR = 30.0
@@ -88,7 +88,7 @@ def expected_seconds(
     for spec in specs:
         network = _Network.of(spec)
         if network not in paces:
-            paces[network] = _pace(spec, _weights(spec, shape, classes), newest, recent)
+            paces[network] = _pace(spec, spec.graph(shape, classes).multiplications, newest, recent)
         jobs.append((network, _samples(spec, train_images) * paces[network].sample_seconds))
     basis = max(paces.values(), key=lambda pace: pace.rank).basis if paces else "nothing to train"
     return Expected(_end_of_last(jobs, paces, workers), basis)
@@ -104,10 +104,10 @@ def _is_comparable(run: Run, device: str | None, threads: int | None) -> bool:
     )
 
 
-def _pace(spec: RunSpec, weights: int, newest: dict[_Network, Run], recent: Sequence[Run]) -> _Pace:
-    modelled = _modelled_sample_seconds(spec, weights)
+def _pace(spec: RunSpec, multiplications: int, newest: dict[_Network, Run], recent: Sequence[Run]) -> _Pace:
+    modelled = _modelled_sample_seconds(spec, multiplications)
     same = newest.get(_Network.of(spec))
-    known = [run for run in recent if _weights_of(run)]
+    known = [run for run in recent if _multiplications_of(run)]
     # The execution mode changes the speed by an order of magnitude, so prefer an older run with the same mode.
     same_mode = [run for run in known if run.spec.execution == spec.execution]
     compiling = _compile_seconds(spec, [*([same] if same else []), *same_mode])
@@ -115,15 +115,17 @@ def _pace(spec: RunSpec, weights: int, newest: dict[_Network, Run], recent: Sequ
         return _Pace(1 / (same.samples_per_second or 1.0), compiling, 0, f"estimated from run {same.id}")
     if known:
         other = (same_mode or known)[0]
-        scale = modelled / _modelled_sample_seconds(other.spec, _weights_of(other))
+        scale = modelled / _modelled_sample_seconds(other.spec, _multiplications_of(other))
         seconds = scale / (other.samples_per_second or 1.0)
         return _Pace(seconds, compiling, 1, f"scaled from run {other.id}")
     return _Pace(modelled, compiling, 2, "a rough guess")
 
 
-def _modelled_sample_seconds(spec: RunSpec, weights: int) -> float:
+def _modelled_sample_seconds(spec: RunSpec, multiplications: int) -> float:
     """Return the modelled training time per sample, also used to scale the measured time of another network."""
-    seconds = weights * FLOPS_PER_WEIGHT / FLOPS_PER_SECOND + SAMPLE_SECONDS + STEP_SECONDS / spec.batch_size
+    seconds = (
+        multiplications * FLOPS_PER_MULTIPLICATION / FLOPS_PER_SECOND + SAMPLE_SECONDS + STEP_SECONDS / spec.batch_size
+    )
     return seconds * (EAGER_FACTOR if spec.execution == "eager" else 1.0)
 
 
@@ -134,13 +136,10 @@ def _compile_seconds(spec: RunSpec, runs: Iterable[Run]) -> float:
     return next((seconds for seconds in known if seconds), default)
 
 
-def _weights(spec: RunSpec, shape: Sequence[int], classes: int) -> int:
-    return spec.graph(shape, classes).weights
-
-
-def _weights_of(run: Run) -> int:
-    """Return the number of weights that a run trained, or 0 if it was not recorded."""
-    return int(run.record.get("weights") or 0)
+def _multiplications_of(run: Run) -> int:
+    """Return the multiplications with weights for one image of a run, or 0 if they were not recorded."""
+    # Runs of earlier versions recorded the weights, of which a dense network uses each once for an image.
+    return int(run.record.get("multiplications") or run.record.get("weights") or 0)
 
 
 def _samples(spec: RunSpec, train_images: int) -> float:

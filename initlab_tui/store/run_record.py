@@ -89,5 +89,6 @@ _ENTRIES: Mapping[str, Callable[[object], bool]] = {
     "note": lambda value: value is None or isinstance(value, str),
     "compile_seconds": _number_or_null(MAX_SECONDS),
     "weights": _number_or_null(MAX_STEP),
+    "multiplications": _number_or_null(MAX_STEP),
     "initialization": _is_initialization,
 }

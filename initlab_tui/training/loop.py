@@ -68,6 +68,7 @@ def train(
         fingerprint=data.fingerprint,
         versions=device.versions(),
         initialization=initialization,
+        multiplications=program.network.graph.multiplications,
     )
     yield from _run(spec, data, program, step, per_epoch, total, wants_checkpoint)
 
