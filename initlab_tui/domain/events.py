@@ -25,8 +25,8 @@ class Started:
     """The network is compiled and the data is on the device; training begins or continues at `step`.
 
     `execution` is the mode in use; if it is not that of the spec, `note` says why. `compile_seconds` is 0 if the
-    network was compiled for an earlier run. `initialization` is what a data-dependent initializer did in each layer, and
-    empty for the others. `multiplications` are those with weights for one image.
+    network was compiled for an earlier run. `initialization` is what a data-dependent initializer did in each layer; it
+    is empty for the others. `multiplications` are those with weights for one image.
     """
 
     step: int
