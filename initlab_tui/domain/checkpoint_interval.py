@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from initlab_tui.domain.errors import InvalidInputError, shown
+from initlab_tui.domain.errors import InvalidInputError, quoted
 
 DEFAULT_SECONDS = 60.0
 DEFAULT_TEXT = "60s"
@@ -25,6 +25,7 @@ def parse(text: str) -> float | None:
     seconds = float(matched[1]) * _UNITS[matched[2]] if matched else 0.0
     if not 1.0 <= seconds <= MAX_SECONDS:
         raise InvalidInputError.of(
-            "checkpoint-every", f"checkpoint-every must be a time from 1s to 24h, or none, got {shown(text)}"
+            "checkpoint-every",
+            f"--checkpoint-every must be a time in s, m or h, from 1s to 24h, or none, got {quoted(text)}",
         )
     return seconds

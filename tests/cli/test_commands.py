@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from initlab_tui.cli.app import COMMANDS
+from initlab_tui.domain.catalog.initializers import CATALOGUE
 from initlab_tui.domain.layers.glossary import GLOSSARY
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.execution.follow import follow
@@ -221,7 +222,7 @@ def test_progress_is_shown_on_a_terminal_and_absent_from_stdout(warm: Command, t
 
 def test_initializers_terms_and_datasets_are_listed(initlab: Command) -> None:
     names = [entry["name"] for entry in initlab("initializers", "--json").document["initializers"]]
-    assert names[:4] == ["zeros", "ones", "constant", "random_normal"] and len(names) == 19
+    assert names[:4] == ["zeros", "ones", "constant", "random_normal"] and len(names) == len(CATALOGUE)
     assert "Martens 2010" in initlab("initializers", "sparse").out
     assert "fitted to training images" in initlab("initializers", "lsuv").out
     assert "He et al. 2015" in initlab("explain", "Variance gain").out

@@ -20,7 +20,7 @@ def test_the_default_of_the_command_line_is_that_of_the_lab() -> None:
 @pytest.mark.parametrize("text", ["", "60", "0s", "0.5s", "25h", "-5s", "1e3s", "nans", "٣s", "5 m", "9" * 5000 + "s"])
 def test_anything_else_is_refused_with_the_allowed_form(text: str) -> None:
     with pytest.raises(
-        InvalidInputError, match="checkpoint-every must be a time from 1s to 24h, or none, got"
+        InvalidInputError, match="--checkpoint-every must be a time in s, m or h, from 1s to 24h, or none, got '"
     ) as error:
         parse(text)
     assert len(str(error.value)) < 400
