@@ -133,7 +133,12 @@ def when(at: float | None) -> str:
 def setting(row: Row, differing: Sequence[str]) -> str:
     """Return the common settings of the groups of a leaderboard: the dataset and the fields that do not differ."""
     spec = row.spec.model_dump(mode="json")
-    shared = [label.format(short(spec[name])) for name, label in SETTING.items() if name not in differing]
+    implied = "hidden" if not row.spec.network.is_mlp else "network" if spec["network"] == "mlp" else ""
+    shared = [
+        label.format(short(spec[name]))
+        for name, label in SETTING.items()
+        if name not in differing and (name != implied or "network" in differing)
+    ]
     data = f" [{row.fingerprint[:6]}]" if row.fingerprint and row.spec.dataset != "digits" else ""
     steps = [f"{row.total_steps} steps"] if row.total_steps and not {"epochs", "batch_size"} & set(differing) else []
     return " · ".join([spec["dataset"] + data, *shared, *steps])

@@ -11,11 +11,13 @@ import tensorflow as tf
 from initlab_tui.domain.errors import InvalidInputError
 from initlab_tui.domain.initialization import check_scheme, kernel_draws
 from initlab_tui.domain.initializer import Initializer
+from initlab_tui.domain.layers.diagnosis import diagnose
 from initlab_tui.domain.layers.graph import Role
 from initlab_tui.domain.spec import RunSpec
 from initlab_tui.training import network
 from initlab_tui.training.device_dataset import DeviceDataset
 from initlab_tui.training.initializers import make_sampler
+from initlab_tui.training.layer_measurement import Probe
 from initlab_tui.training.network import BuiltNetwork
 
 FIXUP = "resnet:depth={depth},width=8,norm=none,branch_scale=1,scalar_biases=yes"
@@ -125,3 +127,20 @@ def test_a_scheme_says_what_a_network_lacks(text: str, initializer: str, missing
     graph = RunSpec.checked(network=text).graph((28, 28), 10)
     with pytest.raises(InvalidInputError, match=f"{initializer} is made for a network with {missing}$"):
         check_scheme(Initializer.parse(initializer), graph)
+
+
+@pytest.mark.parametrize(
+    ("text", "initializer", "diagnosis"),
+    [
+        (FIXUP.format(depth=14), "fixup", "healthy"),
+        (FIXUP.format(depth=14), "zeros", "symmetric"),
+        ("residual_mlp:blocks=4,width=32,branch_scale=0", "skipinit", "healthy"),
+        ("residual_mlp:blocks=40,width=32", "he_normal", "exploding"),
+    ],
+)
+def test_residual_networks_are_diagnosed_before_the_first_step(
+    digits: DeviceDataset, text: str, initializer: str, diagnosis: str
+) -> None:
+    made = built(text, initializer)
+    found = diagnose(Probe(made, digits.pixels(digits.x_train[:64]), digits.y_train[:64]).measure())
+    assert found.name == diagnosis, found.reason

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from initlab_tui.domain.initialization import kernel_draws
 from initlab_tui.domain.initializer import Initializer
 from initlab_tui.domain.layers.graph import LayerGraph
-from initlab_tui.domain.layers.measurement import Measurement, relative_rms
+from initlab_tui.domain.layers.measurement import LayerStatistics, Measurement, relative_rms
 from initlab_tui.domain.layers.thresholds import (
     DEAD,
     DUPLICATES,
@@ -106,6 +106,7 @@ def _no_formula(initializer: Initializer) -> str:
 
 
 def _measured_findings(measurement: Measurement) -> list[Findings]:
+    silent = [_outputs_nothing(layer) for layer in measurement.hidden]
     return [
         Findings(
             layer.layer,
@@ -113,10 +114,15 @@ def _measured_findings(measurement: Measurement) -> list[Findings]:
             layer.value("preactivation_grad_rms"),
             layer["dead_share"],
             layer["saturated_share"],
-            layer["duplicate_units"],
+            # The last layer of a residual branch may be 0 at first: the layers after it make its units different.
+            None if is_silent and not all(silent) else layer["duplicate_units"],
         )
-        for layer, signal in zip(measurement.hidden, measurement.relative_rms(), strict=False)
+        for layer, signal, is_silent in zip(measurement.hidden, measurement.relative_rms(), silent, strict=False)
     ]
+
+
+def _outputs_nothing(layer: LayerStatistics) -> bool:
+    return layer["preactivation_mean"] == 0 and layer["preactivation_std"] == 0
 
 
 def _predicted_findings(prediction: Prediction, graph: LayerGraph, square: float) -> Iterable[Findings]:
