@@ -2,7 +2,7 @@
 
 The test run tries a few inputs. To try 100,000 of each kind, which takes about an hour:
 
-    INITLAB_EXAMPLES=100000 python -m pytest tests/test_any_input.py
+    INITLAB_EXAMPLES=100000 python -m pytest --timeout=0 tests/test_any_input.py
 """
 
 from __future__ import annotations
